@@ -1,0 +1,73 @@
+"""What can be wrong with the input, one class for each way, each docstring the condition.
+
+The message is one line: the file, the place in it, what is wrong there, and what to do about it.
+"""
+
+
+class WeighError(Exception):
+    """Any input that `weigh` refuses.
+
+    Attributes:
+        where: The file, the field or the option, with the place in it.
+        problem: What is wrong there and what to do about it.
+    """
+
+    def __init__(self, where: object, problem: str) -> None:
+        self.where, self.problem = str(where), problem
+        super().__init__(f"{where}: {problem}".replace("\n", " "))
+
+
+class NotFound(WeighError):
+    """There is no file at the path, it cannot be opened, or the directory holds nothing to weigh."""
+
+
+class UnknownFormat(WeighError):
+    """The first bytes belong to no format that `weigh` reads."""
+
+
+class UnknownDtype(WeighError):
+    """A number format that `weigh` does not know, whose size it therefore cannot state."""
+
+
+class TruncatedFile(WeighError):
+    """The file ends before what it promises."""
+
+
+class HeaderTooLarge(WeighError):
+    """The header claims more bytes than the file has, or than the specification allows."""
+
+
+class MalformedHeader(WeighError):
+    """The header is not the JSON object that the specification asks for: text, syntax, keys or types."""
+
+
+class DuplicateKey(MalformedHeader):
+    """A key appears twice in one object, so that two readers may see two different models."""
+
+
+class InvalidOffsets(WeighError):
+    """Two tensors overlap, leave a gap, reach past the end of the file, or disagree with their own shape."""
+
+
+class MalformedArchive(WeighError):
+    """A zip archive that is damaged, compressed, encrypted, or lacks what `torch.save` writes."""
+
+
+class MalformedPickle(WeighError):
+    """A pickle that ends early, breaks the rules of its own stack, or uses an opcode that no model file needs."""
+
+
+class InvalidShards(WeighError):
+    """The index names a shard or a tensor that is not there, or a shard outside the directory."""
+
+
+class InvalidConfig(WeighError):
+    """The config is not a JSON object, or one of its fields has a value from which no size follows."""
+
+
+class UnknownArchitecture(WeighError):
+    """The config names a model type or an architecture that `weigh` has no specification of."""
+
+
+class UnsupportedField(WeighError):
+    """The config sets a field that changes the answer in a way that `weigh` does not know."""

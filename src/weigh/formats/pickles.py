@@ -1,0 +1,255 @@
+"""Read a pickle without running it.
+
+A pickle is a program for a small stack machine. Two of its instructions are dangerous: one imports any name, another
+calls it. This machine takes the opcodes from the standard library's disassembler and follows them with those two left
+out: an import becomes a `Global`, a call becomes a `Call`, and both are only written down. Nothing is hashed, compared
+or converted either, so a hostile structure costs no more than its own bytes.
+
+The opcodes are documented in the standard library's `pickletools`, and `torch.save` uses some thirty of them.
+"""
+
+import pickletools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from weigh.errors import MalformedPickle
+
+MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Global:
+    """An import that was not made."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(eq=False, slots=True)
+class Mapping:
+    """A dictionary, as the pairs that were put in."""
+
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call that was not made, with what the pickle would have done to its result."""
+
+    function: Any
+    args: Any
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    elements: list[Any] = field(default_factory=list)
+    state: Any = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Persistent:
+    """A reference to something outside the pickle: in a PyTorch archive, a storage."""
+
+    id: Any
+
+
+_MARK = object()
+
+
+class _Machine:
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.globals: list[Global] = []
+
+    def pop_to_mark(self) -> list[Any]:
+        items: list[Any] = []
+        while (item := self.stack.pop()) is not _MARK:
+            items.append(item)
+        return items[::-1]
+
+    def import_(self, module: Any, name: Any) -> None:
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise MalformedPickle("pickle", "imports a name that is not text")
+        self.globals.append(Global(module, name))
+        self.stack.append(self.globals[-1])
+
+    def call(self, args: Any) -> None:
+        self.stack.append(Call(self.stack.pop(), args))
+
+    def set_items(self, flat: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, Mapping | Call) or len(flat) % 2:
+            raise MalformedPickle("pickle", "sets items of something that is not a dictionary")
+        target.pairs.extend(zip(flat[::2], flat[1::2], strict=True))
+
+    def extend(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, Call):
+            target.elements.extend(items)
+        elif isinstance(target, list):
+            target.extend(items)
+        else:
+            raise MalformedPickle("pickle", "appends to something that is not a list")
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], Call):
+            self.stack[-1].state = state
+
+    def memoize(self, key: int) -> None:
+        self.memo[key] = self.stack[-1]
+
+
+def _tuple(n: int) -> Callable[[_Machine, Any], None]:
+    def build(m: _Machine, _: Any) -> None:
+        m.stack.append(tuple([m.stack.pop() for _ in range(n)][::-1]))
+
+    return build
+
+
+def _two(m: _Machine) -> list[Any]:
+    last = m.stack.pop()
+    return [m.stack.pop(), last]
+
+
+def _new(m: _Machine) -> None:
+    args = m.stack.pop()
+    m.call(args)
+
+
+def _new_with_keywords(m: _Machine) -> None:
+    args, keywords = _two(m)
+    m.call((args, keywords))
+
+
+def _object(m: _Machine) -> None:
+    function, *args = m.pop_to_mark()
+    m.stack.append(Call(function, tuple(args)))
+
+
+def _instance(m: _Machine, arg: str) -> None:
+    args = tuple(m.pop_to_mark())
+    m.import_(*arg.split(" ", 1))
+    m.call(args)
+
+
+def _dictionary(m: _Machine) -> None:
+    flat = m.pop_to_mark()
+    m.stack.append(Mapping())
+    m.set_items(flat)
+
+
+_LITERALS = (
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING",
+    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+)  # fmt: skip
+
+_STEPS: dict[str, Callable[[_Machine, Any], object]] = {
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda m, _: None),
+    **dict.fromkeys(_LITERALS, lambda m, literal: m.stack.append(literal)),
+    "NONE": lambda m, _: m.stack.append(None),
+    "NEWTRUE": lambda m, _: m.stack.append(True),
+    "NEWFALSE": lambda m, _: m.stack.append(False),
+    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
+    "TUPLE1": _tuple(1),
+    "TUPLE2": _tuple(2),
+    "TUPLE3": _tuple(3),
+    "TUPLE": lambda m, _: m.stack.append(tuple(m.pop_to_mark())),
+    "EMPTY_LIST": lambda m, _: m.stack.append([]),
+    "LIST": lambda m, _: m.stack.append(m.pop_to_mark()),
+    "APPEND": lambda m, _: m.extend([m.stack.pop()]),
+    "APPENDS": lambda m, _: m.extend(m.pop_to_mark()),
+    "EMPTY_SET": lambda m, _: m.stack.append([]),
+    "ADDITEMS": lambda m, _: m.extend(m.pop_to_mark()),
+    "FROZENSET": lambda m, _: m.stack.append(m.pop_to_mark()),
+    "EMPTY_DICT": lambda m, _: m.stack.append(Mapping()),
+    "DICT": lambda m, _: _dictionary(m),
+    "SETITEM": lambda m, _: m.set_items(_two(m)),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
+    "MARK": lambda m, _: m.stack.append(_MARK),
+    "POP": lambda m, _: m.stack.pop(),
+    "POP_MARK": lambda m, _: m.pop_to_mark(),
+    "DUP": lambda m, _: m.stack.append(m.stack[-1]),
+    "PUT": lambda m, key: m.memoize(key),
+    "BINPUT": lambda m, key: m.memoize(key),
+    "LONG_BINPUT": lambda m, key: m.memoize(key),
+    "MEMOIZE": lambda m, _: m.memoize(len(m.memo)),
+    "GET": lambda m, key: m.stack.append(m.memo[key]),
+    "BINGET": lambda m, key: m.stack.append(m.memo[key]),
+    "LONG_BINGET": lambda m, key: m.stack.append(m.memo[key]),
+    "GLOBAL": lambda m, arg: m.import_(*arg.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.import_(*_two(m)),
+    "REDUCE": lambda m, _: _new(m),
+    "NEWOBJ": lambda m, _: _new(m),
+    "NEWOBJ_EX": lambda m, _: _new_with_keywords(m),
+    "OBJ": lambda m, _: _object(m),
+    "INST": _instance,
+    "BUILD": lambda m, _: m.build(),
+    "PERSID": lambda m, arg: m.stack.append(Persistent(arg)),
+    "BINPERSID": lambda m, _: m.stack.append(Persistent(m.stack.pop())),
+}
+
+
+def read(data: bytes, where: object) -> tuple[Any, list[Global]]:
+    """Follow a pickle's opcodes and return what it would build, and every import it would make.
+
+    Args:
+        data: The whole pickle.
+        where: What to call it in an error.
+
+    Returns:
+        A value of plain numbers, text, lists and tuples, `Mapping`, `Call`, `Global` and `Persistent`; and the imports
+        in the order of the pickle.
+
+    Raises:
+        MalformedPickle: If the pickle ends early, breaks the rules of its stack, or uses another opcode.
+    """
+    machine, position = _Machine(), 0
+    try:
+        for opcode, arg, at in pickletools.genops(data):
+            position = at or 0
+            if opcode.name not in _STEPS:
+                raise MalformedPickle("pickle", f"opcode {opcode.name} has no business in a model file")
+            _STEPS[opcode.name](machine, arg)
+        if not machine.stack or machine.stack[-1] is _MARK:
+            raise MalformedPickle("pickle", "ends with nothing on its stack")
+    except MalformedPickle as error:
+        raise MalformedPickle(f"{where}, byte {position}", f"{error.problem}; do not load this file") from None
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise MalformedPickle(
+            f"{where}, byte {position}", f"is not a well-formed pickle ({str(error)[:80]}); do not load this file"
+        ) from None
+    return machine.stack[-1], machine.globals
+
+
+def leaves(root: Any, is_leaf: Callable[[Call], bool]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Walk a value and yield its leaves with their paths, in the order of the pickle.
+
+    A path is made of keys and positions; `<args>` and `<state>` stand for the arguments of a call and for what the
+    pickle would set on its result. Calls for which `is_leaf` is true are leaves, all others are walked.
+    A container that is reached twice is walked once, so shared and cyclic structures end.
+
+    Raises:
+        MalformedPickle: If the value nests deeper than any model file does.
+    """
+    seen: set[int] = set()
+    stack: list[tuple[tuple[str | int, ...], Any]] = [((), root)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, Mapping):
+            children = value.pairs
+        elif isinstance(value, list | tuple):
+            children = list(enumerate(value))
+        elif isinstance(value, Call) and not is_leaf(value):
+            children = [*value.pairs, *enumerate(value.elements), ("<args>", value.args), ("<state>", value.state)]
+        else:
+            yield path, value
+            continue
+        if len(path) > MAX_DEPTH:
+            raise MalformedPickle("pickle", f"nests deeper than {MAX_DEPTH} levels; do not load this file")
+        if id(value) not in seen:
+            seen.add(id(value))
+            stack.extend(((*path, key if isinstance(key, str | int) else "?"), child) for key, child in children[::-1])

@@ -1,0 +1,24 @@
+"""The question `weigh inspect` answers: what is in this file, without loading it or trusting it?"""
+
+import os
+from pathlib import Path
+
+from weigh import errors, repository
+from weigh.tensors import Contents
+
+
+def inspect(path: str | os.PathLike[str]) -> Contents:
+    """Say what is in a model file, a shard index or a model directory, from headers alone.
+
+    Reads safetensors files and PyTorch zip archives. No tensor is loaded and no pickle is executed, so the cost is that
+    of the header and an untrusted file does no harm.
+
+    Raises:
+        NotFound: If there is nothing at the path or it cannot be opened.
+        WeighError: Another of its subclasses, for each way in which a file can be wrong.
+    """
+    path = Path(path)
+    try:
+        return repository.read(path) if path.is_dir() else repository.read_file(path)
+    except OSError as error:
+        raise errors.NotFound(path, f"{error.strerror or error}; check the path".lower()) from None

@@ -1,0 +1,138 @@
+"""A model directory: its six artifacts, and its tensors, over however many files they are spread."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+from weigh import errors, formats
+from weigh.parameters import params
+from weigh.tensors import Contents
+
+ARTIFACTS: dict[str, tuple[str, ...]] = {
+    "architecture config": ("config.json", "params.json"),
+    "weights": ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json"),
+    "tokenizer / preprocessor": (
+        "tokenizer*.json", "vocab.*", "merges.txt", "*.model", "tekken.json", "special_tokens_map.json",
+        "added_tokens.json", "chat_template.*", "preprocessor_config.json", "processor_config.json",
+    ),
+    "checkpoint": ("*.pt", "*.pth", "*.ckpt", "trainer_state.json", "training_args.bin"),
+    "optimizer state": ("optimizer*.pt", "optimizer*.bin", "scheduler*.pt", "scheduler*.bin"),
+    "generation config": ("generation_config.json",),
+}  # fmt: skip
+"""The six artifacts of a model and the file names that transformers, tokenizers, sentencepiece and mistral-common give
+them. A file belongs to the last artifact that its name matches."""
+
+# The first of these that is there holds the weights, as when transformers loads the directory.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def read(directory: Path) -> Contents:
+    """Inspect the files of a directory that hold tensors, and list its artifacts.
+
+    The same weights often lie there twice, as safetensors and as `pytorch_model.bin` or in two precisions. They are
+    counted once, from the file that transformers would load; a note names the others.
+
+    Raises:
+        NotFound: If no file in the directory belongs to a model.
+        WeighError: What the readers of the single files raise.
+    """
+    artifacts = find_artifacts(directory)
+    if not any(artifacts.values()):
+        raise errors.NotFound(directory, "holds no file of a model; give the directory of its config.json or weights")
+    weights = next(([name] for name in _WEIGHTS if name in artifacts["weights"]), artifacts["weights"])
+    _check_numbering(directory, weights)
+    training = [
+        name
+        for name in artifacts["checkpoint"] + artifacts["optimizer state"]
+        if name.endswith(formats.PYTORCH_SUFFIXES) and name != "training_args.bin"
+    ]
+    parts = [read_file(directory / name) for name in weights + training]
+    for name, part in zip(weights + training, parts, strict=True):
+        if part.by_component["optimizer"] and name not in artifacts["optimizer state"]:
+            artifacts["optimizer state"].append(name)
+    contents = _join(directory, parts)
+    left_out = set(artifacts["weights"]) - set(weights) - {tensor.storage.split(":")[0] for tensor in contents.named}
+    notes = [f"{name} is not counted: the weights are read from {weights[0]}" for name in sorted(left_out)]
+    notes += _against_config(directory, contents)
+    return replace(contents, artifacts=artifacts, notes=tuple(notes))
+
+
+def find_artifacts(directory: Path) -> dict[str, list[str]]:
+    """The file names of each of the six artifacts; an empty list where one is missing."""
+    found: dict[str, list[str]] = {artifact: [] for artifact in ARTIFACTS}
+    for file in sorted(directory.iterdir()):
+        matches = [name for name, patterns in ARTIFACTS.items() if any(fnmatch(file.name, p) for p in patterns)]
+        if matches and file.is_file():
+            found[matches[-1]].append(file.name)
+    return found
+
+
+def read_file(path: Path) -> Contents:
+    """Inspect one file, or the shards that an index file names."""
+    return read_index(path) if path.name.endswith(".index.json") else formats.read(path)
+
+
+def read_index(path: Path) -> Contents:
+    """Inspect the shards that an index names, and check that the two agree.
+
+    Raises:
+        InvalidShards: If the index is not one, names a file outside its directory or one that is not there, or if the
+            shards hold a tensor that it does not list, or lack one that it does.
+    """
+    try:
+        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        expected = {(str(tensor), str(shard)) for tensor, shard in weight_map.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise errors.InvalidShards(path, "is not an index: it needs a weight_map from tensors to files") from None
+    shards = []
+    for name in sorted({shard for _, shard in expected}):
+        if name != Path(name).name or "\\" in name or name == "..":
+            raise errors.InvalidShards(path, f"names the shard {name[:80]!r} outside its own directory; do not use it")
+        if not (path.parent / name).is_file():
+            raise errors.InvalidShards(path, f"names the shard {name[:80]!r}, which is not there; fetch it")
+        shards.append(formats.read(path.parent / name))
+    found = {(tensor.name, Path(shard.path).name) for shard in shards for tensor in shard.named}
+    for flaw, tensors in (("lists", expected - found), ("does not list", found - expected)):
+        if tensors:
+            tensor, shard_name = min(tensors)
+            raise errors.InvalidShards(
+                path, f"{flaw} tensor {tensor[:80]!r} in {shard_name} ({len(tensors)} such); fetch the model again"
+            )
+    return _join(path, shards)
+
+
+def _join(path: Path, parts: Iterable[Contents]) -> Contents:
+    parts = list(parts)
+    return Contents(
+        path=str(path),
+        format=" and ".join(dict.fromkeys(part.format for part in parts)) or "no tensors",
+        named=tuple(tensor for part in parts for tensor in part.named),
+        bytes_on_disk=sum(part.bytes_on_disk for part in parts),
+        bytes_in_storages=sum(part.bytes_in_storages for part in parts),
+        metadata={key: value for part in parts for key, value in part.metadata.items()},
+        imports=tuple(dict.fromkeys(name for part in parts for name in part.imports)),
+    )
+
+
+def _check_numbering(directory: Path, names: list[str]) -> None:
+    for name in names:
+        numbered = re.fullmatch(r"(.*-)(\d{5})-of-(\d{5})(\..*)", name)
+        if numbered:
+            stem, _, total, suffix = numbered.groups()
+            for number in range(1, int(total) + 1):
+                shard = f"{stem}{number:05d}-of-{total}{suffix}"
+                if shard not in names:
+                    raise errors.InvalidShards(directory / name, f"is one of {int(total)}, and {shard} is not there")
+
+
+def _against_config(directory: Path, contents: Contents) -> list[str]:
+    try:
+        expected = params(directory).parameters
+    except errors.WeighError:
+        return []
+    if not contents.parameters or contents.parameters == expected:
+        return []
+    return [f"config.json describes {expected:,} parameters, the files hold {contents.parameters:,}"]

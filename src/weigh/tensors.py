@@ -1,0 +1,178 @@
+"""What a model file holds, whatever its format: named tensors over storages, and the bytes around them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from weigh.dtypes import DTYPES, bytes_of
+
+MAX_DIMENSIONS = 64
+"""As many as NumPy and PyTorch allow. A longer shape is hostile: its product alone would take minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One named tensor of a file or of a specification.
+
+    Attributes:
+        name: Its key in the state dict.
+        shape: Its dimensions; `()` is a scalar.
+        dtype: The name of its number format, a key of `weigh.DTYPES`.
+        storage: The block of bytes it lives in. Tensors with the same storage may share bytes.
+        begin: Where in the storage its first byte is.
+        end: Where in the storage its last byte ends. `end - begin` is more than `nbytes` for a tensor with strides.
+        component: `weights`, `optimizer`, `rng` or `metadata`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    storage: str
+    begin: int
+    end: int
+    component: str = "weights"
+
+    @property
+    def numel(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the elements, whether or not another tensor shares them."""
+        return bytes_of(self.numel, DTYPES[self.dtype])
+
+
+def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
+    """Count every byte once: each tensor with the bytes that no tensor before it in the same storage has covered.
+
+    The second name of a tied tensor gets 0, a tensor that overlaps another gets the part that is its own.
+    """
+    storages: dict[str, list[Tensor]] = defaultdict(list)
+    for tensor in tensors:
+        storages[tensor.storage].append(tensor)
+    counted = []
+    for sharing in storages.values():
+        covered = 0
+        for tensor in sorted(sharing, key=lambda t: (t.begin, -t.end)):
+            new = max(0, tensor.end - max(covered, tensor.begin))
+            counted.append((tensor, min(new, tensor.nbytes)))
+            covered = max(covered, tensor.end)
+    return counted
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a file or a model directory, read from headers alone.
+
+    Attributes:
+        path: What was inspected.
+        format: `safetensors`, `pytorch` or, for a directory, the formats of its files.
+        named: Every tensor under every name it has, tied ones included.
+        bytes_on_disk: The size of the files that hold the tensors.
+        bytes_in_storages: Their bytes of payload; the rest is metadata (header, pickle, padding).
+        metadata: Small values stored beside the tensors, such as the epoch or the last loss.
+        imports: What loading the file would import or call that a safe loader refuses. Nothing of it was run.
+        artifacts: For a directory, the files of each of the six artifacts of a model; empty lists are missing ones.
+        notes: What a reader should know before using the numbers.
+    """
+
+    path: str
+    format: str
+    named: tuple[Tensor, ...]
+    bytes_on_disk: int
+    bytes_in_storages: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+    artifacts: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def _own(self) -> list[tuple[Tensor, int]]:
+        return own_bytes(self.named)
+
+    @cached_property
+    def tied(self) -> list[list[str]]:
+        """Groups of names that stand for the same bytes."""
+        groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+        for tensor in self.named:
+            if tensor.nbytes:
+                groups[tensor.storage, tensor.begin, tensor.end].append(tensor.name)
+        return [names for names in groups.values() if len(names) > 1]
+
+    @property
+    def tensors(self) -> int:
+        """The number of tensors, tied ones counted once."""
+        return len(self.named) - sum(len(names) - 1 for names in self.tied)
+
+    @property
+    def parameters(self) -> int:
+        """Floating-point and complex elements among the weights, tied ones counted once."""
+        return self._elements("float", "complex")
+
+    @property
+    def buffers(self) -> int:
+        """Integer and boolean elements among the weights: positions, masks, counters, or packed quantized weights."""
+        return self._elements("int", "bool")
+
+    def _elements(self, *kinds: str) -> int:
+        return sum(
+            own * 8 // DTYPES[tensor.dtype].bits
+            for tensor, own in self._own
+            if tensor.component == "weights" and DTYPES[tensor.dtype].kind in kinds
+        )
+
+    @property
+    def bytes_in_tensors(self) -> int:
+        """Bytes that belong to a tensor, each counted once."""
+        return sum(own for _, own in self._own)
+
+    @property
+    def by_dtype(self) -> dict[str, int]:
+        """Bytes in tensors for each number format."""
+        return self._sums(tensor_key="dtype")
+
+    @property
+    def by_component(self) -> dict[str, int]:
+        """Bytes on disk for each component. They add up to `bytes_on_disk`.
+
+        `unused` is payload that no tensor covers, such as the rest of a large tensor of which a view was saved.
+        """
+        sums = self._sums(tensor_key="component")
+        unused = self.bytes_in_storages - self.bytes_in_tensors
+        metadata = self.bytes_on_disk - self.bytes_in_storages + sums.get("metadata", 0)
+        return {
+            "weights": sums.get("weights", 0),
+            "optimizer": sums.get("optimizer", 0),
+            "rng": sums.get("rng", 0),
+            "metadata": metadata,
+            "unused": unused,
+        }
+
+    def _sums(self, tensor_key: str) -> dict[str, int]:
+        sums: dict[str, int] = defaultdict(int)
+        for tensor, own in self._own:
+            sums[getattr(tensor, tensor_key)] += own
+        return dict(sums)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain integers and strings, under the names that `weigh inspect --json` promises."""
+        return {
+            "path": self.path,
+            "format": self.format,
+            "parameters": self.parameters,
+            "buffers": self.buffers,
+            "tensors": self.tensors,
+            "bytes_on_disk": self.bytes_on_disk,
+            "bytes_in_tensors": self.bytes_in_tensors,
+            "by_dtype": self.by_dtype,
+            "by_component": self.by_component,
+            "tied": self.tied,
+            "metadata": self.metadata,
+            "imports": list(self.imports),
+            "artifacts": self.artifacts,
+            "notes": list(self.notes),
+        }

@@ -1,0 +1,48 @@
+"""Bytes for people: integers until they are printed, and two families of units that are never mixed.
+
+A gigabyte (GB) is 10⁹ bytes and a gibibyte (GiB) is 2³⁰ bytes (IEC 80000-13). Disks, networks and file listings on a
+hub count in GB; memory, and most tools that report it, counts in GiB, whatever they print. The gap is 7.4 %.
+"""
+
+kB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
+KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
+
+_DECIMAL = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+_BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def format_bytes(n: int, *, binary: bool = False) -> str:
+    """Write a number of bytes with four significant digits, in decimal units or in binary ones.
+
+    Below one kilobyte (or kibibyte) the exact number of bytes is written.
+
+    Args:
+        n: A number of bytes, negative for a saving.
+        binary: Use KiB, MiB, GiB (powers of 1,024) in place of kB, MB, GB (powers of 1,000).
+
+    Raises:
+        TypeError: If `n` is not an integer: a fraction of a byte is a mistake made earlier.
+
+    Examples:
+        >>> format_bytes(14_483_464_192), format_bytes(14_483_464_192, binary=True)
+        ('14.48 GB', '13.49 GiB')
+        >>> format_bytes(999), format_bytes(1_000)
+        ('999 bytes', '1.000 kB')
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"bytes are counted in whole numbers, not {n!r}")
+    base, names = (1024, _BINARY) if binary else (1000, _DECIMAL)
+    size, unit = abs(float(n)), 0
+    while size >= base and unit < len(names) - 1:
+        size, unit = size / base, unit + 1
+    if unit == 0:
+        return f"{n:,} {'byte' if abs(n) == 1 else 'bytes'}"
+    text = _four_digits(size)
+    if float(text.replace(",", "")) >= base and unit < len(names) - 1:  # 999,999 bytes are 1.000 MB, not 1,000 kB
+        text, unit = _four_digits(1.0), unit + 1
+    return f"{'-' if n < 0 else ''}{text} {names[unit]}"
+
+
+def _four_digits(size: float) -> str:
+    whole = len(str(int(size)))
+    return f"{size:,.{max(0, 4 - whole)}f}"
