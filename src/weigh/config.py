@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from weigh.errors import InvalidConfig, NotFound, UnsupportedField
+from weigh.dtypes import DType, dtype
+from weigh.errors import InvalidConfig, NotFound, UnknownDtype, UnsupportedField
 
 
 class Config:
@@ -60,6 +61,14 @@ class Config:
         if not isinstance(value, str):
             raise InvalidConfig(f"{self.path}, field {field}", f"must be text, not {value!r:.40}")
         return value
+
+    def dtype(self) -> DType:
+        """The number format that the weights are saved in: `dtype`, or `torch_dtype` as it was called before."""
+        field = "dtype" if self.fields.get("dtype") is not None else "torch_dtype"
+        try:
+            return dtype(self.text(field, "float32"))
+        except UnknownDtype as error:
+            raise UnknownDtype(f"{self.path}, field {field}", f"{error.where!r:.40} is {error.problem}") from None
 
     def split(self, whole: str, parts: str, size: int, count: int) -> int:
         """`size / count`, for fields `whole` and `parts`, where the one must divide the other."""

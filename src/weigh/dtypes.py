@@ -47,6 +47,7 @@ DTYPES: dict[str, DType] = {
         DType("float4_e2m1fn", 4, "float", "F4"),
         DType("complex128", 128, "complex", None, "ComplexDoubleStorage"),
         DType("complex64", 64, "complex", "C64", "ComplexFloatStorage"),
+        DType("complex32", 32, "complex"),
         DType("int64", 64, "int", "I64", "LongStorage"),
         DType("int32", 32, "int", "I32", "IntStorage"),
         DType("int16", 16, "int", "I16", "ShortStorage"),

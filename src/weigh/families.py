@@ -130,7 +130,7 @@ def bert(config: Config, architecture: str) -> Tensors:
         yield from layer_norm("cls.predictions.transform.LayerNorm", D)
         embeddings = TiedTo(f"{body}embeddings.word_embeddings.weight")
         yield "cls.predictions.decoder.weight", embeddings if tied else (V, D)
-        yield "cls.predictions.decoder.bias", TiedTo("cls.predictions.bias")
+        yield "cls.predictions.decoder.bias", TiedTo("cls.predictions.bias") if tied else (V,)
     if architecture == "BertForPreTraining":
         yield from linear("cls.seq_relationship", D, 2)
 

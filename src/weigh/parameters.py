@@ -106,7 +106,7 @@ def params(config: str | os.PathLike[str]) -> Model:
             f"{named!r:.60} is not known to weigh, which knows {', '.join(family.architectures)} for {model_type}",
         )
     source.refuse("quantization_config", {})
-    saved = dtype(source.text("dtype", source.text("torch_dtype", "float32")))
+    saved = source.dtype()
     tensors: dict[str, Tensor] = {}
     for name, shape in family.tensors(source, named[0]):
         if isinstance(shape, TiedTo):

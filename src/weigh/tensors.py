@@ -9,8 +9,17 @@ from typing import Any
 
 from weigh.dtypes import DTYPES, bytes_of
 
-MAX_DIMENSIONS = 64
-"""As many as NumPy and PyTorch allow. A longer shape is hostile: its product alone would take minutes."""
+
+def is_shape(value: object) -> bool:
+    """Whether a value read from a file can be a shape: at most 64 whole numbers below 2⁶³.
+
+    NumPy and PyTorch allow no more dimensions; the product of a million of them would take minutes.
+    """
+    return (
+        isinstance(value, list | tuple)
+        and len(value) <= 64
+        and all(type(size) is int and 0 <= size < 2**63 for size in value)
+    )
 
 
 @dataclass(frozen=True, slots=True)

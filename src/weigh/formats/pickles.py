@@ -225,7 +225,7 @@ def read(data: bytes, where: object) -> tuple[Any, list[Global]]:
     return machine.stack[-1], machine.globals
 
 
-def leaves(root: Any, is_leaf: Callable[[Call], bool]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Walk a value and yield its leaves with their paths, in the order of the pickle.
 
     A path is made of keys and positions; `<args>` and `<state>` stand for the arguments of a call and for what the
@@ -249,7 +249,7 @@ def leaves(root: Any, is_leaf: Callable[[Call], bool]) -> Iterator[tuple[tuple[s
             yield path, value
             continue
         if len(path) > MAX_DEPTH:
-            raise MalformedPickle("pickle", f"nests deeper than {MAX_DEPTH} levels; do not load this file")
+            raise MalformedPickle(where, f"its pickle nests deeper than {MAX_DEPTH} levels; do not load this file")
         if id(value) not in seen:
             seen.add(id(value))
             stack.extend(((*path, key if isinstance(key, str | int) else "?"), child) for key, child in children[::-1])

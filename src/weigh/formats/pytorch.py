@@ -6,6 +6,7 @@ opcodes: nothing is imported and nothing is called, and torch need not be instal
 `torch/serialization.py` and of the notes on serialization semantics in PyTorch's documentation.
 """
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -14,14 +15,14 @@ from weigh import errors
 from weigh.dtypes import DTYPES, STORAGES
 from weigh.formats import pickles
 from weigh.formats.pickles import Call, Global, Persistent
-from weigh.tensors import MAX_DIMENSIONS, Contents, Tensor
+from weigh.tensors import Contents, Tensor, is_shape
 
 _STRIDED = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor"}
 _PARAMETERS = {"_rebuild_parameter", "_rebuild_parameter_with_state"}
 
 # What `torch.load(weights_only=True)` lets a pickle import, as far as model files need it.
 _SAFE = {
-    *(f"torch.{name}" for name in (*STORAGES, *DTYPES, "Size", "Tensor", "device", "strided")),
+    *(f"torch.{name}" for name in (*STORAGES, *DTYPES, "Size", "Tensor", "device")),
     *(f"torch._utils.{name}" for name in (*_STRIDED, *_PARAMETERS)),
     "torch._utils._rebuild_sparse_tensor",
     "torch._utils._rebuild_wrapper_subclass",
@@ -32,11 +33,9 @@ _SAFE = {
     "torch.storage.UntypedStorage",
     "collections.Counter",
     "collections.OrderedDict",
-    "collections.defaultdict",
     "builtins.bytearray",
     "builtins.complex",
     "builtins.set",
-    "__builtin__.set",
     "_codecs.encode",
 }
 
@@ -54,11 +53,13 @@ def read(path: Path) -> Contents:
     refused = tuple(dict.fromkeys(name for name in map(str, imports) if name not in _SAFE))
     tensors: list[Tensor] = []
     metadata: dict[str, Any] = {}
-    for keys, leaf in pickles.leaves(root, _is_tensor):
-        name = ".".join(map(str, keys))
+    # The files of a Trainer's checkpoint directory say by their names what they hold.
+    above = (path.stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state)([_.-]\d+)*", path.stem) else ()
+    for keys, leaf in pickles.leaves(root, _is_tensor, path):
+        name, component = ".".join(map(str, keys)), _component((*above, *keys))
         if _is_tensor(leaf):
-            tensors.append(_tensor(f"{path}, tensor {name[:80]!r}", name, leaf, records, path.name, _component(keys)))
-        elif isinstance(leaf, bool | int | float | str) and _is_metadata(keys):
+            tensors.append(_tensor(f"{path}, tensor {name[:80]!r}", name, leaf, records, path.name, component))
+        elif isinstance(leaf, bool | int | float | str) and component == "weights" and _is_named(keys):
             metadata[name] = leaf
     if not tensors:
         warning = f", and loading it would call {', '.join(refused)}" if refused else ""
@@ -126,7 +127,7 @@ def _tensor(where: str, name: str, call: Call, records: dict[str, int], file: st
         dtype = rest[2].name if rest[2].name in DTYPES else None
     if dtype is None:
         raise errors.UnknownDtype(where, f"its storage is a {kind}, which weigh does not know; update weigh")
-    shape, strides = _numbers(size), _numbers(stride)
+    shape, strides = _sizes(size), _sizes(stride)
     if shape is None or strides is None or len(shape) != len(strides) or offset < 0:
         raise bad
     width = DTYPES[dtype].bits // 8
@@ -140,21 +141,14 @@ def _tensor(where: str, name: str, call: Call, records: dict[str, int], file: st
     return Tensor(name, shape, dtype, f"{file}:{record}", begin, end, component)
 
 
-def _numbers(value: Any) -> tuple[int, ...] | None:
+def _sizes(value: Any) -> tuple[int, ...] | None:
     if isinstance(value, Call) and str(value.function) == "torch.Size" and isinstance(value.args, tuple) and value.args:
         value = value.args[0]
-    if (
-        isinstance(value, tuple | list)
-        and len(value) <= MAX_DIMENSIONS
-        and all(type(n) is int and 0 <= n < 2**63 for n in value)
-    ):
-        return tuple(value)
-    return None
+    return tuple(value) if is_shape(value) else None
 
 
-def _is_metadata(keys: tuple[str | int, ...]) -> bool:
-    named = all(isinstance(key, str) and not key.startswith("<") for key in keys)
-    return named and _component(keys) == "weights"
+def _is_named(keys: tuple[str | int, ...]) -> bool:
+    return all(isinstance(key, str) and not key.startswith("<") for key in keys)
 
 
 def _component(keys: tuple[str | int, ...]) -> str:
@@ -166,7 +160,7 @@ def _component(keys: tuple[str | int, ...]) -> str:
     top = str(keys[0]).lower() if keys else ""
     if "optim" in top and len(keys) > 1:
         return "optimizer"
-    if "rng" in top or "random_state" in top:
+    if re.search(r"(^|_)rngs?(_|$)|random_state", top):
         return "rng"
     if "scheduler" in top and len(keys) > 1:
         return "metadata"

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from weigh import errors
 from weigh.dtypes import DTYPES, SAFETENSORS
-from weigh.tensors import MAX_DIMENSIONS, Contents, Tensor
+from weigh.tensors import Contents, Tensor, is_shape
 
 MAX_HEADER = 100_000_000
 
@@ -81,7 +81,7 @@ def _tensor(path: Path, name: str, entry: Any) -> Tensor:
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in SAFETENSORS:
         raise errors.UnknownDtype(where, f"dtype {str(code)[:40]!r} is none of {', '.join(SAFETENSORS)}; update weigh")
-    if not _whole_numbers(shape) or not _whole_numbers(offsets) or len(offsets) != 2:
+    if not is_shape(shape) or not is_shape(offsets) or len(offsets) != 2:
         raise errors.MalformedHeader(where, "shape and data_offsets must be whole numbers; save the file again")
     begin, end = offsets
     bits = prod(shape) * DTYPES[SAFETENSORS[code]].bits
@@ -91,14 +91,6 @@ def _tensor(path: Path, name: str, entry: Any) -> Tensor:
             f"spans {end - begin:,} bytes, but its shape and dtype need {bits / 8:,g}; save it again",
         )
     return Tensor(name, tuple(shape), SAFETENSORS[code], path.name, begin, end)
-
-
-def _whole_numbers(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= MAX_DIMENSIONS
-        and all(type(n) is int and 0 <= n < 2**63 for n in value)
-    )
 
 
 def _check_layout(path: Path, tensors: tuple[Tensor, ...], payload: int) -> None:

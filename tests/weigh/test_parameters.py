@@ -1,0 +1,182 @@
+"""Counts from configs, against published figures and against transformers on the meta device."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import weigh
+from weigh import errors
+from weigh.families import FAMILIES
+
+PUBLISHED = {
+    "bert-tiny": 4_385_920,
+    "bert-base": 109_482_240,
+    "gpt2": 124_439_808,
+    "gpt2-xl": 1_557_611_200,
+    "smollm2-135m": 134_515_008,
+    "tinyllama-1.1b": 1_100_048_384,
+    "llama-2-7b": 6_738_415_616,
+    "llama-3-8b": 8_030_261_248,
+    "llama-3-70b": 70_553_706_496,
+    "llama-3.1-405b": 405_853_388_800,
+}
+
+
+def write(directory: Path, **fields: Any) -> Path:
+    (directory / "config.json").write_text(json.dumps(fields))
+    return directory
+
+
+def reference(fields: dict[str, Any]) -> torch.nn.Module:
+    """The same config, built by transformers without memory."""
+    config = transformers.AutoConfig.for_model(**fields)
+    with torch.device("meta"):
+        return getattr(transformers, fields["architectures"][0])(config)
+
+
+def test_every_config_in_the_repository_has_its_published_count() -> None:
+    assert {path.parent.name for path in Path("models").glob("*/config.json")} == set(PUBLISHED)
+    for name, parameters in PUBLISHED.items():
+        assert weigh.params(Path("models") / name).parameters == parameters
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_tensor_of_every_config_is_the_reference_librarys(name: str) -> None:
+    assert_alike(json.loads(Path(f"models/{name}/config.json").read_text()), Path(f"models/{name}"))
+
+
+def assert_alike(fields: dict[str, Any], path: Path) -> None:
+    model, built = weigh.params(path), reference(fields)
+    parameters = dict(built.named_parameters(remove_duplicate=False))
+    assert {tensor.name: tensor.shape for tensor in model.named} == {
+        name: tuple(tensor.shape) for name, tensor in parameters.items()
+    }
+    assert model.parameters == sum(tensor.numel() for tensor in built.parameters())
+    assert model.tensors == len(list(built.parameters()))
+
+
+sizes = st.integers(1, 40)
+heads = st.sampled_from([1, 2, 3, 4, 6])
+
+
+@st.composite
+def llama(draw: st.DrawFn) -> dict[str, Any]:
+    queries = draw(heads)
+    keys = draw(st.sampled_from([k for k in range(1, queries + 1) if queries % k == 0]))
+    fields: dict[str, Any] = {
+        "hidden_size": queries * 2 * draw(sizes), "intermediate_size": draw(sizes), "num_attention_heads": queries,
+        "num_hidden_layers": draw(st.integers(1, 3)), "vocab_size": draw(sizes),
+    }  # fmt: skip
+    optional = {
+        "num_key_value_heads": st.just(keys), "head_dim": st.integers(1, 8).map(lambda n: 2 * n),
+        "attention_bias": st.booleans(), "mlp_bias": st.booleans(), "tie_word_embeddings": st.booleans(),
+    }  # fmt: skip
+    return fields | {name: draw(value) for name, value in optional.items() if draw(st.booleans())}
+
+
+@st.composite
+def gpt2(draw: st.DrawFn) -> dict[str, Any]:
+    count = draw(heads)
+    fields: dict[str, Any] = {
+        "n_embd": count * draw(sizes), "n_head": count, "n_layer": draw(st.integers(1, 3)),
+        "n_positions": draw(sizes), "vocab_size": draw(sizes),
+    }  # fmt: skip
+    optional = {"n_inner": sizes, "tie_word_embeddings": st.booleans()}
+    return fields | {name: draw(value) for name, value in optional.items() if draw(st.booleans())}
+
+
+@st.composite
+def bert(draw: st.DrawFn) -> dict[str, Any]:
+    count = draw(heads)
+    fields: dict[str, Any] = {
+        "hidden_size": count * draw(sizes), "num_attention_heads": count, "num_hidden_layers": draw(st.integers(1, 3)),
+        "intermediate_size": draw(sizes), "vocab_size": draw(sizes), "max_position_embeddings": draw(sizes),
+        "pad_token_id": 0,
+    }  # fmt: skip
+    optional = {"type_vocab_size": sizes, "tie_word_embeddings": st.booleans()}
+    return fields | {name: draw(value) for name, value in optional.items() if draw(st.booleans())}
+
+
+STRATEGIES = {"llama": llama(), "gpt2": gpt2(), "bert": bert()}
+
+
+def test_every_family_has_a_strategy() -> None:
+    assert set(STRATEGIES) == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "architecture"), [(name, a) for name, family in FAMILIES.items() for a in family.architectures]
+)
+def test_perturbed_configs_are_counted_like_the_reference(model_type: str, architecture: str, tmp_path: Path) -> None:
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(STRATEGIES[model_type])
+    def check(fields: dict[str, Any]) -> None:
+        fields = {"model_type": model_type, "architectures": [architecture], **fields}
+        assert_alike(fields, write(tmp_path, **fields))
+
+    check()
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_absent_fields_have_the_reference_librarys_defaults(model_type: str, tmp_path: Path) -> None:
+    fields = {"model_type": model_type, "architectures": [FAMILIES[model_type].architectures[0]]}
+    assert_alike(fields, write(tmp_path, **fields))
+    assert weigh.params(write(tmp_path, model_type=model_type)) == weigh.params(write(tmp_path, **fields))
+
+
+def test_a_tied_head_is_counted_once(tmp_path: Path) -> None:
+    gpt2 = json.loads(Path("models/gpt2/config.json").read_text())
+    tied, untied = weigh.params("models/gpt2"), weigh.params(write(tmp_path, **gpt2, tie_word_embeddings=False))
+    assert untied.parameters - tied.parameters == 50_257 * 768
+    assert untied.tensors - tied.tensors == 1
+
+
+def test_bytes_follow_the_number_format() -> None:
+    model = weigh.params("models/llama-2-7b")
+    assert (model.dtype, model.bytes_in_tensors) == ("float16", 2 * 6_738_415_616)
+    assert model.bytes_as("fp32") == 2 * model.bytes_as("torch.bfloat16") == 4 * 6_738_415_616
+    with pytest.raises(errors.UnknownDtype, match="fp7"):
+        model.bytes_as("fp7")
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({}, errors.UnknownArchitecture, "bert, gpt2|gpt2, llama, bert"),
+        ({"model_type": "perceiver"}, errors.UnknownArchitecture, "gpt2, llama, bert"),
+        ({"model_type": ["gpt2"]}, errors.InvalidConfig, "model_type"),
+        ({"model_type": "gpt2", "architectures": ["GPT9"]}, errors.UnknownArchitecture, "GPT2LMHeadModel"),
+        ({"model_type": "gpt2", "architectures": "GPT2Model"}, errors.UnknownArchitecture, "architectures"),
+        ({"model_type": "gpt2", "n_layer": 0}, errors.InvalidConfig, "n_layer"),
+        ({"model_type": "gpt2", "n_layer": "12"}, errors.InvalidConfig, "n_layer"),
+        ({"model_type": "gpt2", "n_layer": True}, errors.InvalidConfig, "n_layer"),
+        ({"model_type": "gpt2", "n_embd": 770}, errors.InvalidConfig, "n_embd"),
+        ({"model_type": "gpt2", "tie_word_embeddings": 1}, errors.InvalidConfig, "tie_word_embeddings"),
+        ({"model_type": "gpt2", "add_cross_attention": True}, errors.UnsupportedField, "add_cross_attention"),
+        ({"model_type": "llama", "num_key_value_heads": 5}, errors.InvalidConfig, "num_attention_heads"),
+        ({"model_type": "llama", "torch_dtype": "fp7"}, errors.UnknownDtype, "fp7"),
+        ({"model_type": "llama", "quantization_config": {"bits": 4}}, errors.UnsupportedField, "quantization_config"),
+        ({"model_type": "bert", "position_embedding_type": "relative_key"}, errors.UnsupportedField, "absolute"),
+    ],
+)
+def test_a_config_from_which_no_count_follows_is_refused(
+    fields: dict[str, Any], error: type[errors.WeighError], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        weigh.params(write(tmp_path, **fields))
+    assert str(tmp_path / "config.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b'{"a":' * 100_000, b"9" * 5_000])
+def test_a_file_that_is_no_config_is_refused(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(raw)
+    with pytest.raises(errors.InvalidConfig):
+        weigh.params(tmp_path)
+    with pytest.raises(errors.NotFound):
+        weigh.params(tmp_path / "absent.json")

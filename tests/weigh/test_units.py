@@ -1,0 +1,42 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weigh import GB, GiB, format_bytes
+
+POWERS = {
+    False: {"bytes": 1, "byte": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15, "EB": 10**18},
+    True: {"bytes": 1, "byte": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60},
+}
+
+
+@pytest.mark.parametrize(
+    ("n", "decimal", "binary"),
+    [
+        (0, "0 bytes", "0 bytes"),
+        (1, "1 byte", "1 byte"),
+        (999, "999 bytes", "999 bytes"),
+        (1_000, "1.000 kB", "1,000 bytes"),
+        (999_999, "1.000 MB", "976.6 KiB"),
+        (90_868_376, "90.87 MB", "86.66 MiB"),
+        (2 * 6_738_415_616, "13.48 GB", "12.55 GiB"),
+        (80 * GB, "80.00 GB", "74.51 GiB"),
+        (80 * GiB, "85.90 GB", "80.00 GiB"),
+        (-1_500_000, "-1.500 MB", "-1.431 MiB"),
+    ],
+)
+def test_a_size_in_both_families_of_units(n: int, decimal: str, binary: str) -> None:
+    assert format_bytes(n) == decimal
+    assert format_bytes(n, binary=True) == binary
+
+
+@given(st.integers(0, 10**21), st.booleans())
+def test_what_is_printed_is_the_size_to_four_digits(n: int, binary: bool) -> None:
+    number, unit = format_bytes(n, binary=binary).split()
+    assert float(number.replace(",", "")) * POWERS[binary][unit] == pytest.approx(n, rel=5.01e-4)
+
+
+@pytest.mark.parametrize("n", [1.5, True, "12"])
+def test_a_fraction_of_a_byte_is_refused(n: object) -> None:
+    with pytest.raises(TypeError):
+        format_bytes(n)  # type: ignore[arg-type]
