@@ -1,0 +1,56 @@
+# `make` lists what can be done. Needs GNU make 3.81 or later and Python 3.11 or later, nothing else.
+
+PYTHON ?= python3
+ADDRESS ?= 127.0.0.1:8000
+
+BIN := .venv/bin
+STAMP := .venv/.set-up
+LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+# requirements.in keeps MkDocs below 2, of which Material warns at length.
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve build test lint lock bench clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Make the virtual environment .venv with the pinned packages (the others do this first)
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; \
+	$(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --requirement requirements.txt --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $(STAMP)
+
+serve: $(STAMP) ## Serve the site and reload the browser when a file changes
+	@echo "Running the programs of all pages. Then the site is at http://$(ADDRESS)/ (Ctrl+C stops it)."
+	$(BIN)/python -m mkdocs serve --livereload --dev-addr $(ADDRESS)
+
+build: $(STAMP) ## Build the site into site/, with every warning an error
+	$(BIN)/python -m mkdocs build --strict
+
+test: $(STAMP) ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Check style and types
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+
+# A machine with PyTorch's CPU build would pin that; without the suffix the pin fits every platform.
+lock: $(STAMP) ## Renew the pins of requirements*.txt from requirements*.in
+	@for name in requirements requirements-dev; do \
+		CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python $(LOCK) --output-file $$name.txt $$name.in && \
+		sed 's/^\(torch==[0-9.]*\)+cpu/\1/' $$name.txt > $$name.tmp && mv $$name.tmp $$name.txt || exit 1; \
+	done
+
+bench: $(STAMP) ## Run the benchmarks
+	@for program in bench/*.py; do echo "$$program"; $(BIN)/python "$$program" || exit 1; done
+
+clean: ## Remove what was built, except the virtual environment
+	rm -rf site .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
