@@ -6,10 +6,11 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from weigh.config import Config
+from weigh.config import load
 from weigh.dtypes import bytes_of, dtype
 from weigh.errors import UnknownArchitecture
-from weigh.families import FAMILIES, TiedTo
+from weigh.families import FAMILIES, Routed, TiedTo
+from weigh.families.parts import Caches
 from weigh.tensors import Tensor
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
@@ -25,12 +26,16 @@ class Model:
         architecture: The class of that family whose tensors are counted.
         dtype: The number format that the config says the weights are saved in; float32, PyTorch's own, if it says none.
         named: Every tensor under every name it has, tied ones included, in `dtype`.
+        active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts.
+        caches: What each layer keeps of the past while the model generates.
     """
 
     model_type: str
     architecture: str
     dtype: str
     named: tuple[Tensor, ...]
+    active_parameters: int
+    caches: Caches
 
     @cached_property
     def distinct(self) -> list[Tensor]:
@@ -46,11 +51,6 @@ class Model:
     def parameters(self) -> int:
         """The number of parameters, tied ones counted once."""
         return sum(tensor.numel for tensor in self.distinct)
-
-    @property
-    def active_parameters(self) -> int:
-        """The parameters that one token passes through: all of them, for every family but a mixture of experts."""
-        return self.parameters
 
     @property
     def bytes_in_tensors(self) -> int:
@@ -89,29 +89,36 @@ def params(config: str | os.PathLike[str]) -> Model:
     Raises:
         NotFound, InvalidConfig: If there is no config there, or a field has a value from which no size follows.
         UnknownArchitecture: If its `model_type` or `architectures` is none that `weigh` has a specification of.
-        UnsupportedField: If a field changes the answer in a way that the specification does not know.
+        UnsupportedField: If a field changes the answer, or might, in a way that the specification does not know.
     """
-    source = Config(config)
+    source = load(config)
     model_type = source.text("model_type", "")
     if model_type not in FAMILIES:
         raise UnknownArchitecture(
-            f"{source.path}, field model_type",
+            f"{source.where}, field model_type",
             f"{model_type!r:.40} is not known to weigh, which knows {', '.join(FAMILIES)}",
         )
     family = FAMILIES[model_type]
     named = source.fields.get("architectures") or family.architectures[:1]
     if not isinstance(named, list | tuple) or len(named) != 1 or named[0] not in family.architectures:
         raise UnknownArchitecture(
-            f"{source.path}, field architectures",
+            f"{source.where}, field architectures",
             f"{named!r:.60} is not known to weigh, which knows {', '.join(family.architectures)} for {model_type}",
         )
     source.refuse("quantization_config", {})
     saved = source.dtype()
     tensors: dict[str, Tensor] = {}
+    idle = 0
     for name, shape in family.tensors(source, named[0]):
         if isinstance(shape, TiedTo):
             first = tensors[shape.name]
             tensors[name] = Tensor(name, first.shape, first.dtype, first.name, first.begin, first.end)
-        else:
-            tensors[name] = Tensor(name, shape, saved.name, name, 0, bytes_of(prod(shape), saved))
-    return Model(model_type, named[0], saved.name, tuple(tensors.values()))
+            continue
+        if isinstance(shape, Routed):
+            idle += prod(shape.shape) * (shape.experts - shape.used) // shape.experts
+            shape = shape.shape
+        tensors[name] = Tensor(name, shape, saved.name, name, 0, bytes_of(prod(shape), saved))
+    caches = family.caches(source)
+    source.refuse_unread()
+    parameters = sum(tensor.numel for tensor in tensors.values() if tensor.name == tensor.storage)
+    return Model(model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, caches)

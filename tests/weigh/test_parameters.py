@@ -130,6 +130,19 @@ def test_absent_fields_have_the_reference_librarys_defaults(model_type: str, tmp
     assert weigh.params(write(tmp_path, model_type=model_type)) == weigh.params(write(tmp_path, **fields))
 
 
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_a_config_with_every_field_written_out_is_understood(model_type: str, tmp_path: Path) -> None:
+    fields = {"model_type": model_type, "architectures": [FAMILIES[model_type].architectures[0]]}
+    (tmp_path / "config.json").write_text(transformers.AutoConfig.for_model(**fields).to_json_string(use_diff=False))
+    assert_alike(fields, tmp_path)
+
+
+def test_a_field_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.UnsupportedField, match="num_extra_layers"):
+        weigh.params(write(tmp_path, model_type="gpt2", num_extra_layers=2))
+    assert weigh.params(write(tmp_path, model_type="gpt2", num_extra_layers=None, use_extra=False))
+
+
 def test_a_tied_head_is_counted_once(tmp_path: Path) -> None:
     gpt2 = json.loads(Path("models/gpt2/config.json").read_text())
     tied, untied = weigh.params("models/gpt2"), weigh.params(write(tmp_path, **gpt2, tie_word_embeddings=False))

@@ -1,0 +1,98 @@
+"""What specifications are written with: the shapes of common layers, and what a layer keeps of the past.
+
+Symbols, here and in every family: V vocabulary, D model width, F feed-forward width, L layers, H query heads,
+K key-value heads, E head size, T positions.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from weigh.config import Config
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TiedTo:
+    """In place of a shape: this name is a second one for another tensor."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """In place of a shape: a tensor of experts, of which a token passes through `used` of `experts`."""
+
+    shape: Shape
+    used: int
+    experts: int
+
+
+Tensors: TypeAlias = Iterator[tuple[str, Shape | TiedTo | Routed]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """A layer that caches a key and a value for each of its `heads` and each token.
+
+    With `window`, only the last so many tokens stay. With `cross`, the tokens are those of the encoder.
+    """
+
+    heads: int
+    key: int
+    value: int
+    window: int | None = None
+    cross: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """A layer that caches one compressed vector for each token: `rank` numbers and `rope` of rotated key."""
+
+    rank: int
+    rope: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A layer that keeps `numel` numbers for each sequence, however long it is."""
+
+    numel: int
+
+
+Caches: TypeAlias = list[KeyValue | Latent | State]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of models, in one place.
+
+    Attributes:
+        tensors: Yields the name and shape of every tensor, in the order, under the names and with the defaults for
+            absent fields of the Hugging Face implementation.
+        caches: What each layer keeps while it generates; an empty list for a model that does not generate.
+        architectures: The classes that it covers. The first is what a config without `architectures` means.
+    """
+
+    tensors: Callable[[Config, str], Tensors]
+    caches: Callable[[Config], Caches]
+    architectures: tuple[str, ...]
+
+
+def no_caches(config: Config) -> Caches:
+    """For a model that does not generate."""
+    return []
+
+
+def linear(name: str, inputs: int, outputs: int, bias: bool = True) -> Tensors:
+    """A linear layer: `weight` (outputs, inputs) and, unless there is none, `bias` (outputs)."""
+    yield f"{name}.weight", (outputs, inputs)
+    if bias:
+        yield f"{name}.bias", (outputs,)
+
+
+def layer_norm(name: str, size: int) -> Tensors:
+    """A layer norm: `weight` and `bias`, both (size)."""
+    yield f"{name}.weight", (size,)
+    yield f"{name}.bias", (size,)
