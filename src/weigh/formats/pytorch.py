@@ -99,7 +99,9 @@ def _open(path: Path) -> tuple[dict[str, int], bytes]:
             }
             return records, archive.read(f"{roots[0]}data.pkl")
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-        raise malformed(f"is not a readable zip archive ({str(error)[:80]})") from None
+        raise errors.MalformedArchive(
+            path, f"is truncated or damaged ({str(error)[:80]}); fetch it or save it again"
+        ) from None
 
 
 def _is_tensor(value: Any) -> TypeGuard[Call]:
