@@ -300,7 +300,7 @@ for what, size in (("card", card), ("disk", disk), ("five", five)):
 # --8<-- [start:command]
 from weigh.cli import weigh as command
 
-command(["params", "models/llama-2-7b"], standalone_mode=False)
+assert command(["params", "models/llama-2-7b"], standalone_mode=False) == 0
 # --8<-- [end:command]
 
 # --8<-- [start:counts]

@@ -1,15 +1,76 @@
-"""The one hook of mkdocs.yml."""
+"""The events of a MkDocs build. What they do is done elsewhere."""
 
-import sys
+from __future__ import annotations
 
+import logging
+from pathlib import Path
+from typing import Any
+
+from markdown import Markdown
 from markdown_exec import markdown_config
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils.meta import get_data
+
+from handbook import programs
+from handbook.foot import foot
+from handbook.pages import prepare, site
+
+log = logging.getLogger("mkdocs.hooks.handbook")
+
+# Of all extensions, those that find the fences of a page.
+FINDERS = ("pymdownx.snippets", "pymdownx.superfences", "handbook.pages")
+
+
+def on_startup(command: str, dirty: bool) -> None:
+    """Show what fails in the page under `mkdocs serve`."""
+    site.show_errors = command == "serve"
 
 
 def on_config(config: MkDocsConfig) -> None:
     """Prepare a build, the first one or one after a change."""
+    site.root = Path(config.config_file_path).parent
+    site.entries.clear()
+    site.engine.begin()
     # Tables, admonitions and the rest work in what a block prints as they do in a page.
     markdown_config.save(list(config.markdown_extensions), config.mdx_configs)
-    # `mkdocs serve` stays in one process: the pages are to import the library as it is now.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "weigh"]:
-        del sys.modules[name]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Start to run the pages, and add the programs that can be downloaded from them."""
+    finder = Markdown(extensions=FINDERS, extension_configs=config.mdx_configs)
+    for file in files.documentation_pages():
+        text = file.content_string
+        body = get_data(text)[0]
+        prepare(finder, body, (file.src_uri, _lines_above(text, body)))
+        for name, content in programs.downloads(site.root, file.src_uri):
+            files.append(File.generated(config, name, content=content))
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> None:
+    """Say which page is being rendered."""
+    site.page = page.file.src_uri, _lines_above(page.file.content_string, markdown)
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """End a page that has run with how its figures were made."""
+    path = page.file.src_uri
+    return html + foot(page, site.entries[path], site.root) if path in site.entries else html
+
+
+def on_post_build(**_: Any) -> None:
+    """Say what was run."""
+    counts = site.engine.counts
+    log.info(f"Blocks: {counts.ran} run, {counts.replayed} replayed")
+    for seconds, block in sorted(counts.seconds, reverse=True)[:5]:
+        log.info(f"{seconds:6.1f} s  {block}")
+
+
+def on_shutdown() -> None:
+    """End the threads that wait for pages."""
+    site.engine.close()
+
+
+def _lines_above(text: str, body: str) -> int:
+    return text.count("\n") - body.count("\n")

@@ -1,0 +1,264 @@
+"""Gets the outcome of a page's job: from the cache if nothing that it depends on has changed, else by running it.
+
+The cache is content-addressed: a job is found by its code, and an outcome of it is good as long as every file it read,
+every module of `src/` it reached, `models/`, and the versions of the packages it imported are what they were. The cache
+may be shared by builds that run at the same time, killed, or damaged: what cannot be read is run again.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import diskcache
+
+from handbook import worker
+from handbook.machine import machine
+from handbook.worker import Job, Outcome
+
+log = logging.getLogger("mkdocs.handbook")
+
+SIZE = 2**28
+"""Bytes that the cache may take; what was used least recently goes first."""
+
+VARIANTS = 4
+"""Outcomes kept of one job, so that going back to another branch runs nothing."""
+
+
+@dataclass
+class Entry:
+    """An outcome, and how it came about.
+
+    Attributes:
+        outcome: What the blocks of a page gave.
+        files: The digest of every file that it depends on.
+        versions: The version of every distribution that was imported, directly or not.
+        imports: Names and versions of those that the blocks themselves import.
+        python: The version of Python.
+        machine: Where it was run.
+        made: The day, as `YYYY-MM-DD`.
+        commit: The commit that was checked out, or nothing outside of git.
+    """
+
+    outcome: Outcome
+    files: dict[str, str]
+    versions: dict[str, str]
+    imports: list[str]
+    python: str
+    machine: str
+    made: str
+    commit: str
+
+
+@dataclass
+class Counts:
+    """What a build did."""
+
+    ran: int = 0
+    replayed: int = 0
+    seconds: list[tuple[float, str]] = field(default_factory=list)
+
+
+class Engine:
+    """Runs jobs, two at a time on a machine of two cores, and remembers their outcomes.
+
+    Args:
+        root: The root of the repository. Blocks run there; dependencies are paths from there.
+        store: The directory of the cache.
+    """
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self.root, self.store = root.resolve(), store
+        self.counts = Counts()
+        self._jobs: dict[Job, Future[Entry]] = {}
+        self._hashes: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self._cache = self._open()
+
+    def begin(self) -> None:
+        """Start a build: forget what the last one found out about the files."""
+        self.counts = Counts()
+        self._jobs.clear()
+        _version.cache_clear()
+
+    def submit(self, job: Job, page: str = "") -> Future[Entry]:
+        """Have a job done. The future gives its entry at once if nothing that it depends on has changed."""
+        if job not in self._jobs:
+            entry = self._find(job)
+            if entry:
+                self.counts.replayed += len(job.blocks)
+                self._jobs[job] = Future()
+                self._jobs[job].set_result(entry)
+            else:
+                self._jobs[job] = self._pool.submit(self._make, job, page)
+        return self._jobs[job]
+
+    def _make(self, job: Job, page: str) -> Entry:
+        before = self._sources()
+        outcome = self._run(job, page)
+        self.counts.ran += len(outcome.outputs)
+        self.counts.seconds += [(s, f"{page}, block {n}") for n, s in enumerate(outcome.seconds, start=1)]
+        files = {path: self._hash(path) for path in sorted(outcome.files)} | {"models": self._hash("models")}
+        owners = packages_distributions()
+        versions = {name: _version(name) for module in outcome.modules for name in owners.get(module, ())}
+        named = {name for module in _imports(job) for name in owners.get(module, ())}
+        imports = [f"{name} {_version(name)}" for name in sorted(named, key=str.lower)]
+        python, today = platform.python_version(), datetime.now(UTC).strftime("%Y-%m-%d")
+        entry = Entry(outcome, files, versions, imports, python, machine(), today, _commit(self.root))
+        changed = any(before.get(path, digest) != digest for path, digest in files.items())
+        if outcome.failed < 0 and not outcome.wrong_formulas and not changed:
+            self._keep(job, entry)
+        return entry
+
+    def _run(self, job: Job, page: str) -> Outcome:
+        context = _context()
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=worker.work, args=(sender, str(self.root), job), daemon=True)
+        process.start()
+        sender.close()
+        block, started = 0, time.monotonic()
+        limits = [block.limit for block in job.blocks] + [worker.Block("").limit]
+        try:
+            while receiver.poll(limits[block]):
+                message = receiver.recv()
+                if isinstance(message, Outcome):
+                    return message
+                block = message
+                if time.monotonic() - started > 5:
+                    started = time.monotonic()
+                    log.info(f"{page}: block {block + 1} of {len(job.blocks)}")
+            error = f"ran for longer than {limits[block]:g} seconds; give the fence a larger limit if it must"
+        except EOFError:
+            process.join()
+            error = f"ended its process with exit code {process.exitcode}"
+        finally:
+            process.kill()
+        return Outcome(failed=min(block, len(job.blocks) - 1), error=error)
+
+    # What an outcome depends on
+
+    def _hash(self, path: str) -> str:
+        """A digest of a file, or of a directory with all that is below it. Read again only if its times changed."""
+        full = self.root / path
+        try:
+            if full.is_dir():
+                names = sorted(str(p.relative_to(full)) for p in full.rglob("*") if "__pycache__" not in p.parts)
+                below = [self._hash(f"{path}/{name}") for name in names if not (full / name).is_dir()]
+                return hashlib.sha256("\n".join(names + below).encode()).hexdigest()
+            status = full.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if self._hashes.get(path, ((), ""))[0] != stamp:
+                with full.open("rb") as file:
+                    self._hashes[path] = stamp, hashlib.file_digest(file, "sha256").hexdigest()
+            return self._hashes[path][1]
+        except OSError:
+            return "absent"
+
+    def _sources(self) -> dict[str, str]:
+        """The digests of the sources before a job runs: if one changes meanwhile, nobody knows which version ran."""
+        paths = [str(path.relative_to(self.root)) for path in (self.root / "src").rglob("*.py")]
+        return {path: self._hash(path) for path in [*paths, "models"]}
+
+    # The cache
+
+    def _open(self) -> diskcache.Cache:
+        for _ in range(2):
+            try:
+                return diskcache.Cache(str(self.store), disk=diskcache.JSONDisk, size_limit=SIZE)
+            except (sqlite3.DatabaseError, OSError, ValueError):
+                shutil.rmtree(self.store, ignore_errors=True)
+        raise OSError(f"cannot write to {self.store}")
+
+    def _variants(self, job: Job) -> list[dict[str, Any]]:
+        try:
+            found = self._cache.get(_address(job), default=[])
+            return found if isinstance(found, list) else []
+        except Exception:  # a damaged entry can fail in any way, and costs a run
+            return []
+
+    def _find(self, job: Job) -> Entry | None:
+        for variant in self._variants(job):
+            with contextlib.suppress(TypeError, KeyError, AttributeError):
+                entry = Entry(**variant | {"outcome": Outcome(**variant["outcome"])})
+                complete = len(entry.outcome.outputs) == len(job.blocks)
+                fresh = all(self._hash(path) == digest for path, digest in entry.files.items())
+                same = all(_version(name) == found for name, found in entry.versions.items())
+                if complete and fresh and same:
+                    return entry
+        return None
+
+    def _keep(self, job: Job, entry: Entry) -> None:
+        plain = asdict(entry)
+        plain["outcome"] |= {"files": sorted(entry.outcome.files), "modules": sorted(entry.outcome.modules)}
+        try:
+            self._cache.set(_address(job), [plain, *self._variants(job)][:VARIANTS])
+        except sqlite3.DatabaseError:
+            self._cache = self._open()
+
+    def close(self) -> None:
+        """End the threads and close the cache."""
+        self._pool.shutdown()
+        self._cache.close()
+
+
+def _address(job: Job) -> str:
+    text = json.dumps([_MACHINERY, sys.version, platform.platform(), asdict(job)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_MACHINERY = hashlib.sha256(Path(worker.__file__).read_bytes()).hexdigest()
+
+
+@cache
+def _context() -> Any:
+    # What a page shows does not depend on the order of sets, and two pages at a time do not fight for the cores.
+    os.environ |= {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["handbook.worker", *worker.PRELOADED])
+    return context
+
+
+def _imports(job: Job) -> set[str]:
+    """The top-level modules that the blocks of a job import."""
+    found: set[str] = set()
+    for block in job.blocks:
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(block.code)):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                found.update(name.partition(".")[0] for name in names)
+    return found
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "absent"
+
+
+@cache
+def _commit(root: Path) -> str:
+    done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True)
+    return done.stdout.strip()

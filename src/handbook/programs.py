@@ -1,0 +1,56 @@
+"""The program of a page, as a script and as a notebook."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+MARKER = re.compile(r"# --8<-- \[(?P<what>start|end):(?P<name>[\w-]+)\]$")
+
+
+def program_of(page: str) -> str:
+    """The path of a page's program, which need not exist: `docs/a/b-c.md` runs `snippets/a/b_c.py`."""
+    return "snippets/" + str(PurePosixPath(page).with_suffix(".py")).replace("-", "_")
+
+
+def downloads(root: Path, page: str) -> Iterator[tuple[str, str]]:
+    """The files that a page offers, by their paths below the site: its program twice, or nothing."""
+    program = root / program_of(page)
+    if program.is_file():
+        source = program.read_text("utf-8")
+        stem = PurePosixPath("programs") / PurePosixPath(program_of(page)).relative_to("snippets").with_suffix("")
+        yield f"{stem}.py", _without_markers(source)
+        yield f"{stem}.ipynb", notebook(source)
+
+
+def _without_markers(source: str) -> str:
+    lines = [line for line in source.splitlines() if not MARKER.match(line)]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
+
+
+def notebook(source: str) -> str:
+    """A program as a Jupyter notebook of format 4.5: a cell for its docstring, and one for each section."""
+    cells: list[tuple[str, str, list[str]]] = [("markdown", "title", [])]
+    for line in source.splitlines():
+        marker = MARKER.match(line)
+        if marker and marker["what"] == "start":
+            cells.append(("code", marker["name"], []))
+        elif not marker:
+            cells[-1][2].append(line)
+    return json.dumps(
+        {
+            "cells": [_cell(kind, name, "\n".join(lines).strip().strip('"')) for kind, name, lines in cells],
+            "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        },
+        indent=1,
+    )
+
+
+def _cell(kind: str, name: str, text: str) -> dict[str, object]:
+    cell: dict[str, object] = {"cell_type": kind, "id": name.replace("_", "-"), "metadata": {}}
+    cell["source"] = [line + "\n" for line in text.split("\n")]
+    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
