@@ -190,17 +190,13 @@ for without in ("", "optimizer"):
 # --8<-- [start:curves]
 import matplotlib.pyplot as plt
 
-from handbook.figures import figure
-
 fig, ax = plt.subplots()
 for without, name in PARTS.items():
     difference = (held_out[without] - held_out[""]).mean(0)
     ax.plot(range(199, 235), difference, label=f"without {name}" if without else "with all parts")
 ax.set(xlabel="step", ylabel="held-out loss, minus that of\nthe run that never stopped", ylim=(-0.012, None))
 ax.legend(fontsize="small", ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1))
-alt = """Held-out loss after resuming at step 198, minus that of the uninterrupted run, mean of ten runs. With all parts
-it is zero. Without the optimizer state it jumps at once and stays high. The others stay near zero."""
-print(figure(fig, alt=alt, caption="Three epochs after the checkpoint of step 198. Means of ten runs, seeds 0 to 9."))
+fig
 # --8<-- [end:curves]
 
 # --8<-- [start:differences]
@@ -298,15 +294,13 @@ ruined = run.evaluate(validation)[1]
 assert ruined < 0.3 and abs(mean(left_alone[-24:]) - log(10)) < 0.3
 
 fig, ax = plt.subplots()
-ax.plot(range(1, 241), left_alone, color="#a8321f", linestyle=":", label="left to itself")
-ax.plot(range(good_step + 1, 241), mended, color="#17756a", linestyle="-", label=f"rolled back to step {good_step}")
-ax.axvline(131.5, color="#5d574b", linewidth=1)
+ax.plot(range(1, 241), left_alone, color="C2", linestyle=":", label="left to itself")
+ax.plot(range(good_step + 1, 241), mended, color="C0", linestyle="-", label=f"rolled back to step {good_step}")
+ax.axvline(131.5, color=plt.rcParams["axes.edgecolor"], linewidth=1)
 ax.annotate("learning rate × 100", (131.5, 200), xytext=(-4, 0), textcoords="offset points", ha="right", va="top")
 ax.set(xlabel="step", ylabel="training loss", yscale="log", xlim=(80, 241))
 ax.legend(fontsize="small", ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1))
-alt = """Training loss on a logarithmic scale. After step 131 the learning rate is a hundred times too high: the loss
-leaps by three orders of magnitude, then stays at 2.3. The run rolled back to step 120 goes on as low as before."""
-print(figure(fig, alt=alt))
+fig
 # --8<-- [end:rollback_plot]
 
 # --8<-- [start:seed]

@@ -68,28 +68,27 @@ for dtype, file in unseen.items():
 # --8<-- [start:plot]
 import matplotlib.pyplot as plt
 
-from handbook.figures import INK, figure
-
 fig, ax = plt.subplots()
 x = torch.tensor([0.0, 5.3])
 labels = {0: "before training", 1: "after 1 step", 20: "after 20 steps", 400: "after 400 steps"}
 for step, label in labels.items():
     ax.plot(x, line(x, *history[step]), label=label)
-ax.plot(thousands, kilobytes, "o", color=INK, label="files it learned from")
+ax.plot(thousands, kilobytes, "o", color=plt.rcParams["text.color"], label="files it learned from")
 for (dtype, file), marker in zip(unseen.items(), "Ds", strict=True):
     name = str(dtype).removeprefix("torch.")
-    ax.plot(5, file.bytes_on_disk / 1000, marker, mfc="none", mew=2, ms=9, color=INK, label=f"unseen file, {name}")
+    ax.plot(
+        5,
+        file.bytes_on_disk / 1000,
+        marker,
+        mfc="none",
+        mew=2,
+        ms=9,
+        color=plt.rcParams["text.color"],
+        label=f"unseen file, {name}",
+    )
 ax.set(xlabel="thousands of parameters", ylabel="size of the file in kB", xlim=(0, 5.4), ylim=(-1, 23))
 ax.legend(fontsize="small", loc="upper left")
-print(
-    figure(
-        fig,
-        alt="Size of a file against its parameters. Before training the line lies flat at zero; after 1, 20 and 400 "
-        "steps it comes to run through the eight files it learned from and through an unseen float32 file. "
-        "An unseen bfloat16 file lies at half its height.",
-        caption="One architecture, four sets of weights: the same line before, during and after training.",
-    )
-)
+fig
 # --8<-- [end:plot]
 
 # --8<-- [start:digits]
@@ -203,18 +202,12 @@ fig, axes = plt.subplots(2, 6, figsize=(6.4, 2.9))
 for ax, i in zip(axes.flat, wrong[:12], strict=True):
     image = images[held_out[i], 0]
     y, x = image.nonzero(as_tuple=True)
-    ax.scatter(x, y, s=52, marker="s", color=INK, alpha=image[y, x].numpy(), linewidths=0)
+    ax.scatter(x, y, s=52, marker="s", color=plt.rcParams["text.color"], alpha=image[y, x].numpy(), linewidths=0)
     ax.set(xlim=(-0.6, 7.6), ylim=(7.6, -0.6), aspect="equal")
     ax.axis("off")
     ax.set_title(f"{truth[i]} as {answers[i]}", loc="center")
 misread = ", ".join(f"a {truth[i]} read as {answers[i]}" for i in wrong[:12])
-print(
-    figure(
-        fig,
-        alt=f"Twelve held-out digits that the trained classifier gets wrong: {misread}.",
-        caption="The first twelve it gets wrong, in the order of the file: what it is, and what it was read as.",
-    )
-)
+fig
 # --8<-- [end:mistakes]
 
 # --8<-- [start:saved]

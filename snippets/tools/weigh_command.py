@@ -37,7 +37,7 @@ assert set(alone.stdout.splitlines()[1:]) < set(whole.stdout.splitlines())
 # --8<-- [end:file]
 
 # --8<-- [start:params]
-terminal("weigh params models/llama-3-8b")
+assert terminal("weigh params models/llama-3-8b").returncode == 0
 # --8<-- [end:params]
 
 # --8<-- [start:json]

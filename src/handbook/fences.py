@@ -23,7 +23,7 @@ CHOICES = {
     "output": ("auto", "text", "markdown", "html", "figure", "hide"),
 }
 FLAGS = ("exec", "setup", "varies")
-TEXTS = ("alt", "raises", "limit", "title")
+TEXTS = ("alt", "caption", "raises", "limit", "title")
 HIGHLIGHT = ("title", "linenums", "hl_lines")
 
 
@@ -41,6 +41,7 @@ class Fence:
         output: As `text`, `markdown`, `html` or `figure`, which it must then have; `auto` is text if there is any, and
             `hide` shows none.
         alt: The text alternative of a figure, or a formula for it after `=`.
+        caption: A line below a figure.
         raises: The exception that it is to end with.
         limit: Seconds that it may take.
         varies: The output depends on the machine, and is not compared with the recorded one.
@@ -52,6 +53,7 @@ class Fence:
     source: str = "above"
     output: str = "auto"
     alt: str = ""
+    caption: str = ""
     raises: str = ""
     limit: float = 60
     varies: bool = False
@@ -77,13 +79,14 @@ class Fence:
             source=options.get("source", "above"),
             output=options.get("output", "auto"),
             alt=options.get("alt", ""),
+            caption=options.get("caption", ""),
             raises=options.get("raises", ""),
             varies="varies" in options,
             setup="setup" in options,
             highlight={name: options[name] for name in HIGHLIGHT if name in options},
         )
-        if (fence.output == "figure") != bool(fence.alt.strip()):
-            raise Misuse('output="figure" needs alt="what it shows", and nothing else has one')
+        if (fence.output == "figure") != bool(fence.alt.strip()) or (fence.caption and not fence.alt):
+            raise Misuse('output="figure" needs alt="what it shows", and nothing else has alt or caption')
         if fence.source == "fold" and "title" not in options:
             raise Misuse('source="fold" needs title="what is folded"')
         if fence.setup and {"source", "output", "alt"} & set(options):
@@ -97,7 +100,7 @@ class Fence:
     def block(self) -> Block:
         """What the worker is to do."""
         form = "text" if self.output in ("auto", "hide") else self.output
-        return Block(self.code, form, self.alt, self.raises, self.limit)
+        return Block(self.code, form, self.alt, self.caption, self.raises, self.limit)
 
     @property
     def needs_output(self) -> bool:

@@ -29,7 +29,7 @@ from handbook.fences import Fence, Misuse, parse_header
 from handbook.worker import Job
 
 OPENING = re.compile(r"^(?P<indent>[\s>]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)$")
-INCLUDE = re.compile(r'--8<--\s+"(?P<path>[^":;]+)(?::(?P<section>[\w-]+))?"')
+INCLUDE = re.compile(r'(?<!;)--8<--\s+"(?P<path>[^":;]+)(?::(?P<section>[\w-]+))?"')
 FORMULA = re.compile(r"(?<![\\`])`=~?([^`]+)`(?!`)")
 
 
@@ -223,6 +223,8 @@ class FormulaProcessor(InlineProcessor):  # type: ignore[misc]
             return found, start, end
         measured = data.startswith("`=~", start)
         formula = data[start + (3 if measured else 2) : end - 1].strip()
+        if not formula:
+            return found, start, end
         value = self.value(formula)
         if measured:
             element = Element("span", {"class": "measured", "title": "Measured on the machine that built this page"})

@@ -31,6 +31,7 @@ class Block:
         code: Python source.
         output: `text`, `markdown`, `html` or `figure`: how the value of a last line is written.
         alt: The text alternative of a figure; after `=`, a formula for it.
+        caption: A line below a figure.
         raises: The name of the exception that the block is to end with, or nothing.
         limit: Seconds that it may take.
     """
@@ -38,6 +39,7 @@ class Block:
     code: str
     output: str = "text"
     alt: str = ""
+    caption: str = ""
     raises: str = ""
     limit: float = 60
 
@@ -170,7 +172,7 @@ def _shown(value: Any, block: Block, namespace: dict[str, Any]) -> str:
     if not isinstance(value, Figure):
         raise TypeError(f"the last line of a figure is to be a matplotlib figure, not {type(value).__name__}")
     alt = evaluate(block.alt[1:], namespace) if block.alt.startswith("=") else block.alt
-    return figure(value, alt)
+    return figure(value, alt, block.caption)
 
 
 def evaluate(formula: str, namespace: dict[str, Any]) -> str:

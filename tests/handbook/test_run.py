@@ -26,7 +26,7 @@ EXTENSIONS = [
     "pymdownx.details",
     "pymdownx.inlinehilite",
     "pymdownx.superfences",
-    "handbook.run",
+    "handbook.pages",
 ]
 FENCE = {"name": "python", "class": "python", "validator": validator, "format": formatter}
 CONFIGS = {"pymdownx.superfences": {"custom_fences": [FENCE]}}
@@ -219,7 +219,7 @@ def test_a_formula_that_fails_stops_the_build(formula: str, error: str) -> None:
 
 
 def test_a_build_imports_the_library_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = {name: sys for name in ("weight", "torch", "handbook.run")}
+    kept = {name: sys for name in ("weight", "torch", "handbook.pages")}
     monkeypatch.setattr(sys, "modules", {**kept, "weigh": sys, "weigh.units": sys})
     config = SimpleNamespace(markdown_extensions=EXTENSIONS, mdx_configs=CONFIGS)
     hooks.on_config(config)
