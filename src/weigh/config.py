@@ -9,25 +9,27 @@ from weigh.dtypes import DType, dtype
 from weigh.errors import InvalidConfig, NotFound, UnknownDtype, UnsupportedField
 
 HARMLESS = {
-    "activation_function", "architectures", "attention_dropout", "attention_probs_dropout_prob",
-    "attn_implementation", "attn_pdrop", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
+    "activation_function", "architectures", "attention_dropout", "attention_probs_dropout_prob", "attn_implementation",
+    "attn_logit_softcapping", "attn_pdrop", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
     "chunk_size_feed_forward", "classifier_dropout", "cls_token_id", "decoder_start_token_id", "diversity_penalty",
     "do_sample", "dropout", "dtype", "early_stopping", "embd_pdrop", "encoder_no_repeat_ngram_size", "eos_token_id",
-    "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id",
-    "gradient_checkpointing", "hidden_act", "hidden_activation", "hidden_dropout", "hidden_dropout_prob", "id2label",
-    "initializer_factor", "initializer_range", "label2id", "layer_norm_eps", "layer_norm_epsilon", "length_penalty",
-    "mask_token_id", "max_length", "max_new_tokens", "min_length", "model_type", "n_ctx", "name_or_path",
-    "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_labels", "num_return_sequences", "output_attentions",
-    "output_hidden_states", "output_scores", "pad_token_id", "prefix", "pretraining_tp", "problem_type",
+    "exponential_decay_length_penalty", "final_logit_softcapping", "finetuning_task", "forced_bos_token_id",
+    "forced_decoder_ids", "forced_eos_token_id", "gradient_checkpointing", "hidden_act", "hidden_activation",
+    "hidden_dropout", "hidden_dropout_prob", "id2label", "initializer_factor", "initializer_range", "label2id",
+    "layer_norm_eps", "layer_norm_epsilon", "length_penalty", "mask_token_id", "max_length", "max_new_tokens",
+    "min_length", "model_type", "n_ctx", "name_or_path", "no_repeat_ngram_size", "norm_topk_prob", "num_beam_groups",
+    "num_beams", "num_labels", "num_return_sequences", "original_max_position_embeddings", "output_attentions",
+    "output_hidden_states", "output_past", "output_router_logits", "output_scores", "pad_token_id",
+    "partial_rotary_factor", "prefix", "pretraining_tp", "problem_type", "query_pre_attn_scalar",
     "remove_invalid_values", "reorder_and_upcast_attn", "repetition_penalty", "resid_pdrop", "return_dict",
-    "rms_norm_eps", "rope_parameters", "rope_scaling", "rope_theta", "scale_attn_by_inverse_layer_idx",
-    "scale_attn_weights", "sep_token_id", "summary_activation", "summary_first_dropout", "summary_proj_to_labels",
-    "summary_type", "summary_use_proj", "suppress_tokens", "task_specific_params", "temperature", "tokenizer_class",
-    "top_k", "top_p", "torch_dtype", "torchscript", "transformers_version", "typical_p", "unk_token_id",
-    "use_bfloat16", "use_cache",
+    "rms_norm_eps", "rope_parameters", "rope_scaling", "rope_theta", "routed_scaling_factor", "router_aux_loss_coef",
+    "scale_attn_by_inverse_layer_idx", "scale_attn_weights", "sep_token_id", "summary_activation",
+    "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj", "suppress_tokens",
+    "task_specific_params", "temperature", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
+    "transformers_version", "typical_p", "unk_token_id", "use_bfloat16", "use_cache",
 }  # fmt: skip
-"""Fields that no family's tensors depend on: identity, token ids, dropout, epsilons, activations, rotary angles, and
-settings of generation. A family names the rest that it need not read with `Config.ignore`."""
+"""Fields that no family's tensors depend on: identity, token ids, dropout, epsilons, activations, rotary angles, the
+weighing of experts, and settings of generation. A family names the rest that it need not read with `Config.ignore`."""
 
 
 def load(path: str | os.PathLike[str]) -> "Config":
@@ -56,8 +58,8 @@ def load(path: str | os.PathLike[str]) -> "Config":
 class Config:
     """The fields of a config, or of a part of one, which a family's specification asks for by name.
 
-    An absent field and `null` are the same. What a specification does not ask for and what is not known to be harmless
-    is refused in the end, since it might change the answer.
+    An absent field and `null` are the same, except where a specification asks with `optional`. What a specification
+    does not ask for and what is not known to be harmless is refused in the end, since it might change the answer.
 
     Args:
         where: What to call it in an error.
@@ -67,6 +69,7 @@ class Config:
     def __init__(self, where: str, fields: dict[str, Any]) -> None:
         self.where = where
         self.fields = {name: value for name, value in fields.items() if value is not None}
+        self.nulls = fields.keys() - self.fields.keys()
         self._read: set[str] = set()
         self._parts: list[Config] = []
 
@@ -85,6 +88,11 @@ class Config:
                 f"{self.where}, field {field}", f"must be a whole number from {least}, not {value!r:.40}"
             )
         return value
+
+    def optional(self, field: str, default: int | None = None) -> int | None:
+        """A field that is a whole number from 1, and which `null` takes away where leaving it out means `default`."""
+        absent = field in self.nulls or (default is None and field not in self.fields)
+        return None if absent else self.size(field, default)
 
     def sizes(self, field: str, default: list[int]) -> list[int]:
         """A field that is a list of positive whole numbers."""

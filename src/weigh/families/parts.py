@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from weigh.config import Config
+from weigh.errors import InvalidConfig
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -96,3 +97,23 @@ def layer_norm(name: str, size: int) -> Tensors:
     """A layer norm: `weight` and `bias`, both (size)."""
     yield f"{name}.weight", (size,)
     yield f"{name}.bias", (size,)
+
+
+def convolution(name: str, inputs: int, outputs: int, *kernel: int, bias: bool = True) -> Tensors:
+    """A convolution: `weight` (outputs, inputs of a group, kernel) and, unless there is none, `bias` (outputs)."""
+    yield f"{name}.weight", (outputs, inputs, *kernel)
+    if bias:
+        yield f"{name}.bias", (outputs,)
+
+
+def labels(config: Config, default: int = 2) -> int:
+    """The classes that a classification head tells apart: `num_labels`, or as many as `id2label` names."""
+    names = config.get("id2label")
+    if not isinstance(names, dict | None):
+        raise InvalidConfig(f"{config.where}, field id2label", f"must be an object, not {names!r:.40}")
+    return config.size("num_labels", default if names is None else len(names))
+
+
+def rms_norm(name: str, size: int) -> Tensors:
+    """A root-mean-square norm: `weight` (size) alone."""
+    yield f"{name}.weight", (size,)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from weigh import errors
-from weigh.formats import pytorch, safetensors
 from weigh.tensors import Contents
 
 PYTORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -18,9 +17,14 @@ def read(path: Path) -> Contents:
     """
     with path.open("rb") as file:
         head = file.read(9)
+    # Each reader is imported when a file of its format turns up, so that `import weigh` is quick.
     if head.startswith(b"PK\x03\x04"):
+        from weigh.formats import pytorch
+
         return pytorch.read(path)
     if path.suffix == ".safetensors" or head[8:] == b"{":
+        from weigh.formats import safetensors
+
         return safetensors.read(path)
     if path.suffix in PYTORCH_SUFFIXES:
         raise errors.UnknownFormat(
