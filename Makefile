@@ -12,10 +12,10 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build test lint lock bench clean
+.PHONY: help setup serve build test outputs lint lock bench clean clean-cache
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Make the virtual environment .venv with the pinned packages (the others do this first)
 
@@ -37,6 +37,9 @@ build: $(STAMP) ## Build the site into site/, with every warning an error
 test: $(STAMP) ## Run all tests
 	$(BIN)/python -m pytest
 
+outputs: $(STAMP) ## Renew what tests/expected/ records of the pages' outputs
+	$(BIN)/python -m handbook outputs
+
 lint: $(STAMP) ## Check style and types
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -49,8 +52,15 @@ lock: $(STAMP) ## Renew the pins of requirements*.txt from requirements*.in
 		sed 's/^\(torch==[0-9.]*\)+cpu/\1/' $$name.txt > $$name.tmp && mv $$name.tmp $$name.txt || exit 1; \
 	done
 
-bench: $(STAMP) ## Run the benchmarks
-	@for program in bench/*.py; do echo "$$program"; $(BIN)/python "$$program" || exit 1; done
+bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too, and installs them under .cache/)
+	@for program in $(filter-out bench/pages.py,$(wildcard bench/*.py)); do \
+		echo "$$program"; $(BIN)/python "$$program" || exit 1; \
+	done
+	$(BIN)/python bench/pages.py $(OTHERS)
+	EVERY_FUNCTION=1 $(BIN)/python -m pytest -s tests/test_never_stale.py
 
-clean: ## Remove what was built, except the virtual environment
-	rm -rf site .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove what was built, except the virtual environment and the outputs of pages
+	rm -rf site .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+clean-cache: ## Forget the outputs of pages, so that the next build runs them all
+	rm -rf .cache

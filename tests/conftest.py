@@ -1,4 +1,4 @@
-"""What the tests share: the environment of the processes they start, the built site and the pages of its navigation."""
+"""What the tests share: the environment of the processes they start, the built site, its navigation, and what runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import pytest
 from mkdocs.config import load_config
 from mkdocs.structure.files import get_files
 from mkdocs.structure.nav import get_navigation
+
+from handbook import pages
+from handbook.outputs import run_pages
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,3 +48,15 @@ def nav() -> list[str]:
     """The addresses of the pages in the navigation, relative to the site's: "" for the home page first."""
     config = load_config(str(ROOT / "mkdocs.yml"))
     return [page.url for page in get_navigation(get_files(config), config).pages]
+
+
+@pytest.fixture(scope="session")
+def runs() -> dict[str, pages.Run]:
+    """What runs and what came of it, for each page that says `exec`, by its path below `docs/`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(pages, "site", pages.Site())
+        patch.setattr("handbook.outputs.site", pages.site)
+        ran = run_pages(load_config("mkdocs.yml"))
+        pages.site.engine.close()
+    return ran

@@ -1,14 +1,23 @@
-"""The Markdown of the pages: all Python is run or says why not, and a page shows the whole of its program in order."""
+"""The Markdown of the pages: all Python is run or says why not, a page shows the whole of its program in order, what
+it prints is what is recorded, and no number in its prose was measured elsewhere and typed.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mkdocs.utils.meta import get_data
+
+from handbook import fences as handbook
+from handbook import labs
+from handbook.outputs import differences, path_of, record
+from handbook.pages import Run
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -16,13 +25,19 @@ PROGRAMS = sorted((ROOT / "snippets").rglob("*.py"))
 LONGEST_FENCE = 25
 
 OPEN = re.compile(r"(?P<indent>[\s>]*)(?P<ticks>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
-INCLUDE = re.compile(r'--8<--\s+"(?P<path>[^":]+)(:(?P<section>\w+))?"')
+OPTION = re.compile(r"""\s+(?P<name>[\w-]+)(?:=(?P<quote>["'])(?P<value>.*?)(?P=quote))?""")
+INCLUDE = re.compile(r'(?<!;)--8<--\s+"(?P<path>[^":]+)(:(?P<section>\w+))?"')
 MARKER = re.compile(r"# --8<-- \[(?P<what>start|end):(?P<name>\w+)\]$")
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->$")
 
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def text_of(page: Path) -> str:
+    """The Markdown of a page; if it shows a notebook, with its cells."""
+    return "\n".join(line for raw in page.read_text("utf-8").splitlines() for line in labs.expand(raw, ROOT))
 
 
 @dataclass
@@ -41,12 +56,19 @@ class Fence:
 
     @property
     def is_run(self) -> bool:
-        return 'exec="1"' in self.info
+        return self.is_python and "exec" in self.options
 
     @property
     def is_folded(self) -> bool:
         parent = next((line for line in reversed(self.before) if line.strip() and not line.startswith(self.indent)), "")
-        return bool(self.indent) and parent.strip().startswith("??? ")
+        return self.options.get("source") == "fold" or (bool(self.indent) and parent.strip().startswith("??? "))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Names and values; one that stands alone has its name for a value."""
+        given = self.info[len(self.info.split(" ")[0]) :]
+        found = {option["name"]: option["value"] or option["name"] for option in OPTION.finditer(given)}
+        return found if not self.is_python or not OPTION.sub("", given).strip() else {"malformed": given}
 
     def includes(self) -> Iterator[tuple[str, str]]:
         """The program and the section of each inclusion."""
@@ -56,7 +78,7 @@ class Fence:
 
     def shown(self) -> list[str]:
         """The lines that a reader sees."""
-        if self.is_run and "source=" not in self.info:
+        if "setup" in self.options or self.options.get("source") == "hide":
             return []
         lines: list[str] = []
         for line in self.code:
@@ -106,18 +128,38 @@ def program_of(page: Path) -> Path:
     return ROOT / "snippets" / str(page.relative_to(ROOT / "docs").with_suffix(".py")).replace("-", "_")
 
 
+# Fences
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_python_is_run_or_says_why_not(page: Path) -> None:
-    for fence in fences(page.read_text("utf-8")):
+    for fence in fences(text_of(page)):
         if fence.is_python and not fence.is_run:
             above = next((line.strip() for line in reversed(fence.before) if line.strip()), "")
             where = f"{name(page)}:{fence.line}"
-            assert NOT_RUN.match(above), f'{where}: run it with exec="1", or say <!-- not run: reason --> above it'
+            assert NOT_RUN.match(above), f"{where}: run it with exec, or say <!-- not run: reason --> above it"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_options_of_a_fence_exist(page: Path) -> None:
+    for fence in fences(text_of(page)):
+        if fence.is_python:
+            try:
+                handbook.parse_header("python", fence.options)
+            except handbook.Misuse as error:
+                pytest.fail(f"{name(page)}:{fence.line}: {error}", pytrace=False)
+
+
+def test_every_fence_that_is_to_run_has_run(runs: dict[str, Run]) -> None:
+    """What this module finds in the text is what the build found in it."""
+    written = {page: sum(fence.is_run for fence in fences(text_of(page))) for page in PAGES}
+    expected = {str(page.relative_to(ROOT / "docs")): count for page, count in written.items() if count}
+    assert {page: len(run.fences) for page, run in runs.items()} == expected
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_fence_is_short_enough_to_read(page: Path) -> None:
-    for fence in fences(page.read_text("utf-8")):
+    for fence in fences(text_of(page)):
         if not fence.is_folded:
             length = len(fence.shown())
             assert length <= LONGEST_FENCE, (
@@ -125,9 +167,12 @@ def test_a_fence_is_short_enough_to_read(page: Path) -> None:
             )
 
 
+# Programs
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_page_runs_the_sections_of_its_program_once_and_in_order(page: Path) -> None:
-    text = page.read_text("utf-8")
+    text = text_of(page)
     program = program_of(page)
     included = [include for fence in fences(text) if fence.is_run for include in fence.includes()]
     assert {path for path, _ in included} <= {name(program)}, "a page includes its own program only"
@@ -136,12 +181,10 @@ def test_a_page_runs_the_sections_of_its_program_once_and_in_order(page: Path) -
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_a_page_that_runs_a_program_ends_with_its_foot(page: Path) -> None:
-    program = program_of(page)
-    if program.exists():
-        last = fences(page.read_text("utf-8"))[-1]
-        assert last.is_run
-        assert f'foot("{name(program)}"' in "\n".join(last.code)
+def test_a_page_with_a_program_says_what_its_figures_assume(page: Path) -> None:
+    if program_of(page).exists():
+        _, meta = get_data(text_of(page))
+        assert str(meta.get("assumes", "")).strip(), f"{name(page)}: its front matter has no assumes"
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=name)
@@ -153,10 +196,146 @@ def test_a_program_is_all_on_its_page(program: Path) -> None:
 
 
 def test_the_reader_of_fences_reads_them() -> None:
-    text = '??? note "Long"\n\n    ```python\n    x\n    ```\n\n````md\n```python exec="1"\n```\n````\n> ```py\n> ```\n'
+    text = '??? note "Long"\n\n    ```python\n    x\n    ```\n\n````md\n```python exec\n```\n````\n'
+    text += '> ```py exec a="b c"\n> ```\n'
     found = fences(text)
-    assert [(fence.line, fence.info, fence.is_python, fence.is_folded) for fence in found] == [
-        (3, "python", True, True),
-        (7, "md", False, False),
-        (11, "py", True, False),
+    assert [(fence.line, fence.is_python, fence.is_run, fence.is_folded) for fence in found] == [
+        (3, True, False, True),
+        (7, False, False, False),
+        (11, True, True, False),
+    ]
+    assert found[2].options == {"exec": "exec", "a": "b c"}
+    assert Fence(1, "", 'python exec title="open', [], []).options.keys() == {"malformed"}
+
+
+# Recorded outputs
+
+
+@pytest.fixture(scope="module")
+def changes(runs: dict[str, Run]) -> dict[str, str]:
+    """The differences between what the pages print and what is recorded, by the path of the record."""
+    return differences(ROOT, {page: record(run) for page, run in runs.items()})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_prints_what_is_recorded(page: Path, changes: dict[str, str]) -> None:
+    path = path_of(str(page.relative_to(ROOT / "docs")))
+    if change := changes.get(str(path)):
+        pytest.fail(f"{change}\n\nIf so it should be, `make outputs` renews what is recorded.", pytrace=False)
+
+
+def test_each_recorded_output_is_of_a_page(changes: dict[str, str]) -> None:
+    known = {str(path_of(str(page.relative_to(ROOT / "docs")))) for page in PAGES}
+    assert set(changes) <= known, "`make outputs` removes the records of pages that are gone"
+
+
+# Numbers in prose
+
+REVIEWED = tomllib.loads((ROOT / "tests" / "reviewed_numbers.toml").read_text("utf-8"))
+BLANK = r"[\s\u00a0\u202f]"
+MEASURE = re.compile(
+    rf"""
+    (?<![\w.,×])\d[\d,.]*                                          # a number, not the 32 of float32
+    (?:{BLANK}*(?:thousand|million|billion|trillion|×{BLANK}*10[⁰¹²³⁴⁵⁶⁷⁸⁹]+))?
+    (?:
+        {BLANK}*%
+        | (?:{BLANK}|-)+(?:
+            per[ ]cent | percent | (?:percentage[ ])?points?
+            | bytes? | [kKMGTP]i?B
+            | parameters? | weights? | tokens? | tensors? | buffers? | elements? | numbers? | layers?
+            | images? | examples? | documents? | sequences? | requests? | words? | characters?
+            | steps? | epochs? | batch(?:es)? | files?
+            | [mµn]?s | (?:milli|micro|nano)?seconds? | minutes? | hours? | days? | weeks? | months? | years?
+        )\b
+    )
+    """,
+    re.VERBOSE,
+)
+CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+SOURCE = re.compile(r"\]\(https?:[^)]*\)|\[\^[^\]]+\]|https?://\S+")
+NO_PROSE = re.compile(r"\]\([^)]*\)|\{[^}]*\}|<[^>]*>")
+BLOCK = re.compile(r"(?:[-*+]|\d+\.)\s|[|#>]|\?\?\?|!!!|===|\[\^")
+LINE = re.compile(r"[|#]|\?\?\?|!!!|===")
+SENTENCE_END = re.compile(r"(?<=[.?!])[)”’*]*\s+(?=[^a-z])")
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """What a page says in words: its line and text, for each paragraph, list item, row, heading and option in words."""
+    lines = text.splitlines()
+    hidden = {number for fence in fences(text) for number in range(fence.line, fence.line + len(fence.code) + 2)}
+    if lines[0] == "---":
+        hidden |= set(range(1, lines.index("---", 1) + 2))
+    for fence in fences(text):
+        options = (fence.options.get(option, "") for option in ("alt", "caption", "title"))
+        yield from ((fence.line, option) for option in options if option and not option.startswith("="))
+    block: list[str] = []
+    start = 0
+    for number, line in enumerate([*lines, ""], start=1):
+        stripped = "" if number in hidden else line.strip()
+        if block and (not stripped or BLOCK.match(stripped) or LINE.match(block[0])):
+            yield start, " ".join(block)
+            block = []
+        if stripped:
+            start = start if block else number
+            block.append(stripped)
+
+
+def typed_numbers(text: str) -> Iterator[tuple[int, str, str]]:
+    """The line, the number and the sentence of each number with a unit that has no source, formulas left out."""
+    for line, block in prose(text):
+        if block.startswith("[^"):
+            continue  # a footnote is a source
+        words = CODE_SPAN.sub("¤", re.sub(r"<!--.*?-->", "", block))
+        words = NO_PROSE.sub("]", SOURCE.sub("](source)", words).replace("](source)", "↗"))
+        cells = words.strip("| ").split("|") if words.startswith("|") else [words]
+        for sentence in (part for cell in cells for part in SENTENCE_END.split(cell)):
+            if "↗" not in sentence:
+                yield from ((line, found.group(), sentence.strip()) for found in MEASURE.finditer(sentence))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_number_in_prose_is_computed_or_has_a_source(page: Path) -> None:
+    reviewed = REVIEWED.get(name(page), {})
+    wrong = [
+        f"{name(page)}:{line}: {number!r} in {sentence!r}"
+        for line, number, sentence in typed_numbers(text_of(page))
+        if not any(number in text and text in sentence for text in reviewed)
+    ]
+    hint = "make it a formula, give its sentence a source, or say in tests/reviewed_numbers.toml why it may stand"
+    assert not wrong, "\n".join([hint, *wrong])
+
+
+@pytest.mark.parametrize(("page", "text"), [(page, text) for page, texts in REVIEWED.items() for text in texts])
+def test_a_reviewed_number_still_stands(page: str, text: str) -> None:
+    assert REVIEWED[page][text].strip(), "say why"
+    typed = list(typed_numbers(text_of(ROOT / page)))
+    assert any(number in text and text in sentence for _, number, sentence in typed), "take it off the list"
+
+
+def test_the_reader_of_numbers_finds_what_is_typed() -> None:
+    text = """---
+assumes: 1 GB
+---
+
+# Load 10 GB { #load-10-gb }
+
+A float32 file of `=size` bytes takes 1,024 MiB and `5 s`. Another: 3\u202f% of 7 billion
+parameters. [It](https://a.test/8-bytes) has 9 bytes. This[^1] has 11 bytes. See [12 files](other.md#13-files).
+
+| a | 14 ms | [15 ms](https://b.test) |
+
+```python exec output="figure" alt="16 GB" caption="='17 GB'"
+18 * "GB"
+```
+
+[^1]: Took 19 hours.
+"""
+    assert [number for _, number, _ in typed_numbers(text)] == [
+        "16 GB",
+        "10 GB",
+        "1,024 MiB",
+        "3\u202f%",
+        "7 billion parameters",
+        "12 files",
+        "14 ms",
     ]

@@ -1,9 +1,14 @@
-"""The built site, read as files: nothing is missing, no link leads nowhere and nothing is loaded from another host."""
+"""The built site, read as files: nothing is missing, no link leads nowhere, nothing is loaded from another host, and
+another build makes the same files.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +16,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+
+from handbook.pages import Run
+from handbook.programs import downloads
 
 HOST = os.environ["SITE_URL"]  # of conftest.py
 LOADED = {"script": ["src"], "img": ["src", "srcset"], "source": ["src", "srcset"], "iframe": ["src"], "use": ["href"]}
@@ -117,17 +125,85 @@ def test_no_page_shows_a_failure_or_a_fence_that_did_not_run(pages: Pages) -> No
         assert not [p for p in page.find_all("p") if "```" in p.get_text() and not p.find("code")], path
 
 
-def test_pages_with_executed_fences_show_their_output(root: Path, pages: Pages) -> None:
-    for source in (root / "docs").rglob("*.md"):
-        text = source.read_text("utf-8")
-        path = source.relative_to(root / "docs").with_suffix("")
-        path = path.parent / "index.html" if path.name == "index" else path / "index.html"
-        if "snippets/" in text and 'exec="1"' in text:
-            assert pages[str(path)].select("aside.assay"), f"{path} has no foot"
-        if re.search(r'exec="1".*result="text"', text):
-            outputs = pages[str(path)].select(".language-text code")
-            assert outputs, f"{path} shows no output"
-            assert all(output.get_text(strip=True) for output in outputs), f"{path} shows an empty output"
+def html_of(page: str) -> str:
+    """The path in the site of a page of `docs/`."""
+    path = Path(page).with_suffix("")
+    return str(path.parent / "index.html" if path.name == "index" else path / "index.html")
+
+
+def test_pages_that_run_show_their_outputs(pages: Pages, runs: dict[str, Run]) -> None:
+    for page, run in runs.items():
+        assert run.entry
+        html = pages[html_of(page)]
+        pairs = zip(run.fences, run.entry.outcome.outputs, strict=True)
+        shown = [fence for fence, output in pairs if fence.shows_output and output.strip()]
+        outputs = html.select(".output code")
+        assert len(outputs) == sum(fence.output in ("auto", "text") for fence in shown), page
+        assert all(output.get_text(strip=True) for output in outputs), f"{page} shows an empty output"
+        assert len(html.select(".varies")) == sum(fence.varies for fence in shown), page
+        assert bool(html.select("span.measured")) == any(mark for mark, _ in run.formulas), page
+
+
+def test_pages_that_run_and_no_others_say_how_their_figures_were_made(pages: Pages, runs: dict[str, Run]) -> None:
+    ran = {html_of(page) for page in runs}
+    feet = {path: len(page.select("aside.assay")) for path, page in pages.items()}
+    assert feet == {path: int(path in ran) for path in pages}
+
+
+def test_the_program_of_a_page_can_be_downloaded(root: Path, site: Path, pages: Pages, runs: dict[str, Run]) -> None:
+    offered = set()
+    for page in runs:
+        path = html_of(page)
+        links = {urljoin(address(path), link["href"]) for link in pages[path].select("aside.assay a[download]")}
+        names = [name for name, _ in downloads(root, page)]
+        assert links == {HOST + name for name in names}, page
+        offered.update(site / name for name in names)
+    assert offered == {path for path in (site / "programs").rglob("*") if path.is_file()}
+    assert len(offered) == 2 * len(list((root / "snippets").rglob("*.py")))
+    for path in offered:
+        text = path.read_text("utf-8")
+        assert "--8<--" not in text
+        if path.suffix == ".ipynb":
+            cells = json.loads(text)["cells"]
+            text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        compile(text, path, "exec")
+
+
+BUILD = r"""
+import sys
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+
+only = "*.md\n" + "".join(f"!/{page}\n" for page in sys.argv[2:])
+build(load_config("mkdocs.yml", site_dir=sys.argv[1], exclude_docs=only, nav=sys.argv[2:]))
+"""
+
+
+def test_two_cold_builds_are_the_same_but_for_what_is_marked(root: Path, tmp_path: Path) -> None:
+    """Of two pages; the others take a minute, and tests/expected/ has their outputs."""
+    sites = []
+    for number in ("1", "2"):
+        environment = os.environ | {"HANDBOOK_CACHE": str(tmp_path / f"cache{number}"), "SOURCE_DATE_EPOCH": "0"}
+        command = [sys.executable, "-c", BUILD, str(tmp_path / number), "index.md", "models/first-commands.md"]
+        built = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+        assert built.returncode == 0, built.stderr
+        assert (tmp_path / f"cache{number}" / "pages").is_dir()
+        files = (path for path in (tmp_path / number).rglob("*") if path.is_file())
+        sites.append({str(path.relative_to(tmp_path / number)): path.read_bytes() for path in files})
+    first, second = sites
+    assert "models/first-commands/index.html" in first
+    assert first.keys() == second.keys()
+    assert [name for name in first if unmarked(name, first[name]) != unmarked(name, second[name])] == []
+
+
+def unmarked(name: str, content: bytes) -> bytes | str:
+    """A file of the site, without the values that depend on the machine and without the foot."""
+    if not name.endswith(".html"):
+        return content
+    page = BeautifulSoup(content, "html.parser")
+    for tag in page.select(".measured, .varies, aside.assay"):
+        tag.decompose()
+    return str(page)
 
 
 def test_every_picture_has_a_text_alternative(pages: Pages) -> None:

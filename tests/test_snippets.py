@@ -49,6 +49,10 @@ def test_program_is_a_plain_script(program: Path) -> None:
                 pytest.fail(f"{program.name}:{node.lineno} uses {name}")
             case ast.Attribute(value=ast.Name(id="sys"), attr="exit" | "argv" as name):
                 pytest.fail(f"{program.name}:{node.lineno} uses sys.{name}")
+            case ast.Import(names=names) if any(alias.name.split(".")[0] == "handbook" for alias in names):
+                pytest.fail(f"{program.name}:{node.lineno} imports handbook, which readers have not")
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] == "handbook":
+                pytest.fail(f"{program.name}:{node.lineno} imports handbook, which readers have not")
             case ast.ImportFrom(module="__future__"):
                 pytest.fail(f"{program.name}:{node.lineno}: a future import would hold for one block of the page only")
 

@@ -89,7 +89,8 @@ class Engine:
         self.root, self.store = root.resolve(), store
         self.counts = Counts()
         self._jobs: dict[Job, Future[Entry]] = {}
-        self._hashes: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self._hashes: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._found: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
         self._cache = self._open()
 
@@ -97,7 +98,10 @@ class Engine:
         """Start a build: forget what the last one found out about the files."""
         self.counts = Counts()
         self._jobs.clear()
+        self._found.clear()
         _version.cache_clear()
+        _owners.cache_clear()
+        _commit.cache_clear()
 
     def submit(self, job: Job, page: str = "") -> Future[Entry]:
         """Have a job done. The future gives its entry at once if nothing that it depends on has changed."""
@@ -112,18 +116,19 @@ class Engine:
         return self._jobs[job]
 
     def _make(self, job: Job, page: str) -> Entry:
-        before = self._sources()
+        before, started = self._sources(), time.time_ns()
         outcome = self._run(job, page)
         self.counts.ran += len(outcome.outputs)
         self.counts.seconds += [(s, f"{page}, block {n}") for n, s in enumerate(outcome.seconds, start=1)]
         files = {path: self._hash(path) for path in sorted(outcome.files)} | {"models": self._hash("models")}
-        owners = packages_distributions()
+        owners = _owners()
         versions = {name: _version(name) for module in outcome.modules for name in owners.get(module, ())}
         named = {name for module in _imports(job) for name in owners.get(module, ())}
         imports = [f"{name} {_version(name)}" for name in sorted(named, key=str.lower)]
         python, today = platform.python_version(), datetime.now(UTC).strftime("%Y-%m-%d")
         entry = Entry(outcome, files, versions, imports, python, machine(), today, _commit(self.root))
         changed = any(before.get(path, digest) != digest for path, digest in files.items())
+        changed = changed or any(self._time(path) > started for path in files)
         if outcome.failed < 0 and not outcome.wrong_formulas and not changed:
             self._keep(job, entry)
         return entry
@@ -134,24 +139,27 @@ class Engine:
         process = context.Process(target=worker.work, args=(sender, str(self.root), job), daemon=True)
         process.start()
         sender.close()
-        block, started = 0, time.monotonic()
-        limits = [block.limit for block in job.blocks] + [worker.Block("").limit]
+        outputs: list[str] = []
+        started, patience = time.monotonic(), worker.Block("").limit
+        limits = [*(block.limit for block in job.blocks), patience]
         try:
-            while receiver.poll(limits[block]):
+            while receiver.poll(patience):
                 message = receiver.recv()
                 if isinstance(message, Outcome):
                     return message
-                block = message
+                outputs, patience = message, limits[len(message)]
                 if time.monotonic() - started > 5:
                     started = time.monotonic()
-                    log.info(f"{page}: block {block + 1} of {len(job.blocks)}")
-            error = f"ran for longer than {limits[block]:g} seconds; give the fence a larger limit if it must"
-        except EOFError:
+                    log.info(f"{page}: block {len(outputs) + 1} of {len(job.blocks)}")
+            error = f"ran for longer than {patience:g} seconds; give the fence a larger limit if it must"
+        except (EOFError, OSError):
             process.join()
             error = f"ended its process with exit code {process.exitcode}"
         finally:
             process.kill()
-        return Outcome(failed=min(block, len(job.blocks) - 1), error=error)
+        if len(outputs) == len(job.blocks):
+            error = f"when it was over, a formula {error}"
+        return Outcome(outputs, failed=min(len(outputs), len(job.blocks) - 1), error=error)
 
     # What an outcome depends on
 
@@ -164,18 +172,35 @@ class Engine:
                 below = [self._hash(f"{path}/{name}") for name in names if not (full / name).is_dir()]
                 return hashlib.sha256("\n".join(names + below).encode()).hexdigest()
             status = full.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if self._hashes.get(path, ((), ""))[0] != stamp:
+            stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            known, digest = self._hashes.get(path, ((), ""))
+            if known != stamp:
                 with full.open("rb") as file:
-                    self._hashes[path] = stamp, hashlib.file_digest(file, "sha256").hexdigest()
-            return self._hashes[path][1]
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                if time.time_ns() - max(stamp[:2]) > 10**8:  # else a second edit might fall in the same tick
+                    self._hashes[path] = stamp, digest
+            return digest
         except OSError:
             return "absent"
+
+    def _digest(self, path: str) -> str:
+        """The digest that a build goes by: many pages depend on the same files."""
+        if path not in self._found:
+            self._found[path] = self._hash(path)
+        return self._found[path]
+
+    def _time(self, path: str) -> int:
+        """When a file was last changed, or the directory that it is missing from."""
+        full = self.root / path
+        while not full.exists():
+            full = full.parent
+        status = full.stat()
+        return max(status.st_mtime_ns, status.st_ctime_ns)
 
     def _sources(self) -> dict[str, str]:
         """The digests of the sources before a job runs: if one changes meanwhile, nobody knows which version ran."""
         paths = [str(path.relative_to(self.root)) for path in (self.root / "src").rglob("*.py")]
-        return {path: self._hash(path) for path in [*paths, "models"]}
+        return {path: self._hash(path) for path in [*paths, "src", "models"]}
 
     # The cache
 
@@ -199,7 +224,7 @@ class Engine:
             with contextlib.suppress(TypeError, KeyError, AttributeError):
                 entry = Entry(**variant | {"outcome": Outcome(**variant["outcome"])})
                 complete = len(entry.outcome.outputs) == len(job.blocks)
-                fresh = all(self._hash(path) == digest for path, digest in entry.files.items())
+                fresh = all(self._digest(path) == digest for path, digest in entry.files.items())
                 same = all(_version(name) == found for name, found in entry.versions.items())
                 if complete and fresh and same:
                     return entry
@@ -250,6 +275,9 @@ def _imports(job: Job) -> set[str]:
     return found
 
 
+_owners = cache(packages_distributions)
+
+
 @cache
 def _version(distribution: str) -> str:
     try:
@@ -260,5 +288,8 @@ def _version(distribution: str) -> str:
 
 @cache
 def _commit(root: Path) -> str:
-    done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True)
+    except OSError:  # there is no git
+        return ""
     return done.stdout.strip()

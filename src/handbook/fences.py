@@ -4,17 +4,18 @@
     ```python exec source="hide" output="markdown"  a table that the program prints
     ```python exec setup                            run, and neither is shown
 
-The rendering is markdown-exec's; the options are ours, since its own are let through when they are misspelt.
+Output that is Markdown is rendered by markdown-exec's converter, and code as superfences renders any code. The options
+are ours, since markdown-exec's are let through when they are misspelt.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from textwrap import indent
-from uuid import uuid4
+from html import escape
+from math import inf, nan
 
 from markdown import Markdown
-from markdown_exec import MarkdownConverter, code_block
+from markdown_exec import MarkdownConverter
 
 from handbook.worker import Block
 
@@ -92,9 +93,12 @@ class Fence:
         if fence.setup and {"source", "output", "alt"} & set(options):
             raise Misuse("setup shows neither source nor output")
         try:
-            return replace(fence, limit=float(options.get("limit", fence.limit)))
+            limit = float(options.get("limit", fence.limit))
         except ValueError:
-            raise Misuse(f"limit is a number of seconds, not {options['limit']!r}") from None
+            limit = nan
+        if not 0 < limit < inf:
+            raise Misuse(f"limit is a number of seconds, not {options['limit']!r}")
+        return replace(fence, limit=limit)
 
     @property
     def block(self) -> Block:
@@ -103,27 +107,50 @@ class Fence:
         return Block(self.code, form, self.alt, self.caption, self.raises, self.limit)
 
     @property
+    def shows_output(self) -> bool:
+        """Whether readers see what it prints."""
+        return not self.setup and self.output != "hide"
+
+    @property
     def needs_output(self) -> bool:
         """Whether to show nothing would be a mistake."""
-        return not self.setup and self.output not in ("auto", "hide")
+        return self.shows_output and self.output != "auto"
 
     def render(self, output: str, md: Markdown) -> str:
         """The HTML of the source and the output, as far as they are shown."""
-        parts, stash = [], {}
-        if not self.setup and self.source != "hide":
-            title = self.highlight.get("title", "")
-            options = {k: v for k, v in self.highlight.items() if self.source != "fold" or k != "title"}
-            source = code_block("python", self.code, **options)
-            parts.append(f'??? abstract "{title}"\n\n{indent(source, "    ")}' if self.source == "fold" else source)
-        if output.strip() and not self.setup and self.output != "hide":
-            if self.output == "markdown":
-                parts.append(output)
-            elif self.output in ("html", "figure"):
-                stash[f'<div class="{uuid4()}"></div>'] = output
-                parts.extend(stash)
+        parts = []
+        if not self.setup and self.source == "above":
+            parts.append(_code(md, self.code, "python", self.highlight))
+        elif not self.setup and self.source == "fold":
+            options = {name: value for name, value in self.highlight.items() if name != "title"}
+            summary = f"<summary>{escape(self.highlight['title'])}</summary>"
+            parts.append(f'<details class="abstract">{summary}{_code(md, self.code, "python", options)}</details>')
+        if output.strip() and self.shows_output:
+            if self.output in ("auto", "text"):
+                classes = ["output", "varies"] if self.varies else ["output"]
+                parts.append(_code(md, output.rstrip(), "text", {}, classes))
             else:
-                parts.append(f"```````` {{ .text .output }}\n{output.rstrip()}\n````````")
-        return MarkdownConverter(md).convert("\n\n".join(parts), stash) if parts else ""
+                html = _markdown(md, output) if self.output == "markdown" else output
+                parts.append(f'<div class="varies">{html}</div>' if self.varies else html)
+        return "\n".join(parts)
+
+
+def _markdown(md: Markdown, text: str) -> str:
+    """What a page would make of a text. Its headings come into the table of contents."""
+    # Only with headings, since then the converter keeps the page's Markdown, and all of its text, for good.
+    has_headings = any(line.startswith("#") for line in text.splitlines())
+    html: str = MarkdownConverter(md, update_toc=has_headings).convert(text, id_prefix="")
+    return html
+
+
+def _code(md: Markdown, code: str, language: str, options: dict[str, str], classes: list[str] | None = None) -> str:
+    """A code block, as superfences renders those of the page."""
+    superfences = md.preprocessors["fenced_code_block"]
+    superfences.line_count = code.count("\n") + 1  # of which hl_lines are taken
+    html: str = superfences.highlight(
+        src=code, language=language, options=dict(options), md=md, classes=classes or [], id_value="", attrs={}
+    )
+    return html
 
 
 def parse_header(language: str, options: dict[str, str]) -> Fence | None:

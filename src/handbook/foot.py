@@ -35,4 +35,4 @@ def foot(page: Page, entry: Entry, root: Path) -> str:
         command = f"<code>python {program_of(path)}</code>"
         entries["Again"] = f"{command}, from a clone of the repository; or download {' or '.join(links)}"
     rows = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in entries.items() if text)
-    return f'<aside class="assay" aria-label="How these figures were made"><dl>{rows}</dl></aside>'
+    return f'<aside class="assay" data-search-exclude aria-label="How these figures were made"><dl>{rows}</dl></aside>'

@@ -6,30 +6,35 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from markdown import Markdown
 from markdown_exec import markdown_config
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils.meta import get_data
 
 from handbook import programs
 from handbook.foot import foot
-from handbook.pages import prepare, site
+from handbook.pages import finder, prepare, site
+from handbook.serve import Reuse
 
 log = logging.getLogger("mkdocs.hooks.handbook")
 
-# Of all extensions, those that find the fences of a page.
-FINDERS = ("pymdownx.snippets", "pymdownx.superfences", "handbook.pages")
+reuse: Reuse | None = None
 
 
 def on_startup(command: str, dirty: bool) -> None:
-    """Show what fails in the page under `mkdocs serve`."""
+    """Show what fails in the page under `mkdocs serve`, and remember from one build to the next what stays."""
+    global reuse
     site.show_errors = command == "serve"
+    reuse = Reuse() if command == "serve" else None
 
 
+@event_priority(100)  # before other plugins ask for a template
 def on_config(config: MkDocsConfig) -> None:
     """Prepare a build, the first one or one after a change."""
+    if reuse:
+        reuse.join(config)
     site.root = Path(config.config_file_path).parent
     site.entries.clear()
     site.engine.begin()
@@ -39,11 +44,11 @@ def on_config(config: MkDocsConfig) -> None:
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Start to run the pages, and add the programs that can be downloaded from them."""
-    finder = Markdown(extensions=FINDERS, extension_configs=config.mdx_configs)
+    md = finder(config.mdx_configs)
     for file in files.documentation_pages():
         text = file.content_string
         body = get_data(text)[0]
-        prepare(finder, body, (file.src_uri, _lines_above(text, body)))
+        prepare(md, body, (file.src_uri, _lines_above(text, body)))
         for name, content in programs.downloads(site.root, file.src_uri):
             files.append(File.generated(config, name, content=content))
 

@@ -8,8 +8,9 @@ page and line; under `mkdocs serve` it is shown in the page instead.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -24,13 +25,18 @@ from markdown.preprocessors import Preprocessor
 from markdown.util import AtomicString, code_escape
 from pymdownx.superfences import SuperFencesException
 
+from handbook import labs
 from handbook.engine import Engine, Entry
 from handbook.fences import Fence, Misuse, parse_header
 from handbook.worker import Job
 
 OPENING = re.compile(r"^(?P<indent>[\s>]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)$")
 INCLUDE = re.compile(r'(?<!;)--8<--\s+"(?P<path>[^":;]+)(?::(?P<section>[\w-]+))?"')
-FORMULA = re.compile(r"(?<![\\`])`=~?([^`]+)`(?!`)")
+SPAN = re.compile(r"(?<![\\`])(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
+FORMULA = re.compile(r"=(~?)(.+)", re.DOTALL)
+
+FINDERS = ("pymdownx.snippets", "pymdownx.superfences", "handbook.pages")
+"""Of all extensions, those that find the fences of a page."""
 
 
 class PageError(SuperFencesException):  # type: ignore[misc]
@@ -60,7 +66,8 @@ class Site:
     def engine(self) -> Engine:
         """The engine, started when a page first needs it."""
         if self._engine is None:
-            self._engine = Engine(self.root, self.root / ".cache" / "pages")
+            cache = Path(os.environ.get("HANDBOOK_CACHE", self.root / ".cache"))
+            self._engine = Engine(self.root, cache / "pages")
         return self._engine
 
 
@@ -69,24 +76,38 @@ site = Site()
 
 @dataclass
 class Run:
-    """The executed fences and formulas of one Markdown text, and what came of them."""
+    """The executed fences and formulas of one Markdown text, and what came of them.
+
+    A fence comes with its line in the page; a formula with what stands before it: `~` if its value depends on the
+    machine, or nothing. `above` counts the lines of front matter.
+    """
 
     lines: list[str] = field(default_factory=list)
     fences: list[Fence] = field(default_factory=list)
-    formulas: tuple[str, ...] = ()
+    places: list[int] = field(default_factory=list)
+    formulas: tuple[tuple[str, str], ...] = ()
     entry: Entry | None = None
+    asked: int = 0
+    above: int = 0
 
     @property
     def job(self) -> Job:
-        return Job(tuple(fence.block for fence in self.fences), self.formulas)
+        formulas = {formula for _, formula in self.formulas}
+        return Job(tuple(fence.block for fence in self.fences), tuple(sorted(formulas)))  # sentences may change places
 
     def line(self, number: int) -> int:
         """The line of an executed fence in its page, fences counted from 0."""
-        openings = [at for at, info in _openings(self.lines) if re.search(r"\bexec\b", info)]
-        return site.page[1] + (openings[number] if number < len(openings) else 0)
+        return self.places[number]
+
+    def next_line(self) -> int:
+        """The line of the fence that superfences asks about. It asks once about each Python fence, in order."""
+        openings = [at for at, info in _openings(self.lines) if re.match(r"\s*[{.\s]*python\b", info)]
+        self.asked += 1
+        return site.page[1] + (openings[self.asked - 1] if self.asked <= len(openings) else 0)
 
     def fail(self, message: str, line: int) -> PageError:
-        return PageError(f"{site.page[0]}:{line}: {message}")
+        cell = labs.place(self.lines[: max(0, line - site.page[1])])
+        return PageError(f"{cell or f'{site.page[0]}:{line}'}: {message}")
 
 
 _runs: WeakKeyDictionary[Markdown, Run] = WeakKeyDictionary()
@@ -119,17 +140,21 @@ def validator(
         PageError: It has an option that does not exist.
     """
     run = run_of(md)
+    options["line"] = run.next_line()
     try:
         options["fence"] = parse_header(language, inputs)
     except Misuse as error:
-        raise run.fail(str(error), run.line(len(run.fences))) from None
+        options["fence"] = error_box(run.fail(str(error), options["line"]))
     return options["fence"] is not None
 
 
 def formatter(source: str, language: str, css_class: str, options: dict[str, Any], md: Markdown, **_: Any) -> str:
     """Take a fence, and leave a mark where its source and output are to be."""
+    if isinstance(options["fence"], str):
+        return options["fence"]
     run = run_of(md)
     run.fences.append(replace(options["fence"], code=source))
+    run.places.append(options["line"])
     return _mark(len(run.fences) - 1)
 
 
@@ -138,30 +163,47 @@ def _mark(number: int) -> str:
 
 
 class Begin(Preprocessor):  # type: ignore[misc]
-    """Keeps the text as its author wrote it, and refuses an inclusion of what is not there, before it is included."""
+    """Keeps the text as its author wrote it, and refuses an inclusion of what is not there, before it is included.
+
+    Notebooks are included here, as the Markdown of their cells.
+    """
 
     def run(self, lines: list[str]) -> list[str]:
-        if not hasattr(self.md, "_original_md"):
-            _runs[self.md] = run = Run(lines)
-            for number, line in enumerate(lines, start=site.page[1] + 1):
-                for path, section in INCLUDE.findall(line):
-                    file = site.root / path
-                    if not file.is_file():
-                        raise run.fail(f"there is no file {path}", number)
-                    if section and f"[start:{section}]" not in file.read_text("utf-8"):
-                        raise run.fail(f"{path} has no section {section}", number)
-        return lines
+        if hasattr(self.md, "_original_md"):
+            return lines
+        if "rendering_context" in self.md.preprocessors:  # Zensical calls no hooks: the page is asked for here
+            context = self.md.preprocessors["rendering_context"]
+            text = Path(context.config["docs_dir"], context.page.path).read_text("utf-8")
+            site.page = context.page.path, text.count("\n") + 1 - len(lines)
+        _runs[self.md] = run = Run(lines, above=site.page[1])
+        expanded: list[str] = []
+        for number, line in enumerate(lines, start=site.page[1] + 1):
+            for path, section in INCLUDE.findall(line):
+                file = site.root / path
+                if not file.is_file():
+                    return [error_box(run.fail(f"there is no file {path}", number))]
+                if section and f"[start:{section}]" not in file.read_text("utf-8"):
+                    return [error_box(run.fail(f"{path} has no section {section}", number))]
+            try:
+                expanded += labs.expand(line, site.root)
+            except Misuse as error:
+                return [error_box(run.fail(str(error), number))]
+        run.lines = expanded
+        return expanded
 
 
 class RunPage(Preprocessor):  # type: ignore[misc]
     """Runs the page once superfences has taken all of its fences, and puts sources and outputs in their places."""
 
-    LEFT_OVER = re.compile(r"[\s>*+-]*(`{3,}|~{3,})[^`]*$")
+    LEFT_OVER = re.compile(r"(?:[\s>*+:-]|\d+[.)])*(`{3,}|~{3,})[^`]*$")
 
     def run(self, lines: list[str]) -> list[str]:
         if hasattr(self.md, "_original_md"):
             return lines
-        run = self.collect(lines)
+        try:
+            run = self.collect(lines)
+        except PageError as error:
+            return error_box(error).split("\n")
         if run.fences:
             run.entry = site.engine.submit(run.job, site.page[0]).result()
             site.entries[site.page[0]], site.fences[site.page[0]] = run.entry, run.fences
@@ -170,17 +212,17 @@ class RunPage(Preprocessor):  # type: ignore[misc]
                 blocks[blocks.index(_mark(number))] = self.show(run, number, fence)
         return lines
 
-    def submit(self, lines: list[str]) -> Future[Entry] | None:
-        """Have the page run without waiting for it."""
-        run = self.collect(lines)
-        return site.engine.submit(run.job, site.page[0]) if run.fences else None
-
     def collect(self, lines: list[str]) -> Run:
         run = run_of(self.md)
         for line in lines:
             if self.LEFT_OVER.match(line):
-                raise run.fail(f"a fence is not closed, or its options are malformed: {line.strip()}", 0)
-        run.formulas = tuple(dict.fromkeys(found.strip() for found in FORMULA.findall("\n".join(lines))))
+                # Of several like it, the one that is not closed is the last.
+                at = max((n for n, text in enumerate(run.lines, start=1) if text.strip() == line.strip()), default=0)
+                message = f"a fence is not closed, or its options are malformed: {line.strip()}"
+                raise run.fail(message, site.page[1] + at)
+        spans = SPAN.findall("\n".join(lines))
+        found = [match for ticks, text in spans if ticks == "`" and (match := FORMULA.match(text))]
+        run.formulas = tuple(dict.fromkeys((match[1], match[2].strip()) for match in found))
         return run
 
     def show(self, run: Run, number: int, fence: Fence) -> str:
@@ -239,8 +281,8 @@ class FormulaProcessor(InlineProcessor):  # type: ignore[misc]
             return outcome.formulas[formula]
         if outcome and outcome.failed >= 0:
             return "(not run)"
-        first = formula.splitlines()[0]
-        at = next((n for n, line in enumerate(run.lines, start=1) if first in line), 0)
+        start = re.compile(rf"`=~?\s*{re.escape(formula.partition(chr(10))[0])}\s*(`|$)")
+        at = next((n for n, line in enumerate(run.lines, start=1) if start.search(line)), 0)
         problem = outcome.wrong_formulas.get(formula) if outcome else None
         problem = problem or "a formula needs an executed fence on its page, and a place in its prose"
         hint = "a code span that is no formula has two backticks on each side"
@@ -265,19 +307,37 @@ def makeExtension(**options: Any) -> RunExtension:
     return RunExtension(**options)
 
 
+def finder(configs: dict[str, Any]) -> Markdown:
+    """What finds the fences of pages, and renders none of them.
+
+    Args:
+        configs: The configuration of the site's Markdown extensions.
+    """
+    return Markdown(extensions=FINDERS, extension_configs=configs)
+
+
+def find(md: Markdown, text: str, page: tuple[str, int]) -> Run:
+    """The executed fences and the formulas of a page, by a `finder`. Nothing is run.
+
+    Raises:
+        PageError: A fence is malformed, or asks for what does not exist.
+    """
+    site.page = page
+    md.reset()
+    lines = text.split("\n")
+    for processor in md.preprocessors:
+        if isinstance(processor, RunPage):
+            return processor.collect(lines)
+        lines = processor.run(lines)
+    raise LookupError("the finder has no handbook.pages")
+
+
 def prepare(md: Markdown, text: str, page: tuple[str, int]) -> None:
     """Have a page run ahead of its rendering, so that the pages of a cold build do not wait for one another.
 
     What is wrong with its text is left for the rendering to say.
     """
-    site.page = page
-    md.reset()
-    lines = text.split("\n")
-    try:
-        for processor in md.preprocessors:
-            if isinstance(processor, RunPage):
-                processor.submit(lines)
-                return
-            lines = processor.run(lines)
-    except Exception:
-        return
+    with contextlib.suppress(Exception):
+        run = find(md, text, page)
+        if run.fences:
+            site.engine.submit(run.job, page[0])

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+DOCSTRING = re.compile(r'\s*"""(.*?)"""', re.DOTALL)
 MARKER = re.compile(r"# --8<-- \[(?P<what>start|end):(?P<name>[\w-]+)\]$")
 
 
@@ -31,9 +32,13 @@ def _without_markers(source: str) -> str:
 
 
 def notebook(source: str) -> str:
-    """A program as a Jupyter notebook of format 4.5: a cell for its docstring, and one for each section."""
-    cells: list[tuple[str, str, list[str]]] = [("markdown", "title", [])]
-    for line in source.splitlines():
+    """A program as a Jupyter notebook of format 4.5: a cell for its docstring, and one for each section.
+
+    What stands between two sections belongs to the first.
+    """
+    title = DOCSTRING.match(source)
+    cells: list[tuple[str, str, list[str]]] = [("markdown", "title", [title[1]] if title else []), ("code", "head", [])]
+    for line in source[title.end() if title else 0 :].splitlines():
         marker = MARKER.match(line)
         if marker and marker["what"] == "start":
             cells.append(("code", marker["name"], []))
@@ -41,7 +46,7 @@ def notebook(source: str) -> str:
             cells[-1][2].append(line)
     return json.dumps(
         {
-            "cells": [_cell(kind, name, "\n".join(lines).strip().strip('"')) for kind, name, lines in cells],
+            "cells": [_cell(kind, name, text) for kind, name, lines in cells if (text := "\n".join(lines).strip())],
             "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
             "nbformat": 4,
             "nbformat_minor": 5,

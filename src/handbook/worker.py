@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
@@ -64,7 +65,7 @@ class Outcome:
         error: What it failed with: the traceback, or one line.
         wrong_formulas: The error of each formula that has no value.
         files: Paths that were read, from the root of the repository.
-        modules: The top-level modules that were imported from outside of it.
+        modules: The top-level modules that were there from outside of it, whoever imported them.
     """
 
     outputs: list[str] = field(default_factory=list)
@@ -82,23 +83,24 @@ class Failure(Exception):
 
 
 def work(connection: Connection, root: str, job: Job) -> None:
-    """Run a job and send an `Outcome`; before each block and before the formulas, send its number as a sign of life."""
+    """Run a job and send an `Outcome`; before each block and the formulas, as a sign of life, the outputs so far."""
     os.chdir(root)
     os.environ["COLUMNS"] = WIDTH
-    # Bytecode files are matched by whole seconds. Sources are read anew instead, so that an edit is never missed.
-    sys.dont_write_bytecode = True
-    sys.pycache_prefix = os.path.join(root, ".cache", "no-bytecode")
     outcome = Outcome()
-    source = os.path.join(root, "src") + os.sep
+    source = os.path.join(root, "src", "")
+    # Of two clones with one virtual environment, each runs its own src/, in the processes that its pages start too.
+    sys.path.insert(0, source)
+    os.environ["PYTHONPATH"] = source
+    sys.path_hooks.insert(0, _fresh_below(source))
+    sys.path_importer_cache.clear()
     # What the building process has imported of src/ is the page's to import again, as it is now.
     for name in [name for name in sys.modules if name != __name__ and _is_below(source, name)]:
         del sys.modules[name]
-    before = set(sys.modules)
     sys.addaudithook(_Watch(root, outcome.files))
     page = ModuleType("__main__")
     sys.modules["__main__"] = page
     for number, block in enumerate(job.blocks):
-        connection.send(number)
+        connection.send(outcome.outputs)
         start = time.perf_counter()
         try:
             outcome.outputs.append(run(block, f"<block {number + 1}>", vars(page)))
@@ -107,7 +109,7 @@ def work(connection: Connection, root: str, job: Job) -> None:
             break
         outcome.seconds.append(time.perf_counter() - start)
     else:
-        connection.send(len(job.blocks))
+        connection.send(outcome.outputs)
         for formula in job.formulas:
             try:
                 outcome.formulas[formula] = evaluate(formula, vars(page))
@@ -116,9 +118,25 @@ def work(connection: Connection, root: str, job: Job) -> None:
     for name in list(sys.modules):
         if name != __name__ and _is_below(source, name):
             outcome.files.add(os.path.relpath(str(sys.modules[name].__file__), root))
-        elif name not in before or name in PRELOADED:
+        elif name.partition(".")[0] not in sys.stdlib_module_names:
             outcome.modules.add(name.partition(".")[0])
     connection.send(outcome)
+
+
+class _Fresh(SourceFileLoader):
+    """Compiles a module each time: bytecode is matched by whole seconds and size, and could hide an edit."""
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError("not asked for, so that no bytecode is read or written")
+
+
+def _fresh_below(directory: str) -> Any:
+    def finder(path: str) -> FileFinder:
+        if not os.path.join(path, "").startswith(directory):
+            raise ImportError("left to the finders of other directories")
+        return FileFinder(path, (_Fresh, SOURCE_SUFFIXES))
+
+    return finder
 
 
 def _is_below(directory: str, module: str) -> bool:
@@ -129,6 +147,9 @@ PRELOADED = ("torch", "numpy", "matplotlib.pyplot", "sklearn.datasets", "safeten
 """What the server imports, so that a page need not."""
 
 
+_PRINTED = io.StringIO()  # one for all blocks of a page: a logger keeps the stream that it was given in the first
+
+
 def run(block: Block, name: str, namespace: dict[str, Any]) -> str:
     """Execute a block and return what it, and the libraries it calls, print, and the value of its last line.
 
@@ -137,7 +158,9 @@ def run(block: Block, name: str, namespace: dict[str, Any]) -> str:
     """
     # The mark None for "modified" keeps these lines in the cache: there is no file to compare them with.
     linecache.cache[name] = (len(block.code), None, block.code.splitlines(keepends=True), name)
-    printed = io.StringIO()
+    printed = _PRINTED
+    printed.seek(0)
+    printed.truncate()
     try:
         with contextlib.redirect_stdout(printed):
             if block.output == "figure" or "matplotlib" in block.code:
@@ -148,7 +171,9 @@ def run(block: Block, name: str, namespace: dict[str, Any]) -> str:
             if isinstance(last, ast.Expr):
                 value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), namespace)
                 printed.write(_shown(value, block, namespace))
-    except (Exception, SystemExit) as error:
+    except Failure:
+        raise
+    except BaseException as error:
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if block.raises not in kinds:
             raise Failure(_traceback(error)) from None
@@ -204,22 +229,27 @@ class _Watch:
 
     def __init__(self, root: str, files: set[str]) -> None:
         self.root, self.files = root + os.sep, files
-        # The modules of src/ are known by their names: an import lists directories, and depends on no other file there.
-        self.skipped = tuple(os.path.join(root, name) for name in (".venv", ".git", ".cache", "site", "src"))
+        self.skipped = tuple(os.path.join(root, name, "") for name in (".venv", ".git", ".cache", "site"))
+        self.source = os.path.join(root, "src", "")
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if event in ("open", "os.listdir", "os.scandir"):
-            self.note(args[0], args[1:])
-        elif event == "socket.getaddrinfo":
+            self.note(args[0], args[1:], listed=event != "open")
+        elif event in ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "os.fork"):
+            self.files.add("src")  # nobody sees which modules a process of its own reaches
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
             self.guard(args[0])
         elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(args[1], tuple):
             self.guard(args[1][0])
 
-    def note(self, path: Any, mode: tuple[Any, ...]) -> None:
+    def note(self, path: Any, mode: tuple[Any, ...], listed: bool) -> None:
         if isinstance(path, int) or (mode and isinstance(mode[0], str) and set(mode[0]) & set("wax")):
             return
         path = os.path.abspath(os.fsdecode(path)) if path is not None else os.getcwd()
-        if path.startswith(self.root) and not path.startswith(self.skipped) and "__pycache__" not in path:
+        full = os.path.join(path, "")
+        if listed and full.startswith(self.source):
+            return  # an import lists directories, and depends on one file there
+        if path.startswith(self.root) and not full.startswith(self.skipped) and "__pycache__" not in path:
             self.files.add(path.removeprefix(self.root))
 
     def guard(self, host: Any) -> None:

@@ -1,0 +1,209 @@
+"""What a rebuild under `mkdocs serve` takes over from the one before, so that a saved file is in the browser at once.
+
+After each save MkDocs builds the whole site. It still does, but four things that it asks for are answered from memory,
+if all that they are made of is what it was, compared by value:
+
+- what rendering gives a page (HTML, table of contents, title, anchors, links): its text with all that it includes, what
+  its blocks gave, for which the engine vouches, and the addresses of all files;
+- the file of a page: its HTML and table of contents, and of the whole site the navigation, titles and front matter;
+- the entries of a page in the search index: its HTML, table of contents, title and front matter;
+- the theme's templates, compiled, and the list of its files.
+
+A change of the configuration, of a template of ours or of the date forgets everything. A page that failed, or that
+was warned of, is rendered each time. Files are copied, links are checked and all events take place as in any build.
+Two things are not noticed: an edit in `src/handbook/` or in an installed package, which needs a new start, and what a
+template shows of the content of pages other than its own, which none of ours or Material's does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.livereload import LiveReloadServer
+from mkdocs.structure.files import Files
+from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
+from mkdocs.theme import Theme
+from mkdocs.utils import CountHandler, get_build_date
+from watchdog.observers.polling import PollingObserver
+
+from handbook.engine import Entry
+from handbook.pages import find, finder, site
+
+RENDERED = ("content", "toc", "_title_from_render", "present_anchor_ids")
+"""What rendering sets in a page, apart from its links."""
+
+COMPARED_ONCE = ("nav", "pages", "config", "page", "build_date_utc")
+"""What a template is given that is the same for all pages of a build, or the page itself."""
+
+
+class Memory:
+    """Values by name, each with what it alone is made of; and what all of them are made of."""
+
+    def __init__(self) -> None:
+        self._common: Any = None
+        self._values: dict[str, tuple[Any, Any]] = {}
+
+    def begin(self, common: Any) -> None:
+        """Forget everything, unless what all values are made of is as it was."""
+        if common != self._common:
+            self._common = common
+            self._values.clear()
+
+    def get(self, name: str, source: Any) -> Any:
+        """The value of this name, or `None` if there is none that is made of this."""
+        kept = self._values.get(name)
+        return kept[1] if kept and kept[0] == source else None
+
+    def set(self, name: str, source: Any, value: Any) -> None:
+        """Keep a value instead of the last one of this name."""
+        self._values[name] = source, value
+
+
+class Template(jinja2.Template):
+    """A template that remembers the files it made."""
+
+    files: Memory
+
+    def render(self, context: Any) -> str:
+        """Return the file of a page, or the one file of a template that is for none."""
+        page = context["page"]
+        own = (page.content, _outline(page)) if page else None
+        source = self.name, own, {name: value for name, value in context.items() if name not in COMPARED_ONCE}
+        name = page.file.src_uri if page else f"template {self.name}"
+        file = self.files.get(name, source)
+        if file is None:
+            file = super().render(context)
+            self.files.set(name, source, file)
+        return str(file)
+
+
+class Reuse:
+    """What one `mkdocs serve` remembers; a plugin of all of its builds."""
+
+    def __init__(self) -> None:
+        self._environments, self._pages, self._files, self._entries = Memory(), Memory(), Memory(), Memory()
+
+    def join(self, config: MkDocsConfig) -> None:
+        """Take part in a build, from before other plugins ask for a template."""
+        templates = Path(config.theme.custom_dir or "absent").rglob("*")
+        stamps = sorted((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in templates)
+        self._common = config.user_configs, get_build_date(), stamps
+        self._environments.begin(self._common)
+        self._entries.begin(self._common)
+        self._finder = finder(config.mdx_configs)
+        config.theme.get_env = partial(self._environment, config.theme)  # type: ignore[method-assign]
+        config.plugins["handbook.serve"] = self  # type: ignore[assignment]
+
+    def _environment(self, theme: Theme) -> jinja2.Environment:
+        kept = self._environments.get("", theme.dirs)
+        if kept is None:
+            kept = Theme.get_env(theme)
+            kept.template_class = type("Template", (Template,), {"files": self._files})
+            kept.list_templates = _asked_once(kept.list_templates)  # type: ignore[method-assign]
+            self._environments.set("", list(theme.dirs), kept)
+        return kept  # type: ignore[no-any-return]
+
+    def on_nav(self, nav: Navigation, files: Files, **_: Any) -> None:
+        """See whether all files have the addresses that they had."""
+        self._nav = nav
+        self._pages.begin((self._common, [(file.src_uri, file.url, file.inclusion) for file in files]))
+
+    def on_page_markdown(self, markdown: str, page: Page, **_: Any) -> None:
+        """Have the page rendered here, if MkDocs itself would render it."""
+        if "render" not in vars(page):
+            page.render = partial(self._render, page)  # type: ignore[method-assign]
+
+    def _render(self, page: Page, config: MkDocsConfig, files: Files) -> None:
+        path, source = page.file.src_uri, (self._text(page), site.page)
+        kept = self._pages.get(path, source)
+        if kept:
+            job, shown, fences, links, values = kept
+            entry = site.engine.submit(job, path).result() if job.blocks else None
+            if _shown(entry) == shown:
+                vars(page).update(values)
+                page.links_to_anchors = {files.src_uris[uri]: anchors for uri, anchors in links.items()}
+                if entry:
+                    site.entries[path], site.fences[path] = entry, fences
+                return
+        warnings = CountHandler(level=logging.WARNING)
+        logging.getLogger("mkdocs").addHandler(warnings)
+        try:
+            Page.render(page, config, files)
+        finally:
+            logging.getLogger("mkdocs").removeHandler(warnings)
+        shown = _shown(site.entries.get(path))
+        if None not in (source[0], shown) and not warnings.counts:
+            job = find(self._finder, str(page.markdown), site.page).job
+            links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
+            values = {name: getattr(page, name) for name in RENDERED}
+            self._pages.set(path, source, (job, shown, site.fences.get(path), links, values))
+
+    def _text(self, page: Page) -> list[str] | None:
+        """The lines of a page as superfences sees them: all that is read from files is in its place by then."""
+        lines, processors = str(page.markdown).split("\n"), self._finder.preprocessors
+        with contextlib.suppress(Exception):  # rendering will say what is wrong
+            for processor in processors[: processors.get_index_for_name("fenced_code_block")]:
+                lines = processor.run(lines)
+            return lines
+        return None
+
+    def on_env(self, env: jinja2.Environment, config: MkDocsConfig, files: Files) -> None:
+        """See whether the navigation and all titles are what they were, now that every page is rendered."""
+        pages = [(file.src_uri, file.page.title, file.page.meta) for file in files if file.page]
+        self._files.begin((self._common, config.extra, str(self._nav), pages))
+        index = getattr(config.plugins.get("material/search"), "search_index", None)
+        if index:
+            index.add_entry_from_context = partial(self._add_entries, index, index.add_entry_from_context)
+
+    def _add_entries(self, index: Any, add: Any, page: Page) -> None:
+        source = page.content, _outline(page), page.title, page.meta
+        entries = self._entries.get(page.url, source)
+        if entries is None:
+            start = len(index.entries)
+            add(page)
+            self._entries.set(page.url, source, index.entries[start:])
+        else:
+            index.entries.extend(entries)
+
+    def on_serve(self, server: LiveReloadServer, config: MkDocsConfig, **_: Any) -> None:
+        """Have the server look for changes ten times a second, and wait less for the last of several."""
+        watched = [path for path in (config.docs_dir, config.config_file_path) if path]
+        for path in watched:
+            server.unwatch(path)
+        server.observer = PollingObserver(timeout=0.1)
+        server.build_delay = 0.02
+        for path in watched:
+            server.watch(path)
+
+
+def _asked_once(find: Any) -> Any:
+    """The theme's ten thousand files stay what they are. MkDocs asks for some of them in each build."""
+    answers: dict[Any, list[str]] = {}
+
+    def answer(extensions: Any = None, filter_func: Any = None) -> list[str]:
+        key = extensions, getattr(filter_func, "__code__", None)
+        if key not in answers:
+            answers[key] = find(extensions, filter_func)
+        return answers[key]
+
+    return answer
+
+
+def _outline(page: Page) -> str:
+    return json.dumps(list(page.toc), default=vars)
+
+
+def _shown(entry: Entry | None) -> Any:
+    """All that a page shows of what its blocks gave, or `None` if one failed."""
+    if entry is None:
+        return ()
+    outcome = entry.outcome
+    return None if outcome.failed >= 0 or outcome.wrong_formulas else (outcome.outputs, outcome.formulas)

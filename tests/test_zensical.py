@@ -1,0 +1,68 @@
+"""The site under Zensical, Material's successor, with the same configuration: what ran shows the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+
+pytest.importorskip("zensical", reason="it is in requirements-dev.txt")
+
+PARTS = ("docs", "models", "overrides", "snippets", "src")
+SHOWN = {
+    "outputs": ".output code",
+    "prose, with its formulas": "p, li, h1, h2, h3",
+    "tables": "table:not(.highlighttable) tr",
+    "plots": "figure.plot",
+}
+
+
+@pytest.fixture(scope="module")
+def zensical(root: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as Zensical builds it, in a copy of the repository: it always writes to `site/` and `.cache/`."""
+    copy = tmp_path_factory.mktemp("zensical")
+    shutil.copy(root / "mkdocs.yml", copy)
+    for part in PARTS:
+        shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    kept = Path(os.environ.get("HANDBOOK_CACHE", root / ".cache")) / "pages"
+    shutil.copytree(kept, copy / ".cache" / "pages")  # filled by the build of `site`: little is run again
+    environment = {name: value for name, value in os.environ.items() if name != "HANDBOOK_CACHE"}
+    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    built = subprocess.run(
+        command, cwd=copy, env=environment | {"PYTHONPATH": str(copy / "src")}, capture_output=True, text=True
+    )
+    if built.returncode:
+        pytest.fail(f"Zensical does not build the site:\n{built.stdout}{built.stderr}", pytrace=False)
+    return copy / "site"
+
+
+def article(site: Path, url: str) -> Tag:
+    """What a page says, without what the theme and the build's hooks put around it."""
+    found = BeautifulSoup((site / url / "index.html").read_text("utf-8"), "html.parser").article
+    assert found, url
+    for other in found.select(".headerlink, .md-content__button, .assay, .md-source-file, script"):
+        other.decompose()
+    return found
+
+
+def shown(page: Tag, selector: str) -> list[str]:
+    return [" ".join(element.get_text().split()) for element in page.select(selector)]
+
+
+def test_it_shows_what_the_pages_computed(site: Path, zensical: Path, nav: list[str]) -> None:
+    for url in nav:
+        here, there = article(site, url), article(zensical, url)
+        assert {what: shown(there, selector) for what, selector in SHOWN.items()} == {
+            what: shown(here, selector) for what, selector in SHOWN.items()
+        }, url
+
+
+def test_there_is_something_to_compare(zensical: Path, nav: list[str]) -> None:
+    pages = [article(zensical, url) for url in nav]
+    for what, selector in SHOWN.items():
+        assert sum(len(page.select(selector)) for page in pages) > len(nav) / 2, what
