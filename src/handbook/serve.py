@@ -17,7 +17,6 @@ template shows of the content of pages other than its own, which none of ours or
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from functools import partial
@@ -27,6 +26,7 @@ from typing import Any
 import jinja2
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.livereload import LiveReloadServer
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
@@ -37,11 +37,9 @@ from watchdog.observers.polling import PollingObserver
 from handbook.engine import Entry
 from handbook.pages import find, finder, site
 
+# What rendering sets in a page, apart from its links; and what a template is given that is not of one page alone.
 RENDERED = ("content", "toc", "_title_from_render", "present_anchor_ids")
-"""What rendering sets in a page, apart from its links."""
-
 COMPARED_ONCE = ("nav", "pages", "config", "page", "build_date_utc")
-"""What a template is given that is the same for all pages of a build, or the page itself."""
 
 
 class Memory:
@@ -59,8 +57,8 @@ class Memory:
 
     def get(self, name: str, source: Any) -> Any:
         """The value of this name, or `None` if there is none that is made of this."""
-        kept = self._values.get(name)
-        return kept[1] if kept and kept[0] == source else None
+        made_of, value = self._values.get(name, (None, None))
+        return value if made_of == source else None
 
     def set(self, name: str, source: Any, value: Any) -> None:
         """Keep a value instead of the last one of this name."""
@@ -75,9 +73,8 @@ class Template(jinja2.Template):
     def render(self, context: Any) -> str:
         """Return the file of a page, or the one file of a template that is for none."""
         page = context["page"]
-        own = (page.content, _outline(page)) if page else None
-        source = self.name, own, {name: value for name, value in context.items() if name not in COMPARED_ONCE}
-        name = page.file.src_uri if page else f"template {self.name}"
+        name, own = (page.file.src_uri, (page.content, _outline(page))) if page else (f"template {self.name}", ())
+        source = self.name, own, {key: value for key, value in context.items() if key not in COMPARED_ONCE}
         file = self.files.get(name, source)
         if file is None:
             file = super().render(context)
@@ -90,25 +87,26 @@ class Reuse:
 
     def __init__(self) -> None:
         self._environments, self._pages, self._files, self._entries = Memory(), Memory(), Memory(), Memory()
+        self._warnings = CountHandler(level=logging.WARNING)
+        logging.getLogger("mkdocs").addHandler(self._warnings)
 
     def join(self, config: MkDocsConfig) -> None:
         """Take part in a build, from before other plugins ask for a template."""
         templates = Path(config.theme.custom_dir or "absent").rglob("*")
         stamps = sorted((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in templates)
         self._common = config.user_configs, get_build_date(), stamps
-        self._environments.begin(self._common)
         self._entries.begin(self._common)
         self._finder = finder(config.mdx_configs)
         config.theme.get_env = partial(self._environment, config.theme)  # type: ignore[method-assign]
         config.plugins["handbook.serve"] = self  # type: ignore[assignment]
 
     def _environment(self, theme: Theme) -> jinja2.Environment:
-        kept = self._environments.get("", theme.dirs)
-        if kept is None:
+        kept = self._environments.get("", (self._common, theme.dirs))
+        if not kept:
             kept = Theme.get_env(theme)
             kept.template_class = type("Template", (Template,), {"files": self._files})
             kept.list_templates = _asked_once(kept.list_templates)  # type: ignore[method-assign]
-            self._environments.set("", list(theme.dirs), kept)
+            self._environments.set("", (self._common, list(theme.dirs)), kept)
         return kept  # type: ignore[no-any-return]
 
     def on_nav(self, nav: Navigation, files: Files, **_: Any) -> None:
@@ -133,27 +131,21 @@ class Reuse:
                 if entry:
                     site.entries[path], site.fences[path] = entry, fences
                 return
-        warnings = CountHandler(level=logging.WARNING)
-        logging.getLogger("mkdocs").addHandler(warnings)
-        try:
-            Page.render(page, config, files)
-        finally:
-            logging.getLogger("mkdocs").removeHandler(warnings)
+        self._warnings.counts.clear()
+        Page.render(page, config, files)
         shown = _shown(site.entries.get(path))
-        if None not in (source[0], shown) and not warnings.counts:
+        if shown is not None and not self._warnings.counts:
             job = find(self._finder, str(page.markdown), site.page).job
             links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
             values = {name: getattr(page, name) for name in RENDERED}
             self._pages.set(path, source, (job, shown, site.fences.get(path), links, values))
 
-    def _text(self, page: Page) -> list[str] | None:
+    def _text(self, page: Page) -> list[str]:
         """The lines of a page as superfences sees them: all that is read from files is in its place by then."""
         lines, processors = str(page.markdown).split("\n"), self._finder.preprocessors
-        with contextlib.suppress(Exception):  # rendering will say what is wrong
-            for processor in processors[: processors.get_index_for_name("fenced_code_block")]:
-                lines = processor.run(lines)
-            return lines
-        return None
+        for processor in processors[: processors.get_index_for_name("fenced_code_block")]:
+            lines = processor.run(lines)
+        return lines
 
     def on_env(self, env: jinja2.Environment, config: MkDocsConfig, files: Files) -> None:
         """See whether the navigation and all titles are what they were, now that every page is rendered."""
@@ -165,34 +157,33 @@ class Reuse:
 
     def _add_entries(self, index: Any, add: Any, page: Page) -> None:
         source = page.content, _outline(page), page.title, page.meta
-        entries = self._entries.get(page.url, source)
+        start, entries = len(index.entries), self._entries.get(page.url, source)
         if entries is None:
-            start = len(index.entries)
             add(page)
             self._entries.set(page.url, source, index.entries[start:])
         else:
             index.entries.extend(entries)
 
+    @event_priority(100)  # before other plugins have it watch more
     def on_serve(self, server: LiveReloadServer, config: MkDocsConfig, **_: Any) -> None:
         """Have the server look for changes ten times a second, and wait less for the last of several."""
-        watched = [path for path in (config.docs_dir, config.config_file_path) if path]
+        watched = config.docs_dir, str(config.config_file_path)
         for path in watched:
             server.unwatch(path)
-        server.observer = PollingObserver(timeout=0.1)
-        server.build_delay = 0.02
+        server.observer, server.build_delay = PollingObserver(timeout=0.1), 0.02
         for path in watched:
             server.watch(path)
 
 
 def _asked_once(find: Any) -> Any:
     """The theme's ten thousand files stay what they are. MkDocs asks for some of them in each build."""
-    answers: dict[Any, list[str]] = {}
+    answers: dict[Any, Any] = {}
 
-    def answer(extensions: Any = None, filter_func: Any = None) -> list[str]:
-        key = extensions, getattr(filter_func, "__code__", None)
-        if key not in answers:
-            answers[key] = find(extensions, filter_func)
-        return answers[key]
+    def answer(extensions: Any = None, filter_func: Any = None) -> Any:
+        asked = extensions, getattr(filter_func, "__code__", None)
+        if asked not in answers:
+            answers[asked] = find(extensions, filter_func)
+        return answers[asked]
 
     return answer
 
