@@ -38,8 +38,10 @@ def on_config(config: MkDocsConfig) -> None:
     site.root = Path(config.config_file_path).parent
     site.entries.clear()
     site.engine.begin()
-    # Tables, admonitions and the rest work in what a block prints as they do in a page.
-    markdown_config.save(list(config.markdown_extensions), config.mdx_configs)
+    # Tables, admonitions and the rest work in what a block prints as they do in a page. Only the glossary is not added:
+    # to read it again for each block would take longer than all else.
+    snippets = config.mdx_configs.get("pymdownx.snippets", {}) | {"auto_append": []}
+    markdown_config.save(list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets})
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:

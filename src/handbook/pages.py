@@ -313,7 +313,8 @@ def finder(configs: dict[str, Any]) -> Markdown:
     Args:
         configs: The configuration of the site's Markdown extensions.
     """
-    return Markdown(extensions=FINDERS, extension_configs=configs)
+    plain = {"pymdownx.highlight": {"use_pygments": False}}
+    return Markdown(extensions=[*FINDERS, *plain], extension_configs=configs | plain)
 
 
 def find(md: Markdown, text: str, page: tuple[str, int]) -> Run:
