@@ -102,7 +102,8 @@ class Library:
             yield f"Taught on {self.taught[module]}."
 
     def _sections(self, found: griffe.Object) -> Iterator[str]:
-        for section in found.docstring.parsed if found.docstring else []:
+        sections = found.docstring.parsed if found.docstring else []
+        for section in sections:
             if section.kind is Kind.text:
                 yield section.value
             elif section.kind is Kind.examples:
@@ -115,7 +116,8 @@ class Library:
                 yield _list("Takes", {f"`{item.name}`": item.description for item in section.value})
             elif section.kind is Kind.attributes and isinstance(found, griffe.Class):
                 yield self._attributes(found, {item.name: item.description for item in section.value})
-        if isinstance(found, griffe.Function) and self._classes.search(str(found.returns)):
+        is_said = any(section.kind is Kind.returns for section in sections)
+        if isinstance(found, griffe.Function) and not is_said and self._classes.search(str(found.returns)):
             yield f"**Returns:** {self._linked(str(found.returns))}"
 
     def _members(self, found: griffe.Class) -> Iterator[str]:
@@ -246,5 +248,5 @@ def _value(option: click.Option, context: click.Context) -> str:
         return " " + ", ".join(f"`{choice}`" for choice in option.type.choices)
     if isinstance(option.type, click.IntRange):
         low, high = option.type.min, option.type.max
-        return f" {low} to {high}" if high is not None else f" from {low}"
+        return f" {low}–{high}" if high is not None else f" ≥&nbsp;{low}"
     return f" `{option.make_metavar(context)}`"
