@@ -15,16 +15,17 @@ import logging
 import multiprocessing
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ log = logging.getLogger("mkdocs.handbook")
 
 SIZE = 2**28
 """Bytes that the cache may take; what was used least recently goes first."""
+
+_SETTLED = "settled"
 
 VARIANTS = 4
 """Outcomes kept of one job, so that going back to another branch runs nothing."""
@@ -91,6 +94,8 @@ class Engine:
         self._jobs: dict[Job, Future[Entry]] = {}
         self._hashes: dict[str, tuple[tuple[int, ...], str]] = {}
         self._found: dict[str, str] = {}
+        self._texts: list[str] = []
+        self._settled: set[str] | None = None
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
         self._cache = self._open()
 
@@ -99,7 +104,9 @@ class Engine:
         self.counts = Counts()
         self._jobs.clear()
         self._found.clear()
-        _version.cache_clear()
+        self._texts.clear()
+        self._settled = None
+        _installed.cache_clear()
         _owners.cache_clear()
         _commit.cache_clear()
 
@@ -212,12 +219,21 @@ class Engine:
                 shutil.rmtree(self.store, ignore_errors=True)
         raise OSError(f"cannot write to {self.store}")
 
-    def _variants(self, job: Job) -> list[dict[str, Any]]:
+    def _get(self, key: str) -> Any:
         try:
-            found = self._cache.get(_address(job), default=[])
-            return found if isinstance(found, list) else []
+            return self._cache.get(key)
         except Exception:  # a damaged entry can fail in any way, and costs a run
-            return []
+            return None
+
+    def _set(self, key: str, value: Any) -> None:
+        try:
+            self._cache.set(key, value)
+        except sqlite3.DatabaseError:
+            self._cache = self._open()
+
+    def _variants(self, job: Job) -> list[dict[str, Any]]:
+        found = self._get(_address(job))
+        return found if isinstance(found, list) else []
 
     def _find(self, job: Job) -> Entry | None:
         for variant in self._variants(job):
@@ -233,10 +249,27 @@ class Engine:
     def _keep(self, job: Job, entry: Entry) -> None:
         plain = asdict(entry)
         plain["outcome"] |= {"files": sorted(entry.outcome.files), "modules": sorted(entry.outcome.modules)}
-        try:
-            self._cache.set(_address(job), [plain, *self._variants(job)][:VARIANTS])
-        except sqlite3.DatabaseError:
-            self._cache = self._open()
+        self._set(_address(job), [plain, *self._variants(job)][:VARIANTS])
+
+    def needs_preparing(self, text: str) -> bool:
+        """Whether a page may have to run: not if the last build replayed this text, and no source has changed since.
+
+        To be wrong costs time only: the page is then run when it is rendered, and not ahead of it.
+        """
+        self._texts.append(hashlib.sha256(text.encode()).hexdigest())
+        if self._settled is None:
+            known = self._get(_SETTLED)
+            same = isinstance(known, dict) and known.get("world") == self._world()
+            self._settled = set(known["texts"]) if same else set()
+        return self._texts[-1] not in self._settled
+
+    def finish(self) -> None:
+        """End a build: remember the texts of its pages, none of which has anything left to run."""
+        if self._settled != set(self._texts):
+            self._set(_SETTLED, {"world": self._world(), "texts": self._texts})
+
+    def _world(self) -> str:
+        return " ".join(self._digest(path) for path in ("src", "snippets", "docs/labs", "models"))
 
     def close(self) -> None:
         """End the threads and close the cache."""
@@ -275,15 +308,32 @@ def _imports(job: Job) -> set[str]:
     return found
 
 
-_owners = cache(packages_distributions)
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    from importlib.metadata import packages_distributions  # slow, and for pages that run only
+
+    return packages_distributions()
 
 
 @cache
+def _installed() -> dict[str, str]:
+    """The version of each distribution on the path, by the names of their metadata directories: nothing is read."""
+    found: dict[str, str] = {}
+    for directory in sys.path:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(directory):
+                if name.endswith(".dist-info"):
+                    distribution, _, version = name.removesuffix(".dist-info").partition("-")
+                    found.setdefault(_normal(distribution), version)
+    return found
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
 def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "absent"
+    return _installed().get(_normal(distribution), "absent")
 
 
 @cache

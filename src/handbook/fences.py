@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from html import escape
 from math import inf, nan
+from typing import Any
 
 from markdown import Markdown
-from markdown_exec import MarkdownConverter
 
 from handbook.worker import Block
 
@@ -26,6 +26,15 @@ CHOICES = {
 FLAGS = ("exec", "setup", "varies")
 TEXTS = ("alt", "caption", "raises", "limit", "title")
 HIGHLIGHT = ("title", "linenums", "hl_lines")
+
+
+_inner: tuple[list[str], dict[str, Any]] | None = None
+
+
+def configure(extensions: list[str], configs: dict[str, Any]) -> None:
+    """Say by which Markdown extensions output that is Markdown is rendered; those of the page if nobody says."""
+    global _inner
+    _inner = extensions, configs
 
 
 class Misuse(ValueError):
@@ -120,15 +129,17 @@ class Fence:
         """The HTML of the source and the output, as far as they are shown."""
         parts = []
         if not self.setup and self.source == "above":
-            parts.append(_code(md, self.code, "python", self.highlight))
+            parts.append(_code(md, self.code, self.highlight))
         elif not self.setup and self.source == "fold":
             options = {name: value for name, value in self.highlight.items() if name != "title"}
             summary = f"<summary>{escape(self.highlight['title'])}</summary>"
-            parts.append(f'<details class="abstract">{summary}{_code(md, self.code, "python", options)}</details>')
+            parts.append(f'<details class="abstract">{summary}{_code(md, self.code, options)}</details>')
         if output.strip() and self.shows_output:
             if self.output in ("auto", "text"):
-                classes = ["output", "varies"] if self.varies else ["output"]
-                parts.append(_code(md, output.rstrip(), "text", {}, classes))
+                # As superfences writes it, without asking a lexer that has nothing to say of plain text.
+                classes = "output varies" if self.varies else "output"
+                code = f"<pre><span></span><code>{escape(output.rstrip(), quote=False)}\n</code></pre>"
+                parts.append(f'<div class="language-text {classes} highlight">{code}</div>')
             else:
                 html = _markdown(md, output) if self.output == "markdown" else output
                 parts.append(f'<div class="varies">{html}</div>' if self.varies else html)
@@ -137,18 +148,22 @@ class Fence:
 
 def _markdown(md: Markdown, text: str) -> str:
     """What a page would make of a text. Its headings come into the table of contents."""
+    from markdown_exec import MarkdownConverter, markdown_config  # slow, and for output that is Markdown only
+
+    if _inner:
+        markdown_config.save(*_inner)
     # Only with headings, since then the converter keeps the page's Markdown, and all of its text, for good.
     has_headings = any(line.startswith("#") for line in text.splitlines())
     html: str = MarkdownConverter(md, update_toc=has_headings).convert(text, id_prefix="")
     return html
 
 
-def _code(md: Markdown, code: str, language: str, options: dict[str, str], classes: list[str] | None = None) -> str:
+def _code(md: Markdown, code: str, options: dict[str, str]) -> str:
     """A code block, as superfences renders those of the page."""
     superfences = md.preprocessors["fenced_code_block"]
     superfences.line_count = code.count("\n") + 1  # of which hl_lines are taken
     html: str = superfences.highlight(
-        src=code, language=language, options=dict(options), md=md, classes=classes or [], id_value="", attrs={}
+        src=code, language="python", options=dict(options), md=md, classes=[], id_value="", attrs={}
     )
     return html
 

@@ -6,14 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from markdown_exec import markdown_config
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils.meta import get_data
 
-from handbook import programs
+from handbook import fences, programs
 from handbook.foot import foot
 from handbook.pages import finder, prepare, site
 from handbook.serve import Reuse
@@ -41,7 +40,7 @@ def on_config(config: MkDocsConfig) -> None:
     # Tables, admonitions and the rest work in what a block prints as they do in a page. Only the glossary is not added:
     # to read it again for each block would take longer than all else.
     snippets = config.mdx_configs.get("pymdownx.snippets", {}) | {"auto_append": []}
-    markdown_config.save(list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets})
+    fences.configure(list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets})
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
@@ -49,8 +48,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     md = finder(config.mdx_configs)
     for file in files.documentation_pages():
         text = file.content_string
-        body = get_data(text)[0]
-        prepare(md, body, (file.src_uri, _lines_above(text, body)))
+        if site.engine.needs_preparing(text):
+            body = get_data(text)[0]
+            prepare(md, body, (file.src_uri, _lines_above(text, body)))
         for name, content in programs.downloads(site.root, file.src_uri):
             files.append(File.generated(config, name, content=content))
 
@@ -68,6 +68,7 @@ def on_page_content(html: str, page: Page, **_: Any) -> str:
 
 def on_post_build(**_: Any) -> None:
     """Say what was run."""
+    site.engine.finish()
     counts = site.engine.counts
     log.info(f"Blocks: {counts.ran} run, {counts.replayed} replayed")
     for seconds, block in sorted(counts.seconds, reverse=True)[:5]:
