@@ -519,6 +519,18 @@ assert off["by tokens"] < 1e-4 < 0.05 < off["by parts"]
 in_one, in_eight = (weigh.training(eight, batch=8, sequence=TOKENS, accumulate=parts) for parts in (1, 8))
 # --8<-- [end:accumulate]
 
+# --8<-- [start:published]
+from weigh.activation_memory import korthikanti
+
+gpt = {"s": 2048, "b": 1, "h": 4096, "a": 32, "L": 32}
+token_numbers = gpt["s"] * gpt["b"] * gpt["h"] * gpt["L"]
+per_number = {kind: korthikanti(**gpt, recompute=kind) // token_numbers for kind in ("none", "selective", "full")}
+assert per_number == {"none": 114, "selective": 34, "full": 2}
+
+ten = (2 * seven.parameters + moments) / seven.parameters  # bfloat16 weights and float32 moments
+assert ten == 10 < per_parameter["adamw", "bf16-master"]
+# --8<-- [end:published]
+
 # --8<-- [start:own]
 yours = weigh.training(
     weigh.params("models/llama-3-8b"),  # or: your config.json

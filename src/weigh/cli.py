@@ -218,8 +218,8 @@ def _table(title: str, counts: dict[str, int], sizes: dict[str, int]) -> None:
     click.secho(title, bold=True)
     table = Table(box=SIMPLE, show_edge=False)
     table.add_column("")
-    for heading in ("exactly", "decimal", "binary"):
-        table.add_column(heading, justify="right")
+    for heading, style in (("exactly", "bold"), ("decimal", "cyan"), ("binary", "green")):
+        table.add_column(heading, justify="right", style=style)
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
     for name, size in sizes.items():
