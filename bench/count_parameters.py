@@ -2,8 +2,9 @@
 
 Counts the largest configs of `models/` with `weigh params`, by building the model with transformers on the meta device,
 and with accelerate's empty weights, kept on the meta device from the start: by default, as its `estimate-memory` uses
-them, each tensor is allocated first, which a machine of 24 GiB cannot for DeepSeek-V3. Each runs in a process of its own; all must agree to
-the integer. Prints wall time and peak memory, and the ratios. Goal: at least 50 times faster, at a tenth of the memory.
+them, each tensor is allocated first, which a machine of 24 GiB cannot for DeepSeek-V3. Each runs in a process of its
+own; all must agree to the integer. Prints wall time and peak memory, and the ratios. Goal: at least 50 times faster, at
+a tenth of the memory.
 
     python bench/count_parameters.py
 """
