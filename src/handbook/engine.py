@@ -260,7 +260,7 @@ class Engine:
         if self._settled is None:
             known = self._get(_SETTLED)
             same = isinstance(known, dict) and known.get("world") == self._world()
-            self._settled = set(known["texts"]) if same else set()
+            self._settled = set(known.get("texts", ())) if same else set()
         return self._texts[-1] not in self._settled
 
     def finish(self) -> None:

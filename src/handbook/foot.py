@@ -9,7 +9,7 @@ from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
 from handbook.engine import Entry
-from handbook.programs import downloads, program_of
+from handbook.programs import names, program_of
 
 
 def foot(page: Page, entry: Entry, root: Path) -> str:
@@ -29,7 +29,7 @@ def foot(page: Page, entry: Entry, root: Path) -> str:
     }
     links = [
         f'<a href="{get_relative_url(name, page.url)}" download>{PurePosixPath(name).name}</a>'
-        for name, _ in downloads(root, path)
+        for name in names(root, path)
     ]
     if links:
         command = f"<code>python {program_of(path)}</code>"

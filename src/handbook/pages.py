@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,13 @@ class Run:
 
     def next_line(self) -> int:
         """The line of the fence that superfences asks about. It asks once about each Python fence, in order."""
-        openings = [at for at, info in _openings(self.lines) if re.match(r"\s*[{.\s]*python\b", info)]
         self.asked += 1
-        return site.page[1] + (openings[self.asked - 1] if self.asked <= len(openings) else 0)
+        return site.page[1] + (self.openings[self.asked - 1] if self.asked <= len(self.openings) else 0)
+
+    @cached_property
+    def openings(self) -> list[int]:
+        """The line of each Python fence. Asked for when the lines are complete, once for all fences."""
+        return [at for at, info in _openings(self.lines) if re.match(r"\s*[{.\s]*python\b", info)]
 
     def fail(self, message: str, line: int) -> PageError:
         cell = labs.place(self.lines[: max(0, line - site.page[1])])

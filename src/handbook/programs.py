@@ -16,14 +16,21 @@ def program_of(page: str) -> str:
     return "snippets/" + str(PurePosixPath(page).with_suffix(".py")).replace("-", "_")
 
 
+def names(root: Path, page: str) -> tuple[str, ...]:
+    """The paths below the site of the files that a page offers: its program as a script and as a notebook, or none."""
+    program = PurePosixPath(program_of(page))
+    if not (root / program).is_file():
+        return ()
+    stem = PurePosixPath("programs") / program.relative_to("snippets").with_suffix("")
+    return f"{stem}.py", f"{stem}.ipynb"
+
+
 def downloads(root: Path, page: str) -> Iterator[tuple[str, str]]:
-    """The files that a page offers, by their paths below the site: its program twice, or nothing."""
-    program = root / program_of(page)
-    if program.is_file():
-        source = program.read_text("utf-8")
-        stem = PurePosixPath("programs") / PurePosixPath(program_of(page)).relative_to("snippets").with_suffix("")
-        yield f"{stem}.py", _without_markers(source)
-        yield f"{stem}.ipynb", notebook(source)
+    """The files that a page offers, with their `names`."""
+    offered = names(root, page)
+    if offered:
+        source = (root / program_of(page)).read_text("utf-8")
+        yield from zip(offered, (_without_markers(source), notebook(source)), strict=True)
 
 
 def _without_markers(source: str) -> str:
