@@ -21,6 +21,18 @@ class NotFound(WeighError):
     """There is no file at the path, it cannot be opened, or the directory holds nothing to weigh."""
 
 
+class Unreachable(WeighError):
+    """A remote file that its server does not give, or does not give by ranges."""
+
+
+class MissingPackage(WeighError):
+    """What was asked for needs a package that is not installed."""
+
+
+class OutsideDirectory(WeighError):
+    """A file names another one outside its own directory: a path, a URL, or a link to the directory above."""
+
+
 class UnknownFormat(WeighError):
     """The first bytes belong to no format that `weigh` reads."""
 
@@ -50,7 +62,8 @@ class InvalidOffsets(WeighError):
 
 
 class MalformedArchive(WeighError):
-    """A zip archive that is damaged, compressed, encrypted, or lacks what `torch.save` writes."""
+    """A zip archive that is damaged or encrypted, whose records overlap or claim more than is there, or that lacks what
+    its writer puts in."""
 
 
 class MalformedPickle(WeighError):
@@ -71,3 +84,7 @@ class UnknownArchitecture(WeighError):
 
 class UnsupportedField(WeighError):
     """The config sets a field that changes the answer in a way that `weigh` does not know."""
+
+
+class ContextTooLong(WeighError):
+    """More tokens than a model that learned its positions has positions for."""

@@ -1,9 +1,8 @@
 """The question `weigh inspect` answers: what is in this file, without loading it or trusting it?"""
 
 import os
-from pathlib import Path
 
-from weigh import errors, repository
+from weigh import files, repository
 from weigh.tensors import Contents
 
 
@@ -17,8 +16,6 @@ def inspect(path: str | os.PathLike[str]) -> Contents:
         NotFound: If there is nothing at the path or it cannot be opened.
         WeighError: Another of its subclasses, for each way in which a file can be wrong.
     """
-    path = Path(path)
-    try:
-        return repository.read(path) if path.is_dir() else repository.read_file(path)
-    except OSError as error:
-        raise errors.NotFound(path, f"{error.strerror or error}; check the path".lower()) from None
+    where = files.locate(path)
+    with files.opening(where):
+        return repository.read(where) if files.is_directory(where) else repository.read_file(files.File(where))

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from weigh import errors, formats
+from weigh.files import File
 from weigh.parameters import params
 from weigh.tensors import Contents
 
@@ -49,7 +50,7 @@ def read(directory: Path) -> Contents:
         for name in artifacts["checkpoint"] + artifacts["optimizer state"]
         if name.endswith(formats.PYTORCH_SUFFIXES) and name != "training_args.bin"
     ]
-    parts = [read_file(directory / name) for name in weights + training]
+    parts = [read_file(File(directory / name)) for name in weights + training]
     for name, part in zip(weights + training, parts, strict=True):
         if part.by_component["optimizer"] and name not in artifacts["optimizer state"]:
             artifacts["optimizer state"].append(name)
@@ -70,30 +71,29 @@ def find_artifacts(directory: Path) -> dict[str, list[str]]:
     return found
 
 
-def read_file(path: Path) -> Contents:
+def read_file(file: File) -> Contents:
     """Inspect one file, or the shards that an index file names."""
-    return read_index(path) if path.name.endswith(".index.json") else formats.read(path)
+    return read_index(file) if file.name.endswith(".index.json") else formats.read(file)
 
 
-def read_index(path: Path) -> Contents:
+def read_index(file: File) -> Contents:
     """Inspect the shards that an index names, and check that the two agree.
 
     Raises:
-        InvalidShards: If the index is not one, names a file outside its directory or one that is not there, or if the
-            shards hold a tensor that it does not list, or lack one that it does.
+
+
+        OutsideDirectory: If it names a file outside its directory.
+        NotFound: If it names one that is not there.
     """
+    path = file.path
+    with file.open() as reader:
+        raw = reader.read()
     try:
-        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        weight_map = json.loads(raw.decode("utf-8"))["weight_map"]
         expected = {(str(tensor), str(shard)) for tensor, shard in weight_map.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise errors.InvalidShards(path, "is not an index: it needs a weight_map from tensors to files") from None
-    shards = []
-    for name in sorted({shard for _, shard in expected}):
-        if name != Path(name).name or "\\" in name or name == "..":
-            raise errors.InvalidShards(path, f"names the shard {name[:80]!r} outside its own directory; do not use it")
-        if not (path.parent / name).is_file():
-            raise errors.InvalidShards(path, f"names the shard {name[:80]!r}, which is not there; fetch it")
-        shards.append(formats.read(path.parent / name))
+    shards = [formats.read(file.beside(name)) for name in sorted({shard for _, shard in expected})]
     found = {(tensor.name, Path(shard.path).name) for shard in shards for tensor in shard.named}
     for flaw, tensors in (("lists", expected - found), ("does not list", found - expected)):
         if tensors:
@@ -114,6 +114,7 @@ def _join(path: Path, parts: Iterable[Contents]) -> Contents:
         bytes_in_storages=sum(part.bytes_in_storages for part in parts),
         metadata={key: value for part in parts for key, value in part.metadata.items()},
         imports=tuple(dict.fromkeys(name for part in parts for name in part.imports)),
+        storages={name: storage for part in parts for name, storage in part.storages.items()},
     )
 
 

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES, bytes_of
+from weigh.files import File
 
 
 def is_shape(value: object) -> bool:
@@ -34,6 +35,7 @@ class Tensor:
         begin: Where in the storage its first byte is.
         end: Where in the storage its last byte ends. `end - begin` is more than `nbytes` for a tensor with strides.
         component: `weights`, `optimizer`, `rng` or `metadata`.
+        strides: How many elements lie between neighbours along each dimension; `None` is row after row with no gap.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Tensor:
     begin: int
     end: int
     component: str = "weights"
+    strides: tuple[int, ...] | None = None
 
     @property
     def numel(self) -> int:
@@ -87,6 +90,7 @@ class Contents:
         imports: What loading the file would import or call that a safe loader refuses. Nothing of it was run.
         artifacts: For a directory, the files of each of the six artifacts of a model; empty lists are missing ones.
         notes: What a reader should know before using the numbers.
+        storages: Where the bytes of each storage are.
     """
 
     path: str
@@ -98,6 +102,7 @@ class Contents:
     imports: tuple[str, ...] = ()
     artifacts: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    storages: dict[str, File] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _own(self) -> list[tuple[Tensor, int]]:

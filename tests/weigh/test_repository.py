@@ -68,7 +68,7 @@ def test_shards_are_added_up(tmp_path: Path) -> None:
 def test_an_index_that_disagrees_with_its_shards_is_refused(
     index: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(errors.InvalidShards, match=message):
+    with pytest.raises(errors.WeighError, match=message):
         weigh.inspect(shards(tmp_path, index))
 
 

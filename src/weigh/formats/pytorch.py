@@ -7,13 +7,13 @@ opcodes: nothing is imported and nothing is called, and torch need not be instal
 """
 
 import re
-import zipfile
-from pathlib import Path
 from typing import Any, TypeGuard
 
 from weigh import errors
 from weigh.dtypes import DTYPES, STORAGES
-from weigh.formats import pickles
+from weigh.files import File
+from weigh.formats import archives, pickles
+from weigh.formats.archives import Record
 from weigh.formats.pickles import Call, Global, Persistent
 from weigh.tensors import Contents, Tensor, is_shape
 
@@ -40,7 +40,7 @@ _SAFE = {
 }
 
 
-def read(path: Path) -> Contents:
+def read(file: File) -> Contents:
     """Read the structure of a PyTorch archive. The cost is that of its pickle, whatever the size of the storages.
 
     Raises:
@@ -48,60 +48,47 @@ def read(path: Path) -> Contents:
         MalformedPickle: If its pickle is.
         InvalidOffsets: If a tensor reaches out of its storage.
     """
-    records, pickle = _open(path)
-    root, imports = pickles.read(pickle, f"{path}, data.pkl")
+    records, pickle = _open(file)
+    root, imports = pickles.read(pickle, f"{file}, data.pkl")
     refused = tuple(dict.fromkeys(name for name in map(str, imports) if name not in _SAFE))
     tensors: list[Tensor] = []
     metadata: dict[str, Any] = {}
     # The files of a Trainer's checkpoint directory say by their names what they hold.
-    above = (path.stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state)([_.-]\d+)*", path.stem) else ()
-    for keys, leaf in pickles.leaves(root, _is_tensor, path):
+    above = (stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state)([_.-]\d+)*", stem := file.path.stem) else ()
+    for keys, leaf in pickles.leaves(root, _is_tensor, file):
         name, component = ".".join(map(str, keys)), _component((*above, *keys))
         if _is_tensor(leaf):
-            tensors.append(_tensor(f"{path}, tensor {name[:80]!r}", name, leaf, records, path.name, component))
+            tensors.append(_tensor(f"{file}, tensor {name[:80]!r}", name, leaf, records, file.name, component))
         elif isinstance(leaf, bool | int | float | str) and component == "weights" and _is_named(keys):
             metadata[name] = leaf
     if not tensors:
         warning = f", and loading it would call {', '.join(refused)}" if refused else ""
-        raise errors.MalformedArchive(path, f"holds no tensor{warning}; do not load it")
+        raise errors.MalformedArchive(file, f"holds no tensor{warning}; do not load it")
     return Contents(
-        path=str(path),
+        path=str(file),
         format="pytorch",
         named=tuple(tensors),
-        bytes_on_disk=path.stat().st_size,
-        bytes_in_storages=sum(records.values()),
+        bytes_on_disk=file.size,
+        bytes_in_storages=sum(record.size for record in records.values()),
         metadata=metadata,
         imports=refused,
+        storages={f"{file.name}:{name}": record for name, record in records.items()},
     )
 
 
-def _open(path: Path) -> tuple[dict[str, int], bytes]:
-    """The sizes of the storage records by name, and the pickle."""
-
-    def malformed(problem: str) -> errors.MalformedArchive:
-        return errors.MalformedArchive(path, f"{problem}; write it again with torch.save")
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = {info.filename: info for info in archive.infolist()}
-            if len(infos) != len(archive.infolist()):
-                raise malformed("its archive lists a record twice")
-            if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos.values()):
-                raise malformed("its records are compressed or encrypted, which torch.save never does")
-            if sum(info.file_size for info in infos.values()) > path.stat().st_size:
-                raise malformed("its records claim more bytes than the file has")
-            roots = [name.removesuffix("data.pkl") for name in infos if name.endswith("/data.pkl")]
-            if len(roots) != 1:
-                raise malformed(f"has {len(roots)} records named data.pkl, where torch.save writes one")
-            folder = f"{roots[0]}data/"
-            records = {
-                name.removeprefix(folder): info.file_size for name, info in infos.items() if name.startswith(folder)
-            }
-            return records, archive.read(f"{roots[0]}data.pkl")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+def _open(file: File) -> tuple[dict[str, Record], bytes]:
+    """The storage records by name, and the pickle."""
+    records = archives.records(file, "write it again with torch.save")
+    roots = [name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl")]
+    if len(roots) != 1:
         raise errors.MalformedArchive(
-            path, f"is truncated or damaged ({str(error)[:80]}); fetch it or save it again"
-        ) from None
+            file,
+            f"has {len(roots)} records named data.pkl, where torch.save writes one; write it again with torch.save",
+        )
+    folder = f"{roots[0]}data/"
+    storages = {name.removeprefix(folder): record for name, record in records.items() if name.startswith(folder)}
+    with records[f"{roots[0]}data.pkl"].open() as reader:
+        return storages, reader.read()
 
 
 def _is_tensor(value: Any) -> TypeGuard[Call]:
@@ -113,7 +100,7 @@ def _is_tensor(value: Any) -> TypeGuard[Call]:
     )
 
 
-def _tensor(where: str, name: str, call: Call, records: dict[str, int], file: str, component: str) -> Tensor:
+def _tensor(where: str, name: str, call: Call, records: dict[str, Record], file: str, component: str) -> Tensor:
     bad = errors.MalformedPickle(where, "is not described as torch.save does; do not load this file")
     while _is_tensor(call) and call.function.name in _PARAMETERS:
         if not isinstance(call.args, tuple) or not call.args or not isinstance(call.args[0], Call):
@@ -135,12 +122,12 @@ def _tensor(where: str, name: str, call: Call, records: dict[str, int], file: st
     width = DTYPES[dtype].bits // 8
     extent = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
     begin, end = offset * width, (offset + extent) * width
-    if record not in records or end > records[record]:
+    size = records[record].size if record in records else 0
+    if record not in records or end > size:
         raise errors.InvalidOffsets(
-            where,
-            f"needs {end:,} bytes of record {record!r:.40} of {records.get(record, 0):,}; fetch the file again",
+            where, f"needs {end:,} bytes of record {record!r:.40} of {size:,}; fetch the file again"
         )
-    return Tensor(name, shape, dtype, f"{file}:{record}", begin, end, component)
+    return Tensor(name, shape, dtype, f"{file}:{record}", begin, end, component, strides)
 
 
 def _sizes(value: Any) -> tuple[int, ...] | None:

@@ -7,59 +7,58 @@ duplicate keys, and the tensors fill the rest of the file with no gap and no ove
 
 import json
 from math import prod
-from pathlib import Path
 from typing import Any, NoReturn
 
 from weigh import errors
 from weigh.dtypes import DTYPES, SAFETENSORS
+from weigh.files import MAX_HEADER, File
 from weigh.tensors import Contents, Tensor, is_shape
 
-MAX_HEADER = 100_000_000
 
-
-def read(path: Path) -> Contents:
+def read(file: File) -> Contents:
     """Read the header of a safetensors file. The cost is the header's, whatever the size of the tensors.
 
     Raises:
         WeighError: One of its subclasses, for each way in which the file can break the specification.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        prefix = file.read(8)
+    size = file.size
+    with file.open() as reader:
+        prefix = reader.read(8)
         if len(prefix) < 8:
             raise errors.TruncatedFile(
-                path, f"has {len(prefix)} bytes, and a safetensors file starts with 8; fetch it again"
+                file, f"has {len(prefix)} bytes, and a safetensors file starts with 8; fetch it again"
             )
         length = int.from_bytes(prefix, "little")
         if length > min(size - 8, MAX_HEADER):
             raise errors.HeaderTooLarge(
-                f"{path}, bytes 0-7",
+                f"{file}, bytes 0-7",
                 f"the header claims {length:,} bytes, {size - 8:,} follow it and the format allows {MAX_HEADER:,}; "
                 "the file is truncated or not safetensors: fetch it again",
             )
-        header = _parse(path, file.read(length))
+        header = _parse(file, reader.read(length))
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise errors.MalformedHeader(
-            f"{path}, key __metadata__", "maps names to something else than text; save it again"
+            f"{file}, key __metadata__", "maps names to something else than text; save it again"
         )
-    tensors = tuple(_tensor(path, name, entry) for name, entry in header.items())
+    tensors = tuple(_tensor(file, name, entry) for name, entry in header.items())
     payload = size - 8 - length
-    _check_layout(path, tensors, payload)
-    return Contents(str(path), "safetensors", tensors, size, payload, metadata)
+    _check_layout(file, tensors, payload)
+    storages = {file.name: file.stretch(8 + length, payload)}
+    return Contents(str(file), "safetensors", tensors, size, payload, metadata, storages=storages)
 
 
-def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+def _parse(file: File, raw: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in pairs:
             if key in seen:
-                raise errors.DuplicateKey(f"{path}, header key {key[:80]!r}", "appears twice; save the file again")
+                raise errors.DuplicateKey(f"{file}, header key {key[:80]!r}", "appears twice; save the file again")
             seen[key] = value
         return seen
 
     def malformed(problem: str) -> NoReturn:
-        raise errors.MalformedHeader(f"{path}, header", f"{problem}; fetch or save the file again")
+        raise errors.MalformedHeader(f"{file}, header", f"{problem}; fetch or save the file again")
 
     try:
         header: dict[str, Any] = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
@@ -74,8 +73,8 @@ def _parse(path: Path, raw: bytes) -> dict[str, Any]:
     return header
 
 
-def _tensor(path: Path, name: str, entry: Any) -> Tensor:
-    where = f"{path}, tensor {name[:80]!r}"
+def _tensor(file: File, name: str, entry: Any) -> Tensor:
+    where = f"{file}, tensor {name[:80]!r}"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise errors.MalformedHeader(where, "needs exactly dtype, shape and data_offsets; save the file again")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -90,22 +89,22 @@ def _tensor(path: Path, name: str, entry: Any) -> Tensor:
             where,
             f"spans {end - begin:,} bytes, but its shape and dtype need {bits / 8:,g}; save it again",
         )
-    return Tensor(name, tuple(shape), SAFETENSORS[code], path.name, begin, end)
+    return Tensor(name, tuple(shape), SAFETENSORS[code], file.name, begin, end)
 
 
-def _check_layout(path: Path, tensors: tuple[Tensor, ...], payload: int) -> None:
+def _check_layout(file: File, tensors: tuple[Tensor, ...], payload: int) -> None:
     position = 0
     for tensor in sorted(tensors, key=lambda t: (t.begin, t.end)):
         if tensor.begin != position:
             flaw = "overlaps the tensor before it" if tensor.begin < position else "leaves a gap before it"
             raise errors.InvalidOffsets(
-                f"{path}, tensor {tensor.name[:80]!r}",
+                f"{file}, tensor {tensor.name[:80]!r}",
                 f"starts at {tensor.begin:,} and {flaw}, which ends at {position:,}; do not use the file",
             )
         position = tensor.end
     if position > payload:
         raise errors.TruncatedFile(
-            path, f"its tensors need {position:,} bytes and {payload:,} are there; fetch it again"
+            file, f"its tensors need {position:,} bytes and {payload:,} are there; fetch it again"
         )
     if position < payload:
-        raise errors.InvalidOffsets(path, f"{payload - position:,} bytes at its end belong to no tensor; do not use it")
+        raise errors.InvalidOffsets(file, f"{payload - position:,} bytes at its end belong to no tensor; do not use it")

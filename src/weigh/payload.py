@@ -1,0 +1,39 @@
+"""A tensor's numbers, from whatever file holds them: the bytes that its header says, and no code of the file's own."""
+
+from typing import TYPE_CHECKING
+
+from weigh import errors
+from weigh.tensors import Contents, Tensor
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
+    """Load one tensor of what was inspected, without running anything that the file asks for.
+
+    The cost is that of the tensor: the bytes between its first element and its last.
+
+    Args:
+        contents: What `weigh.inspect` gave.
+        tensor: One of its `named`.
+
+    Returns:
+        A tensor of torch's on the CPU, of the same shape, dtype and strides.
+
+    Raises:
+        UnknownDtype: If torch has no such number format: the block formats of GGUF, and those narrower than a byte.
+        TruncatedFile: If the file has become shorter since.
+    """
+    import torch
+
+    dtype = getattr(torch, tensor.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        raise errors.UnknownDtype(
+            f"{contents.path}, tensor {tensor.name[:80]!r}", f"torch has no numbers of the format {tensor.dtype}"
+        )
+    if not tensor.numel:
+        return torch.empty(tensor.shape, dtype=dtype)
+    data = contents.storages[tensor.storage].part(tensor.begin, tensor.end)
+    flat = torch.frombuffer(data, dtype=dtype)
+    return flat.view(tensor.shape) if tensor.strides is None else flat.as_strided(tensor.shape, tensor.strides)
