@@ -3,14 +3,14 @@
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
+from weigh.cli_files import diff_command, export_command, inspect_command
 from weigh.cli_training import plan_command, training_command
 from weigh.errors import WeighError
-from weigh.units import format_bytes
+from weigh.terminal import table
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -19,59 +19,10 @@ def weigh() -> None:
     """Weigh model files: sizes from headers and configs, with nothing loaded and nothing executed."""
 
 
-@weigh.command("inspect")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
-def inspect_command(path: Path, as_json: bool) -> int:
-    """Say what is in the model file or directory PATH.
-
-    Reads safetensors files, their shard indices, and PyTorch zip archives, from headers alone.
-    Exits with 1 if loading the file would import something that a safe loader refuses.
-
-    Example: weigh inspect model.safetensors
-    """
-    from weigh.inspection import inspect
-
-    contents = inspect(path)
-    facts = contents.as_dict()
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-    else:
-        parts = {f"  {name}": size for name, size in facts["by_component"].items() if size}
-        _table(
-            f"{facts['path']} ({facts['format']})",
-            {
-                "parameters": facts["parameters"],
-                **({"buffer elements": facts["buffers"]} if facts["buffers"] else {}),
-                "tensors": facts["tensors"],
-            },
-            {
-                "bytes on disk": facts["bytes_on_disk"],
-                **parts,
-                "bytes in tensors": facts["bytes_in_tensors"],
-                **{f"  {name}": size for name, size in facts["by_dtype"].items()},
-            },
-        )
-        for artifact, files in facts["artifacts"].items():
-            click.echo(f"{artifact + ':':<27}{', '.join(files) or click.style('missing', fg='yellow')}")
-        for names in facts["tied"]:
-            click.echo(f"tied, counted once: {_printable(' = '.join(names))}")
-        for note in facts["notes"]:
-            click.echo(f"note: {note}")
-    if contents.imports:
-        click.echo(
-            f"weigh: {path}: loading it would import {_printable(', '.join(contents.imports))}, which torch.load "
-            "refuses by default; load it only if you trust its author, or ask for safetensors",
-            err=True,
-        )
-        return 1
-    return 0
-
-
 @weigh.command("params")
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
-def params_command(config: Path, as_json: bool) -> int:
+def params_command(config: str, as_json: bool) -> int:
     """Count the parameters that CONFIG describes: a Hugging Face config.json, or a directory that holds one.
 
     Example: weigh params config.json
@@ -83,7 +34,7 @@ def params_command(config: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
-        _table(
+        table(
             f"{config} ({model.architecture})",
             {"parameters": model.parameters, "tensors": model.tensors},
             {
@@ -102,9 +53,12 @@ def _formats(context: click.Context, parameter: click.Parameter, incomplete: str
 
 
 @weigh.command("inference")
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config")
 @click.option("--dtype", default="bfloat16", show_default=True, shell_complete=_formats, help="Format of the weights.")
-@click.option("--context", default=8192, show_default=True, type=click.IntRange(1), help="Tokens of each sequence.")
+@click.option(
+    "--context", type=click.IntRange(1),
+    help="Tokens of each sequence.  [default: 8192, or the model's positions if fewer]",
+)  # fmt: skip
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Sequences at the same time.")
 @click.option("--kv-dtype", help="Format of the KV cache.  [default: that of the computation]")
 @click.option("--encoder-context", type=click.IntRange(1), help="Tokens that an encoder reads.  [default: --context]")
@@ -115,8 +69,8 @@ def _formats(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
 def inference_command(
-    config: Path,
-    context: int,
+    config: str,
+    context: int | None,
     batch: int,
     device: str | None,
     bandwidth: str | None,
@@ -140,7 +94,7 @@ def inference_command(
         raise click.UsageError("--bandwidth and --flops are given together")
     model = params(config)
     estimate = inference(model, context=context, batch=batch, **options)
-    facts = estimate.as_dict()
+    facts, context = estimate.as_dict(), estimate.context
     if device:
         memory = parse_bytes(device)
         facts["device_bytes"] = memory
@@ -165,7 +119,7 @@ def inference_command(
 
 
 def _show_inference(title: str, facts: dict[str, Any], show_work: bool) -> None:
-    _table(
+    table(
         title,
         {"context": facts["context"], "batch": facts["batch"]},
         {
@@ -201,30 +155,8 @@ def _count(number: int | None) -> str:
     return "any" if number is None else f"{number:,}"
 
 
-weigh.add_command(training_command)
-weigh.add_command(plan_command)
-
-
-def _printable(text: str) -> str:
-    """Names come from files: what a terminal would obey instead of showing is replaced."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def _table(title: str, counts: dict[str, int], sizes: dict[str, int]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    click.secho(title, bold=True)
-    table = Table(box=SIMPLE, show_edge=False)
-    table.add_column("")
-    for heading, style in (("exactly", "bold"), ("decimal", "cyan"), ("binary", "green")):
-        table.add_column(heading, justify="right", style=style)
-    for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
-    for name, size in sizes.items():
-        table.add_row(name, f"{size:,}", format_bytes(size), format_bytes(size, binary=True))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)
+for command in (inspect_command, diff_command, export_command, training_command, plan_command):
+    weigh.add_command(command)
 
 
 def main(args: list[str] | None = None) -> Any:

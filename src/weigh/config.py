@@ -2,11 +2,11 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from weigh.dtypes import DType, dtype
-from weigh.errors import InvalidConfig, NotFound, UnknownDtype, UnsupportedField
+from weigh.errors import InvalidConfig, UnknownDtype, UnsupportedField
+from weigh.files import File, is_directory, locate
 
 HARMLESS = {
     "activation_function", "architectures", "attention_dropout", "attention_probs_dropout_prob", "attn_implementation",
@@ -39,20 +39,20 @@ def load(path: str | os.PathLike[str]) -> "Config":
         NotFound: If there is no such file.
         InvalidConfig: If it is not a JSON object.
     """
-    path = Path(path)
-    if path.is_dir():
-        path /= "config.json"
+    where = locate(path)
+    if is_directory(where):
+        where /= "config.json"
+    with File(where).open() as reader:
+        raw = reader.read()
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NotFound(path, f"{(error.strerror or str(error)).lower()}; give a config.json") from None
+        fields = json.loads(raw.decode("utf-8"))
     except json.JSONDecodeError as error:
-        raise InvalidConfig(f"{path}, line {error.lineno}", f"is not JSON ({error.msg}); mend it") from None
+        raise InvalidConfig(f"{where}, line {error.lineno}", f"is not JSON ({error.msg}); mend it") from None
     except (ValueError, RecursionError):
-        raise InvalidConfig(path, "is not JSON in UTF-8; mend it") from None
+        raise InvalidConfig(where, "is not JSON in UTF-8; mend it") from None
     if not isinstance(fields, dict):
-        raise InvalidConfig(path, "is not a JSON object; give the config of one model")
-    return Config(str(path), fields)
+        raise InvalidConfig(where, "is not a JSON object; give the config of one model")
+    return Config(str(where), fields)
 
 
 class Config:

@@ -83,8 +83,25 @@ class UnknownArchitecture(WeighError):
 
 
 class UnsupportedField(WeighError):
-    """The config sets a field that changes the answer in a way that `weigh` does not know."""
+    """The config or the file sets a field that changes the answer in a way that `weigh` does not know."""
 
 
 class ContextTooLong(WeighError):
     """More tokens than a model that learned its positions has positions for."""
+
+
+class AlreadyThere(WeighError):
+    """The directory that was to be written is there, with something in it."""
+
+
+class NothingToExport(WeighError):
+    """The checkpoint has no weights below the prefix, or two of the same name without it."""
+
+
+class MissingTensors(WeighError):
+    """The config describes a tensor that the checkpoint lacks, or has in another shape."""
+
+
+class MalformedMessage(WeighError):
+    """A message of Protocol Buffers that breaks its encoding or its schema: a group, a number of more than 64 bits, a
+    field longer than the message around it or of another type than its own, text that is not UTF-8, endless nesting."""

@@ -47,6 +47,11 @@ def locate(path: str | os.PathLike[str]) -> Path:
         raise errors.NotFound(path, f"is no URL that can be opened ({error})") from None
 
 
+def is_remote(path: Path) -> bool:
+    """Whether the path is that of a URL."""
+    return bool(_protocol(path))
+
+
 def is_directory(path: Path) -> bool:
     """Whether the path is a directory. A URL of HTTP never is: asking would fetch the whole file."""
     return not _protocol(path).startswith("http") and path.is_dir()

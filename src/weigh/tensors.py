@@ -76,6 +76,13 @@ def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     return counted
 
 
+def shared_prefix(names: Iterable[str]) -> str:
+    """The first part of the dotted names, with its dot, if all have it and more; else nothing."""
+    names = list(names)
+    parts = {name.partition(".")[0] for name in names}
+    return f"{parts.pop()}." if len(parts) == 1 and all("." in name for name in names) else ""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What is in a file or a model directory, read from headers alone.

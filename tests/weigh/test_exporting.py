@@ -1,0 +1,150 @@
+"""`weigh export`: what comes out loads in transformers and gives the logits of what went in."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+import weigh
+from weigh import errors
+from weigh.cli import main
+
+LLAMA = LlamaConfig(
+    vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2,
+)  # fmt: skip
+GPT2 = GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=4, n_positions=16)
+
+
+def trained(tmp_path: Path, config: Any, wrapper: str = "") -> tuple[torch.nn.Module, Path]:
+    """A model after one step, and its training checkpoint beside its config."""
+    torch.manual_seed(0)
+    model = (LlamaForCausalLM if isinstance(config, LlamaConfig) else GPT2LMHeadModel)(config)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.arange(8)[None]).logits.square().mean().backward()
+    optimizer.step()
+    state = {f"{wrapper}{name}": tensor for name, tensor in model.state_dict().items()}
+    tmp_path.mkdir(exist_ok=True)
+    torch.save(
+        {"model": state, "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "step": 1},
+        tmp_path / "step-1.pt",
+    )
+    config.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    return model.eval(), tmp_path / "step-1.pt"
+
+
+@pytest.mark.parametrize("shard", [10**9, 10_000], ids=["one file", "shards"])
+@pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
+def test_the_logits_are_equal(config: Any, shard: int, tmp_path: Path) -> None:
+    model, checkpoint = trained(tmp_path / "run", config)
+    done = weigh.export(checkpoint, tmp_path / "served", shard_bytes=shard)
+    assert len([name for name in done.files if name.endswith(".safetensors")]) > (shard == 10_000)
+    assert {"config.json", "tokenizer.json"} <= set(done.files)
+    served = AutoModelForCausalLM.from_pretrained(tmp_path / "served", dtype=torch.float32).eval()
+    ids = torch.arange(8)[None]
+    assert torch.equal(model(ids).logits, served(ids).logits)
+    contents = weigh.inspect(tmp_path / "served")
+    assert contents.notes == () and contents.parameters == done.parameters == weigh.params(tmp_path / "run").parameters
+    assert contents.by_component["optimizer"] == 0 < done.stripped["optimizer"]
+
+
+def test_casting_says_what_it_lost(tmp_path: Path) -> None:
+    weights = torch.tensor([1.0, 1e-9, 65_520.0, -0.1, 0.0])
+    torch.save({"w": weights, "n": torch.tensor([7])}, tmp_path / "w.pt")
+    done = weigh.export(tmp_path / "w.pt", tmp_path / "half", dtype="fp16")
+    assert (done.overflowed, done.underflowed, done.dtype) == (1, 1, "float16")
+    assert done.largest_relative_error == 1.0  # of the weight that became 0
+    found = load_file(tmp_path / "half/model.safetensors")
+    assert torch.equal(found["w"], weights.half()) and torch.equal(found["n"], torch.tensor([7]))
+    torch.save({"w": torch.randn(1000)}, tmp_path / "w.pt")
+    assert 2**-10 < weigh.export(tmp_path / "w.pt", tmp_path / "b", dtype="bfloat16").largest_relative_error <= 2**-8
+
+
+def test_the_config_says_the_new_dtype(tmp_path: Path) -> None:
+    _, checkpoint = trained(tmp_path / "run", LLAMA)
+    weigh.export(checkpoint, tmp_path / "served", dtype="bfloat16")
+    assert weigh.params(tmp_path / "served").dtype == "bfloat16"
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "served").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("wrapper", ["", "module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("with_config", [True, False])
+def test_wrappers_are_taken_off(wrapper: str, with_config: bool, tmp_path: Path) -> None:
+    model, checkpoint = trained(tmp_path / "run", GPT2, wrapper)
+    if not with_config:
+        (tmp_path / "run/config.json").unlink()
+    done = weigh.export(checkpoint, tmp_path / "served")
+    # GPT-2's weights are all below "transformer", but for the head, which is tied to the embedding.
+    assert done.prefix == f"model.{wrapper}"
+    assert "transformer.wte.weight" in load_file(tmp_path / "served/model.safetensors")
+    assert set(model.state_dict()) - set(load_file(tmp_path / "served/model.safetensors")) == {"lm_head.weight"}
+
+
+def test_a_model_without_a_wrapper_keeps_its_names(tmp_path: Path) -> None:
+    state = {"encoder.0.weight": torch.ones(2), "encoder.1.weight": torch.zeros(2)}
+    torch.save(state, tmp_path / "w.pt")
+    assert weigh.export(tmp_path / "w.pt", tmp_path / "a").prefix == ""
+    assert weigh.export(tmp_path / "w.pt", tmp_path / "b", prefix="encoder.").tensors == 2
+    assert set(load_file(tmp_path / "b/model.safetensors")) == {"0.weight", "1.weight"}
+
+
+def test_views_are_written_as_they_are(tmp_path: Path) -> None:
+    big = torch.randn(100, 8)
+    torch.save({"few": big[:3], "turned": big[:5].t(), "none": torch.zeros(0, 3)}, tmp_path / "w.pt")
+    weigh.export(tmp_path / "w.pt", tmp_path / "out")
+    found = load_file(tmp_path / "out/model.safetensors")
+    assert torch.equal(found["few"], big[:3]) and torch.equal(found["turned"], big[:5].t())
+    assert found["none"].shape == (0, 3)
+
+
+def test_what_cannot_be_exported_leaves_nothing(tmp_path: Path) -> None:
+    _, checkpoint = trained(tmp_path / "run", LLAMA)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("keep")
+    torch.save({"model": {"w": torch.ones(2)}}, tmp_path / "other.pt")
+    cases: list[tuple[Any, Any, dict[str, Any], type[errors.WeighError], str]] = [
+        (checkpoint, full, {}, errors.AlreadyThere, "not empty"),
+        (checkpoint, "x", {"dtype": "int8"}, errors.UnknownDtype, "cast to"),
+        (checkpoint, "x", {"prefix": "none."}, errors.NothingToExport, "--prefix"),
+        (tmp_path / "other.pt", "x", {"config": tmp_path / "run"}, errors.MissingTensors, "is not there"),
+        (tmp_path / "none.pt", "x", {}, errors.NotFound, "none.pt"),
+    ]
+    before = sorted(os.listdir(tmp_path))
+    for source, target, options, error, message in cases:
+        with pytest.raises(error, match=message):
+            weigh.export(source, tmp_path / target, **options)
+        assert sorted(os.listdir(tmp_path)) == before and (full / "mine.txt").read_text() == "keep"
+
+
+def test_a_shape_that_the_config_does_not_describe_is_refused(tmp_path: Path) -> None:
+    _, checkpoint = trained(tmp_path / "run", LLAMA)
+    fields = json.loads((tmp_path / "run/config.json").read_text())
+    (tmp_path / "run/config.json").write_text(json.dumps(fields | {"vocab_size": 65}))
+    with pytest.raises(errors.MissingTensors, match=r"\[64, 32\].*\[65, 32\]"):
+        weigh.export(checkpoint, tmp_path / "served")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"w": torch.tensor([1e6, 1.0])}, tmp_path / "w.pt")
+    for arguments, code in (
+        (["a", "--json"], 0),
+        (["b", "--dtype", "float16"], 1),
+        (["a"], 2),
+        (["c", "--shard", "5G"], 2),
+    ):
+        with pytest.raises(SystemExit) as exit:
+            main(["export", str(tmp_path / "w.pt"), str(tmp_path / arguments[0]), *arguments[1:]])
+        assert exit.value.code == code
+        output = capsys.readouterr()
+        assert "Traceback" not in output.err
+        if arguments[-1] == "--json":
+            assert json.loads(output.out)["parameters"] == 2
+        if code == 1:
+            assert "1 became infinite" in output.out
