@@ -11,15 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weigh.activation_memory import Activations, activations
+    from weigh.activation_memory import Activations, activations, korthikanti
     from weigh.checkpoints import MEGATRON, PRECISIONS, Checkpoint, Precision, checkpoint
+    from weigh.difference import Change, Difference, diff
     from weigh.dtypes import DTYPES, DType
     from weigh.errors import WeighError
+    from weigh.exporting import Export, export
     from weigh.inspection import inspect
     from weigh.kv_cache import CACHE_FORMATS
     from weigh.lora import Lora
+    from weigh.modules import Module, tree
     from weigh.optimizers import OPTIMIZERS
     from weigh.parameters import Model, params
+    from weigh.payload import load
     from weigh.planner import Plan, daly, plan, wall_time, young
     from weigh.roofline import Bound, decode_bound, experts_touched, prefill_bound
     from weigh.serving import Inference, inference, largest_batch, largest_context
@@ -41,15 +45,19 @@ __all__ = [
     "TB",
     "Activations",
     "Bound",
+    "Change",
     "Checkpoint",
     "Contents",
     "DType",
+    "Difference",
+    "Export",
     "GiB",
     "Inference",
     "KiB",
     "Lora",
     "MiB",
     "Model",
+    "Module",
     "Plan",
     "Precision",
     "Range",
@@ -64,33 +72,42 @@ __all__ = [
     "checkpoint",
     "daly",
     "decode_bound",
+    "diff",
     "experts_touched",
+    "export",
     "format_bytes",
     "inference",
     "inspect",
     "kB",
+    "korthikanti",
     "largest_batch",
     "largest_context",
+    "load",
     "params",
     "parse_bytes",
     "plan",
     "prefill_bound",
     "stored",
     "training",
+    "tree",
     "wall_time",
     "young",
 ]
 
 _MODULES = {
-    "activation_memory": "Activations activations",
+    "activation_memory": "Activations activations korthikanti",
     "checkpoints": "MEGATRON PRECISIONS Checkpoint Precision checkpoint",
+    "difference": "Change Difference diff",
     "dtypes": "DTYPES DType",
     "errors": "WeighError",
+    "exporting": "Export export",
     "inspection": "inspect",
     "kv_cache": "CACHE_FORMATS",
     "lora": "Lora",
+    "modules": "Module tree",
     "optimizers": "OPTIMIZERS",
     "parameters": "Model params",
+    "payload": "load",
     "planner": "Plan daly plan wall_time young",
     "roofline": "Bound decode_bound experts_touched prefill_bound",
     "serving": "Inference inference largest_batch largest_context",

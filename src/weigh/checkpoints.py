@@ -53,7 +53,13 @@ with Adam 18 and 20 bytes per parameter (its "Distributed optimizer" page)."""
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The bytes of the tensors of a checkpoint. All are exact; a file adds a header of a few kilobytes."""
+    """The bytes of the tensors of a checkpoint. All are exact; a file adds a header of a few kilobytes.
+
+    Attributes:
+        weight_bytes: The weights in the format that the forward pass uses.
+        master_weight_bytes: The copy of the weights that the optimizer updates, where there is one.
+        optimizer_state_bytes: What the optimizer remembers of each weight.
+    """
 
     weight_bytes: int
     master_weight_bytes: int

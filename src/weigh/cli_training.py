@@ -1,11 +1,11 @@
 """The commands about training: what it needs, and how often to save."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
+from weigh.terminal import table
 from weigh.units import format_bytes
 
 
@@ -35,7 +35,7 @@ _POSITIVE = click.IntRange(1)
 
 
 @click.command("training")
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config")
 @_OPTIMIZER
 @_PRECISION
 @click.option("--zero", default=0, show_default=True, type=click.IntRange(0, 3), help="Stage of ZeRO; 3 is FSDP.")
@@ -54,7 +54,7 @@ _POSITIVE = click.IntRange(1)
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
 def training_command(
-    config: Path,
+    config: str,
     sequence: int | None,
     rank: int | None,
     targets: str | None,
@@ -76,7 +76,8 @@ def training_command(
     if rank is None and (nf4 or targets):
         raise click.UsageError("--nf4 and --targets are given together with --lora")
     model = params(config)
-    positions = model.config.get("max_position_embeddings", model.config.get("n_positions"))
+    named = model.config.get("max_position_embeddings", model.config.get("n_positions"))
+    positions = model.positions.get("context", named)
     sequence = sequence or min(2048, positions if isinstance(positions, int) and positions > 0 else 2048)
     lora = Lora(rank, tuple(targets.split(",")) if targets else (), nf4) if rank else None
     estimate = training(model, sequence=sequence, lora=lora, **options)
@@ -95,10 +96,8 @@ def training_command(
 
 
 def _show_training(title: str, facts: dict[str, Any]) -> None:
-    from weigh.cli import _table
-
     active = facts["activation_bytes"]
-    _table(
+    table(
         title,
         {
             "parameters": facts["parameters"],
@@ -121,7 +120,7 @@ def _show_training(title: str, facts: dict[str, Any]) -> None:
 
 
 @click.command("plan")
-@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.argument("config", required=False)
 @click.option("--checkpoint", metavar="SIZE", help="A checkpoint's size, such as 112GB, in place of CONFIG.")
 @_OPTIMIZER
 @_PRECISION
@@ -133,7 +132,7 @@ def _show_training(title: str, facts: dict[str, Any]) -> None:
 @click.option("--interval", metavar="TIME", help="Work between checkpoints.  [default: the best, after Daly 2006]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain numbers.")
 def plan_command(
-    config: Path | None,
+    config: str | None,
     checkpoint: str | None,
     optimizer: str,
     precision: str,
@@ -185,7 +184,7 @@ def plan_command(
     return 0
 
 
-def _checkpoint_bytes(config: Path | None, optimizer: str, precision: str) -> int:
+def _checkpoint_bytes(config: str | None, optimizer: str, precision: str) -> int:
     from weigh.checkpoints import checkpoint
     from weigh.parameters import params
 

@@ -1,10 +1,11 @@
 """Which block format llama.cpp's quantizer gives each tensor: a file called Q4_K_M holds several.
 
 The rule is the one of `llama_tensor_get_type_impl` in llama.cpp's src/llama-quant.cpp (commit 007dbbf, 2026), without
-an importance matrix, for the families whose tensors its converter keeps as they are. One-dimensional tensors and
-routers stay float32. Left out are the few numbers of rotary scaling that it adds for some models, and the file's
-metadata, some megabytes with the vocabulary. llama.cpp publishes the bits per weight of Llama 3.1 8B, which this
-reproduces to four decimals.
+an importance matrix, for the families whose tensors its converter keeps as they are. One-dimensional tensors, tables
+of positions, routers, and the small tensors of a state space stay float32. Left out are the few numbers of rotary
+scaling that it adds for some models, and the file's metadata, some megabytes with the vocabulary. llama.cpp publishes
+the bits per weight of Llama 3.1 8B, which this reproduces to four decimals. Files of 2024 may differ: a fused query,
+key and value had a rule of its own, GPT-2 had its embeddings twice, and Mamba kept two more matrices as they are.
 """
 
 from collections.abc import Iterator
@@ -27,16 +28,25 @@ ALIASES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 
 MODEL_TYPES = (
     "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text", "phi3",
-    "starcoder2", "olmo2",
+    "starcoder2", "olmo2", "gpt2", "gpt_neox", "phi", "mamba",
 )  # fmt: skip
 """The families for which the rule is known here."""
 
 _FALLBACK = {"q2_k": "q4_0", "q3_k": "q4_0", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0"}
 _KINDS = {
-    "v_proj": "value", "qkv_proj": "value", "k_proj": "key", "o_proj": "output", "down_proj": "down", "c_proj": "down",
+    "v_proj": "value", "qkv_proj": "value", "c_attn": "value", "query_key_value": "value", "k_proj": "key",
+    "o_proj": "output", "attn.c_proj": "output", "dense": "output", "down_proj": "down", "c_proj": "down",
+    "dense_4h_to_h": "down", "fc2": "down",
 }  # fmt: skip
-"""The matrices that a mix treats apart, by the last part of their names. A fused query, key and value counts as a
-value."""
+"""The matrices that a mix treats apart, by the end of their names. A fused query, key and value counts as a value."""
+
+_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "embeddings.weight")
+
+
+def _kind(matrix: Matrix) -> str | None:
+    """What a mix treats a matrix as; `None` for those that it does not treat apart."""
+    name = "." + matrix.tensor.name.removesuffix(".weight")
+    return next((kind for end, kind in _KINDS.items() if name.endswith(f".{end}")), None)
 
 
 def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]]:
@@ -58,7 +68,7 @@ def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]
         matrix = found.get(tensor.name)
         if matrix:
             yield tensor, _fitting(rule.of_layer(matrix), matrix.inputs), matrix
-        elif tensor.name.endswith("embed_tokens.weight") or tensor is scores:
+        elif tensor.name.endswith(_EMBEDDINGS) or tensor is scores:
             is_output = scores is None or scores.storage == tensor.name
             yield tensor, _fitting(rule.of_output(tensor) if is_output else MIXES[mix], tensor.shape[-1]), None
         else:
@@ -84,8 +94,8 @@ class _Rule:
         self.mix, self.default = mix, MIXES[mix]
         self.layers = 1 + max(matrix.layer for matrix in found)
         self.eight_experts = any(matrix.experts == 8 for matrix in found)
-        cache, out = model.caches[0], next(m for m in found if m.tensor.name.endswith("o_proj.weight"))
-        queries = out.inputs // (cache.heads * cache.value) if isinstance(cache, KeyValue) else 1
+        cache, out = model.caches[0], next((m.inputs for m in found if _kind(m) == "output"), 0)
+        queries = out // (cache.heads * cache.value) if isinstance(cache, KeyValue) else 1
         self.grouped = queries >= 4
         # What llama.cpp takes for a 70B model: 80 layers, of Llama's kind only with grouped queries.
         kind = model.model_type == "qwen2" or (model.model_type in ("llama", "mistral") and queries > 1)
@@ -98,7 +108,7 @@ class _Rule:
 
     def of_layer(self, matrix: Matrix) -> str:
         """A matrix of a layer."""
-        kind = _KINDS.get(matrix.tensor.name.removesuffix(".weight").rpartition(".")[2])
+        kind = _kind(matrix)
         if kind == "value":
             return self._value(matrix.layer)
         if kind == "key" and self.eight_experts:

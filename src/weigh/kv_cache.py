@@ -63,13 +63,18 @@ def numbers_per_token(layer: Layer) -> int:
             return numel
 
 
+def block(layer: Layer, form: str) -> tuple[int, int]:
+    """The numbers of a block and its bytes: those of the cache's format, or of a state's own."""
+    return CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or form]
+
+
 def layer_bytes(layer: Layer, context: int, batch: int, form: str, encoder_context: int) -> int:
     """The bytes that one layer keeps of a batch of sequences.
 
     Raises:
         WeighError: If a head does not divide into the blocks of the format.
     """
-    numbers, size = CACHE_FORMATS[form]
+    numbers, size = block(layer, form)
     rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope"), State: ("numel",)}[type(layer)]
     if any(getattr(layer, row) % numbers for row in rows):
         raise WeighError(f"KV cache format {form}", f"the rows of {layer} do not divide into its blocks of {numbers}")
@@ -97,9 +102,9 @@ def cache_steps(caches: Caches, context: int, batch: int, form: str, encoder_con
     E is the size of a head, R the numbers of a compressed vector or of a state, W the window, and b the bytes of a
     number.
     """
-    numbers, size = CACHE_FORMATS[form]
     steps = []
     for layer, layers in Counter(caches).items():
+        numbers, size = block(layer, form)
         name, formula, symbols = _formula(layer)
         tokens = encoder_context if isinstance(layer, KeyValue) and layer.cross else context
         value = layers * layer_bytes(layer, context, batch, form, encoder_context)
@@ -111,8 +116,8 @@ def cache_steps(caches: Caches, context: int, batch: int, form: str, encoder_con
 def _formula(layer: Layer) -> tuple[str, str, dict[str, int]]:
     """The name, the formula and the symbols of a kind of layer."""
     match layer:
-        case State(numel):
-            return "state", "L · R · B · b", {"R": numel}
+        case State(numel, dtype):
+            return f"state in {dtype}" if dtype else "state", "L · R · B · b", {"R": numel}
         case Latent(rank, rope):
             return "compressed keys and values", "L · R · T · B · b", {"R": rank + rope}
         case KeyValue(heads, key, value, window, cross):

@@ -2,11 +2,12 @@
 beside each frozen one, and with QLoRA keep the frozen ones in four bits.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from weigh.dtypes import bytes_of, dtype
 from weigh.errors import WeighError
-from weigh.optimizers import is_hidden_matrix
+from weigh.matrices import is_hidden_matrix
 from weigh.parameters import Model
 from weigh.storage_formats import storage_format
 from weigh.tensors import Tensor
@@ -15,6 +16,9 @@ from weigh.tensors import Tensor
 @dataclass(frozen=True, slots=True)
 class Lora:
     """Adapters to train in place of the model.
+
+    They are kept in the format of the precision policy's state. That is float32, as PEFT keeps adapters beside a 16-bit
+    model unless it is told otherwise (`autocast_adapter_dtype=False`), for every policy but `bf16`.
 
     Attributes:
         rank: The inner dimension r of each pair: a matrix (outputs, inputs) gets one of (r, inputs) and one of
@@ -63,12 +67,12 @@ def sides(model: Model, matrix: Tensor) -> tuple[int, int]:
     return (inputs, outputs) if model.model_type == "gpt2" else (outputs, inputs)
 
 
-def frozen_bytes(model: Model, weights: str, nf4: bool) -> int:
-    """The bytes of the frozen weights in the `weights` format, or, inside the layers, in doubly quantized NF4."""
+def frozen_bytes(model: Model, tensors: Iterable[Tensor], weights: str, nf4: bool) -> int:
+    """The bytes of frozen weights in the `weights` format, or, inside the layers, in doubly quantized NF4."""
     packed = storage_format("nf4-double")
     return sum(
         packed.nbytes(*sides(model, tensor))
         if nf4 and is_hidden_matrix(tensor)
         else bytes_of(tensor.numel, dtype(weights))
-        for tensor in model.distinct
+        for tensor in tensors
     )

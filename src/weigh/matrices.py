@@ -13,7 +13,7 @@ from weigh.tensors import Tensor
 
 _LAYER = re.compile(r"(?:^|\.)(\d+)\.")
 _ATTENTION = re.compile(r".*?\d+\.(?:.*?\.)??\w*(?:attn|[Aa]ttention|mixer)(?=\.\w+\.|$)")
-_NO_MATRICES = ("gate.weight", "router.weight", "relative_attention_bias.weight")
+_TABLES = ("gate.weight", "router.weight", "relative_attention_bias.weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,21 @@ def layer_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def layer_name(name: str) -> str:
+    """The name of the layer that a tensor belongs to, such as `model.layers.0`; its own if it is outside the layers."""
+    found = _LAYER.search(name)
+    return name[: found.end() - 1] if found else name
+
+
+def is_hidden_matrix(tensor: Tensor) -> bool:
+    """Whether a weight is a matrix that multiplies inside a layer: no embedding, head, router or stack of experts.
+
+    Such weights are the linear layers that LoRA adapts, and those that Muon is for.
+    """
+    linear = len(tensor.shape) == 2 and tensor.name.endswith(".weight") and not tensor.name.endswith(_TABLES)
+    return linear and layer_of(tensor.name) is not None
+
+
 def matrices(model: Model) -> tuple[Matrix, ...]:
     """The matrices of all layers, in the order of the model."""
     return tuple(_matrices(model))
@@ -62,8 +77,7 @@ def _matrices(model: Model) -> Iterator[Matrix]:
     for tensor in model.named:
         layer = layer_of(tensor.name)
         stack = len(tensor.shape) == 3 and ".experts." in tensor.name
-        single = len(tensor.shape) == 2 and tensor.name.endswith(".weight") and not tensor.name.endswith(_NO_MATRICES)
-        if layer is not None and (stack or single):
+        if layer is not None and (stack or is_hidden_matrix(tensor)):
             outputs, inputs = tensor.shape[-2:]
             if model.model_type == ("gpt_oss" if stack else "gpt2"):  # these store (inputs, outputs)
                 outputs, inputs = inputs, outputs

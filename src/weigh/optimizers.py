@@ -4,28 +4,18 @@ Read in the code of PyTorch 2.13 and torchao 0.18, and tested against the state 
 files that they write. Lion, which neither has, is written after its paper.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import TypeAlias
 
 from weigh.errors import WeighError
+from weigh.matrices import is_hidden_matrix
 from weigh.tensors import Tensor
 
 Shape: TypeAlias = tuple[int, ...]
 State: TypeAlias = Iterator[tuple[str, Shape, str]]
 
-_TABLES = ("gate.weight", "router.weight", "relative_attention_bias.weight")
 _STEP = ("step", (), "float32")
-
-
-def is_hidden_matrix(tensor: Tensor) -> bool:
-    """Whether a weight is a matrix that multiplies inside a layer: no embedding, head, router or stack of experts.
-
-    Such weights are the linear layers that LoRA adapts, and those that Muon is for.
-    """
-    inside = re.search(r"\b\d+\..*\bweight$", tensor.name) is not None
-    return inside and len(tensor.shape) == 2 and not tensor.name.endswith(_TABLES)
 
 
 def _sgd(tensor: Tensor, dtype: str) -> State:

@@ -8,9 +8,9 @@ from typing import Any
 
 from weigh.config import Config, load
 from weigh.dtypes import bytes_of, dtype
-from weigh.errors import UnknownArchitecture
+from weigh.errors import ContextTooLong, UnknownArchitecture
 from weigh.families import FAMILIES, Routed, TiedTo
-from weigh.families.parts import Caches
+from weigh.families.parts import Caches, Positions
 from weigh.tensors import Tensor
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
@@ -28,6 +28,8 @@ class Model:
         named: Every tensor under every name it has, tied ones included, in `dtype`.
         active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts.
         caches: What each layer keeps of the past while the model generates.
+        positions: How many tokens its tables of learned positions have rows for: those of the `context` and, where an
+            encoder has a table, of the `encoder_context`. Empty if positions are computed.
         config: The fields it was read from.
     """
 
@@ -37,6 +39,7 @@ class Model:
     named: tuple[Tensor, ...]
     active_parameters: int
     caches: Caches
+    positions: Positions
     config: Config = field(compare=False, repr=False)
 
     @cached_property
@@ -66,6 +69,24 @@ class Model:
             UnknownDtype: If there is none of that name.
         """
         return sum(bytes_of(tensor.numel, dtype(name)) for tensor in self.distinct)
+
+    def refuse_beyond(self, name: str, tokens: int, table: str = "context") -> None:
+        """Refuse more tokens than a table of learned positions has rows for.
+
+        Args:
+            name: What to call them in an error.
+            tokens: How many there are.
+            table: A key of `positions`.
+
+        Raises:
+            ContextTooLong: If there are more.
+        """
+        rows = self.positions.get(table, tokens)
+        if tokens > rows:
+            raise ContextTooLong(
+                name,
+                f"{tokens:,} tokens, and {self.model_type} has learned {rows:,} positions; ask for at most {rows:,}",
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain integers and strings, under the names that `weigh params --json` promises."""
@@ -120,7 +141,9 @@ def params(config: str | os.PathLike[str]) -> Model:
             idle += prod(shape.shape) * (shape.experts - shape.used) // shape.experts
             shape = shape.shape
         tensors[name] = Tensor(name, shape, saved.name, name, 0, bytes_of(prod(shape), saved))
-    caches = family.caches(source)
+    caches, positions = family.caches(source), family.positions(source)
     source.refuse_unread()
     parameters = sum(tensor.numel for tensor in tensors.values() if tensor.name == tensor.storage)
-    return Model(model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, caches, source)
+    return Model(
+        model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, caches, positions, source
+    )

@@ -11,7 +11,6 @@ from typing import Literal
 
 from weigh.errors import WeighError
 from weigh.families.parts import KeyValue, Latent, State
-from weigh.kv_cache import cache_bytes
 from weigh.matrices import experts_used, head, layer_of, matrices, parts
 from weigh.parameters import Model
 from weigh.serving import Serving
@@ -42,7 +41,7 @@ def decode_bound(
     bandwidth: float,
     flops: float,
     dtype: str = "bfloat16",
-    context: int = 8192,
+    context: int | None = None,
     batch: int = 1,
     kv_dtype: str | None = None,
 ) -> Bound:
@@ -55,13 +54,11 @@ def decode_bound(
         dtype, context, batch, kv_dtype: As for `inference`; `context` are the tokens before this one.
 
     Raises:
+        ContextTooLong: If there are more tokens than the model has learned positions for.
         WeighError: If the model does not generate, or has an encoder, or a size is not positive.
     """
-    serving = _decoder(model, dtype, kv_dtype, bandwidth, flops)
-    read = cache_bytes(model.caches, context, batch, serving.kv_dtype, context)
-    moved = _weights_read(serving, batch) + read
-    work = batch * (_multiplied(model) + _head_flops(model) + _attention_flops(model, context, 1))
-    return _bound(moved, work, batch, bandwidth, flops)
+    serving = Serving(model, dtype, kv_dtype)
+    return _bound(serving, serving.tokens(context), 1, batch, bandwidth, flops)
 
 
 def prefill_bound(
@@ -70,7 +67,7 @@ def prefill_bound(
     bandwidth: float,
     flops: float,
     dtype: str = "bfloat16",
-    context: int = 8192,
+    context: int | None = None,
     batch: int = 1,
     kv_dtype: str | None = None,
 ) -> Bound:
@@ -78,11 +75,8 @@ def prefill_bound(
 
     The arguments and errors are those of `decode_bound`.
     """
-    serving = _decoder(model, dtype, kv_dtype, bandwidth, flops)
-    written = cache_bytes(model.caches, context, batch, serving.kv_dtype, context)
-    moved = _weights_read(serving, batch * context) + written
-    work = batch * (context * _multiplied(model) + _head_flops(model) + _attention_flops(model, 0, context))
-    return _bound(moved, work, batch * context, bandwidth, flops)
+    serving = Serving(model, dtype, kv_dtype)
+    return _bound(serving, 0, serving.tokens(context), batch, bandwidth, flops)
 
 
 def experts_touched(used: int, count: int, tokens: int) -> float:
@@ -92,14 +86,6 @@ def experts_touched(used: int, count: int, tokens: int) -> float:
     probability (1 - used / count)^tokens.
     """
     return count * (1 - (1 - used / count) ** tokens)
-
-
-def _decoder(model: Model, dtype: str, kv_dtype: str | None, bandwidth: float, flops: float) -> Serving:
-    if not model.caches or any(isinstance(layer, KeyValue) and layer.cross for layer in model.caches):
-        raise WeighError(f"model type {model.model_type}", "is no decoder; a bound is known for decoders alone")
-    if bandwidth <= 0 or flops <= 0:
-        raise WeighError("bandwidth and FLOP/s", "must be more than 0")
-    return Serving(model, dtype, kv_dtype)
 
 
 def _weights_read(serving: Serving, tokens: int) -> int:
@@ -132,12 +118,9 @@ def _attention_flops(model: Model, before: int, tokens: int) -> int:
     H · E is what goes into the last matrix of an attention. Where keys are wider than values, as in latent attention,
     the difference is left out.
     """
-    last = [found[-1] for found in parts(model).values() if found[-1].is_attention]
-    return sum(
-        4 * matrix.inputs * _looks(before, tokens, layer)
-        for matrix, layer in zip(last, model.caches, strict=True)
-        if not isinstance(layer, State)
-    )
+    looking = [layer for layer in model.caches if not isinstance(layer, State)]
+    last = [found[-1] for found in parts(model).values() if found[-1].is_attention] if looking else []
+    return sum(4 * matrix.inputs * _looks(before, tokens, layer) for matrix, layer in zip(last, looking, strict=True))
 
 
 def _looks(before: int, tokens: int, layer: KeyValue | Latent) -> int:
@@ -148,7 +131,15 @@ def _looks(before: int, tokens: int, layer: KeyValue | Latent) -> int:
     return (inside.start + inside.stop - 1) * len(inside) // 2 + window * (tokens - len(inside))
 
 
-def _bound(moved: int, work: int, tokens: int, bandwidth: float, flops: float) -> Bound:
+def _bound(serving: Serving, before: int, tokens: int, batch: int, bandwidth: float, flops: float) -> Bound:
+    """The least time in which each sequence of a batch reads some tokens more than those before, and gives scores."""
+    model = serving.model
+    if not model.caches or any(isinstance(layer, KeyValue) and layer.cross for layer in model.caches):
+        raise WeighError(f"model type {model.model_type}", "is no decoder; a bound is known for decoders alone")
+    if bandwidth <= 0 or flops <= 0:
+        raise WeighError("bandwidth and FLOP/s", "must be more than 0")
+    moved = _weights_read(serving, batch * tokens) + serving.cache(before or tokens, batch)
+    work = batch * (tokens * _multiplied(model) + _head_flops(model) + _attention_flops(model, before, tokens))
     seconds = max(moved / bandwidth, work / flops)
     limited_by: Literal["memory", "compute"] = "memory" if moved / bandwidth >= work / flops else "compute"
-    return Bound(moved, work, seconds, limited_by, tokens / seconds)
+    return Bound(moved, work, seconds, limited_by, batch * tokens / seconds)

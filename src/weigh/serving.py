@@ -85,7 +85,7 @@ class Inference:
 def inference(
     model: Model,
     dtype: str = "bfloat16",
-    context: int = 8192,
+    context: int | None = None,
     batch: int = 1,
     kv_dtype: str | None = None,
     *,
@@ -98,7 +98,8 @@ def inference(
     Args:
         model: What `weigh.params` counted.
         dtype: The format of the weights, one of `weigh.STORAGE_FORMATS`.
-        context: The tokens of each sequence, prompt and answer together.
+        context: The tokens of each sequence, prompt and answer together; by default 8,192, or as many as the model
+            has learned positions for.
         batch: The sequences that are served at the same time.
         kv_dtype: The format of the cache, a key of `weigh.CACHE_FORMATS`; by default that of the computation.
         encoder_context: The tokens that an encoder reads of each sequence, where there is one; by default `context`.
@@ -107,13 +108,22 @@ def inference(
 
     Raises:
         UnknownDtype: If there is no such format.
+        ContextTooLong: If there are more tokens than the model has learned positions for.
         WeighError: If a size is not a positive number, the format does not fit the shapes, or the model reads images.
     """
-    given = {"context": context, "batch": batch, "encoder_context": encoder_context, "prefill": prefill}
-    for name, size in given.items():
-        if size is not None and (type(size) is not int or size < 1):
-            raise WeighError(name, f"must be a whole number from 1, not {size!r:.40}")
-    return Serving(model, dtype, kv_dtype, encoder_context, prefill, logits).estimate(context, batch)
+    serving = Serving(model, dtype, kv_dtype, encoder_context, prefill, logits)
+    return serving.estimate(serving.tokens(context), positive("batch", batch))
+
+
+def positive(name: str, size: int) -> int:
+    """A number that must be whole and from 1.
+
+    Raises:
+        WeighError: If it is not.
+    """
+    if type(size) is not int or size < 1:
+        raise WeighError(name, f"must be a whole number from 1, not {size!r:.40}")
+    return size
 
 
 class Serving:
@@ -128,6 +138,10 @@ class Serving:
         prefill: int | None = None,
         logits: Logits = "last",
     ) -> None:
+        if encoder_context is not None:
+            model.refuse_beyond("encoder context", positive("encoder context", encoder_context), "encoder_context")
+        if prefill is not None:
+            positive("prefill", prefill)
         self.model, self.dtype = model, canonical(dtype)
         self.computed = self.dtype if self.dtype in PLAIN else sixteen_bits(model)
         self.kv_dtype = cache_format(kv_dtype or self.computed)
@@ -135,6 +149,18 @@ class Serving:
         self.weights = stored(model, self.dtype)
         self.weight_bytes = sum(tensor.nbytes for tensor in self.weights)
         self.width, self.vocabulary = widest(model), vocabulary(model)
+
+    def tokens(self, context: int | None) -> int:
+        """The tokens of each sequence: those given, or the default, if the model has positions for them.
+
+        Raises:
+            ContextTooLong: If it has not.
+            WeighError: If it is not a positive number.
+        """
+        if context is None:
+            return min(8192, self.model.positions.get("context", 8192))
+        self.model.refuse_beyond("context", positive("context", context))
+        return context
 
     def cache(self, context: int, batch: int) -> int:
         """The bytes of the cache."""
@@ -187,10 +213,10 @@ class Serving:
                 "from prompts read token by token to prompts read at once beside an engine's reserve",
             ),
             steps=(*weight_steps(self.weights), *kept, moment),
-            assumptions=tuple(self.assumptions()),
+            assumptions=tuple(self.assumptions(context)),
         )  # fmt: skip
 
-    def assumptions(self) -> list[str]:
+    def assumptions(self, context: int) -> list[str]:
         """What the figures rest on, a sentence each."""
         read = f"{self.prefill:,} tokens of each prompt are" if self.prefill else "each prompt is"
         said = [
@@ -203,7 +229,10 @@ class Serving:
         if any(isinstance(layer, KeyValue) and layer.cross for layer in self.model.caches):
             said.append(f"the encoder reads {f'{self.encoder_context:,}' if self.encoder_context else 'T'} tokens")
         if any(isinstance(layer, State) for layer in self.model.caches):
-            said.append(f"states are kept in {self.kv_dtype}; some engines keep them in float32")
+            said.append("a recurrent state is kept in float32, as transformers does; some engines keep it in 16 bits")
+        named = self.model.config.fields.get("max_position_embeddings")
+        if isinstance(named, int) and context > named:
+            said.append(f"the memory is that of {context:,} tokens, though max_position_embeddings is {named:,}")
         if not self.model.caches:
             said.append("the model does not generate, so it keeps nothing")
         return said
@@ -220,26 +249,33 @@ def largest_context(model: Model, memory: int, *, batch: int = 1, bound: bool = 
         **options: Those of `inference`: `dtype`, `kv_dtype`, `encoder_context`, `prefill`, `logits`.
 
     Returns:
-        The tokens of each sequence; 0 if not even one fits, `None` if there is no limit.
+        The tokens of each sequence; 0 if not even one fits, `None` if there is no limit. No more than the model has
+        learned positions for.
     """
     serving = Serving(model, **options)
     needed = serving.low if bound else serving.high
-    return _largest(lambda context: needed(context, batch) <= memory)
+    found, rows = _largest(lambda context: needed(context, batch) <= memory), model.positions.get("context")
+    return min((limit for limit in (found, rows) if limit is not None), default=None)
 
 
-def largest_batch(model: Model, memory: int, *, context: int = 8192, bound: bool = False, **options: Any) -> int | None:
+def largest_batch(
+    model: Model, memory: int, *, context: int | None = None, bound: bool = False, **options: Any
+) -> int | None:
     """The most sequences of a given length that can be served in so many bytes of memory.
 
     Args:
         model, memory, bound, options: As for `largest_context`.
-        context: The tokens of each sequence.
+        context: The tokens of each sequence; by default as for `inference`.
 
     Returns:
         The sequences; 0 if not even one fits.
+
+    Raises:
+        ContextTooLong: If there are more tokens than the model has learned positions for.
     """
     serving = Serving(model, **options)
-    needed = serving.low if bound else serving.high
-    return _largest(lambda batch: needed(context, batch) <= memory)
+    needed, tokens = serving.low if bound else serving.high, serving.tokens(context)
+    return _largest(lambda batch: needed(tokens, batch) <= memory)
 
 
 def _largest(fits: Callable[[int], bool], limit: int = 2**48) -> int | None:

@@ -8,7 +8,8 @@ covers, and the tensors that it leaves behind, are those of the program that the
   matrix, as vLLM's `fp8`. float8-block: a float32 scale for every tile of 128 x 128, as DeepSeek-V3 is published.
 - int8: a float32 scale for each row of outputs, as LLM.int8 keeps them (Dettmers et al. 2022, arXiv 2208.07339).
 - nf4, nf4-double: bitsandbytes (Dettmers et al. 2023, arXiv 2305.14314), measured with version 0.50.
-- awq, gptq: int4 in groups of 128 inputs, or of n as in `awq-g64`: AutoAWQ's and AutoGPTQ's tensors.
+- awq, gptq: int4 in groups of 128 inputs, or of n as in `awq-g64`: AutoAWQ's and AutoGPTQ's tensors. The latter also
+  of 2, 3 or 8 bits, as in `gptq-3bit` or `gptq-8bit-g32`.
 - mxfp4: blocks of 32 with a shared exponent (OCP Microscaling 1.0): the experts of a mixture alone, as gpt-oss is
   published, or else every matrix in the layers.
 - q4_0, q8_0, q4_k_m and so on: files of llama.cpp; see `weigh.gguf_mixes`.
@@ -22,13 +23,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from math import gcd
 
 from weigh.dtypes import ALIASES, DTYPES, bytes_of
 from weigh.errors import UnknownDtype, WeighError
 from weigh.matrices import Matrix, matrices
 from weigh.parameters import Model
 from weigh.tensors import Tensor
-from weigh.work import Step, step
+from weigh.work import Step, step, written
 
 Counts = dict[str, int]
 
@@ -36,9 +38,8 @@ PLAIN = ("float64", "float32", "bfloat16", "float16")
 """Formats that hold every parameter, and nothing else."""
 
 BLOCKS: dict[str, tuple[int, int]] = {
-    "q4_0": (32, 18), "q4_1": (32, 20), "q5_0": (32, 22), "q5_1": (32, 24), "q8_0": (32, 34), "q2_k": (256, 84),
-    "q3_k": (256, 110), "q4_k": (256, 144), "q5_k": (256, 176), "q6_k": (256, 210), "mxfp4": (32, 17),
-}  # fmt: skip
+    name: (dtype.block, int(dtype.block * dtype.bits / 8)) for name, dtype in DTYPES.items() if dtype.block > 1
+}
 """Block formats: the weights of a block, which are neighbours in a row, and its bytes with scales (ggml's tables)."""
 
 
@@ -77,11 +78,11 @@ class StorageFormat:
     @property
     def formula(self) -> str:
         """The bytes of some matrices, as a formula."""
-        return " + ".join(f"{symbol} · {size}" for symbol, size in self.sizes.items())
+        return " + ".join(f"{symbol} · {written(size)}" for symbol, size in self.sizes.items())
 
 
-def _plain(name: str, bits: int) -> StorageFormat:
-    return StorageFormat(name, {"P": Fraction(bits, 8)}, lambda outputs, inputs: {"P": outputs * inputs})
+def _plain(name: str, bits: int | Fraction) -> StorageFormat:
+    return StorageFormat(name, {"P": Fraction(bits) / 8}, lambda outputs, inputs: {"P": outputs * inputs})
 
 
 def _blocks(name: str) -> StorageFormat:
@@ -99,14 +100,16 @@ def _bytes_scaled(name: str, rows: int | None, columns: int | None) -> StorageFo
     return StorageFormat(name, {"P": Fraction(1), "S": Fraction(4)}, partial(_scaled, rows, columns))
 
 
-def _grouped(name: str, group: int) -> StorageFormat:
-    """For each group a float16 scale and an int4 zero; GPTQ also keeps the int32 number of each input's group."""
-    sizes = {"P": Fraction(1, 2), "S": Fraction(5, 2)} | ({"I": Fraction(4)} if name.startswith("gptq") else {})
+def _grouped(name: str, bits: int, group: int) -> StorageFormat:
+    """For each group a float16 scale and a zero as wide as a weight; GPTQ also keeps the int32 number of each input's
+    group."""
+    weight = Fraction(bits, 8)
+    sizes = {"P": weight, "S": 2 + weight} | ({"I": Fraction(4)} if name.startswith("gptq") else {})
     return StorageFormat(
         name,
         sizes,
         lambda outputs, inputs: _scaled(1, group, outputs, inputs) | {"I": inputs},
-        outputs=8,  # eight zeros in one int32
+        outputs=32 // gcd(32, bits),  # zeros fill whole int32
         inputs=group,
     )
 
@@ -139,8 +142,8 @@ def storage_format(name: str) -> StorageFormat:
         return _blocks(name)
     if name in ("nf4", "nf4-double"):
         return _nf4(name)
-    if grouped := re.fullmatch(r"(?:awq|gptq)(?:-g([1-9]\d{0,4}))?", name):
-        return _grouped(name, int(grouped[1] or 128))
+    if grouped := re.fullmatch(r"(?:awq|gptq|gptq-([238])bit)(?:-g([1-9]\d{0,4}))?", name):
+        return _grouped(name, int(grouped[1] or 4), int(grouped[2] or 128))
     if name in PLAIN:
         return _plain(name, DTYPES[name].bits)
     raise UnknownDtype(f"format {name!r:.40}", f"not known to weigh, which knows {', '.join(STORAGE_FORMATS)}")
@@ -242,7 +245,7 @@ def bits_per_weight(name: str, outputs: int = 4096, inputs: int = 4096) -> Fract
 
 STORAGE_FORMATS = (
     *PLAIN, "float8_e4m3fn", "float8_e5m2", "float8-block", "int8", "mxfp4", "nf4", "nf4-double", "awq", "gptq",
-    "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k_m", "q4_k_s", "q4_1", "q4_0", "q3_k_l", "q3_k_m",
-    "q3_k_s", "q2_k", "q2_k_s",
+    "gptq-2bit", "gptq-3bit", "gptq-8bit", "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k_m", "q4_k_s",
+    "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s", "q2_k", "q2_k_s",
 )  # fmt: skip
 """The formats that `stored` and `inference` know."""

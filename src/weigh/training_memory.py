@@ -5,6 +5,7 @@ Four things grow with the parameters (weights, gradients, master weights, optimi
 the gradients, then the weights (Rajbhandari et al. 2020, arXiv 1910.02054; FSDP is stage 3).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from weigh.checkpoints import Precision, bytes_in, checkpoint, policy, state_byt
 from weigh.dtypes import dtype
 from weigh.errors import UnsupportedField, WeighError
 from weigh.lora import Lora, frozen_bytes, sides
+from weigh.matrices import layer_name
 from weigh.parameters import Model
 from weigh.tensors import Tensor
 from weigh.work import Range, Step, step
@@ -115,9 +117,11 @@ def training(
         lora: Adapters to train in place of the model, which is then frozen.
 
     Raises:
+        ContextTooLong: If a sequence has more tokens than the model has learned positions for.
         WeighError: If there is no such optimizer, policy or stage, a number is not positive, or adapters do not fit.
     """
     _refuse_impossible(zero, devices=devices, batch=batch, sequence=sequence, accumulate=accumulate)
+    model.refuse_beyond("sequence", sequence)
     keeps, frozen, trained, micro = policy(precision), [], model.distinct, -(-batch // accumulate)
     computed, beside = keeps.weights, None
     if lora:
@@ -130,19 +134,22 @@ def training(
             fused_attention=fused_attention, beside=beside,
         )  # fmt: skip
     except UnsupportedField as unknown:
-        kept = Activations((), None, (f"no activations, which are not in the total: those {unknown.problem}",), False)
+        kept = Activations((), None, (f"no activations, which are not in the total: those {unknown.problem}",))
     parts = [_divide(part, zero, devices) for part in (*frozen, *_parts(trained, optimizer, keeps))]
     sizes = {figure: sum(part.step.value for part in parts if part.figure == figure) for figure in FIGURES}
     low, high = kept.total_bytes, kept.total_bytes
-    if lora or not kept.counted:
+    if lora:
         low, high = low * ESTIMATE[0] // ESTIMATE[1], high * ESTIMATE[1] // ESTIMATE[0]
+    whole = _largest_layer(model, trained, keeps, lora, computed) if zero == 3 and devices > 1 else ("", 0)
+    copy = bytes_in(trained, keeps.state) // (devices if zero else 1)
+    assumed = _assumptions(optimizer, zero, devices, keeps.weights if lora else None, whole)
     return Training(
         model.model_type, optimizer, precision, model.parameters, sum(tensor.numel for tensor in trained), **sizes,
         activation_bytes=kept.total_bytes if kept.steps else None,
         checkpoint_bytes=checkpoint(trained, optimizer, keeps).total_bytes,
-        range=_range(sizes, low, high, accumulate, bytes_in(trained, keeps.state) // (devices if zero else 1)),
+        range=_range(sizes, low, high + whole[1], accumulate, copy),
         steps=(*(part.step for part in parts), *kept.steps),
-        assumptions=(*_assumptions(optimizer, zero, devices, lora), *kept.assumptions),
+        assumptions=(*assumed, *kept.assumptions),
     )  # fmt: skip
 
 
@@ -182,15 +189,28 @@ def _parts(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[
     if keeps.master:
         yield one("master_weight_bytes", 1, "master weights", keeps.state)
     sizes = state_bytes(trained, optimizer, keeps.state)
-    formula, numbers = " + ".join(sizes) or "0", " + ".join(map(str, sizes.values())) or "0"
+    formula, numbers = " + ".join(sizes) or "0", " + ".join(f"{size:,}" for size in sizes.values()) or "0"
     yield Part("optimizer_state_bytes", 1, Step(f"state of {optimizer}", formula, numbers, sum(sizes.values())))
 
 
+def _largest_layer(
+    model: Model, trained: list[Tensor], keeps: Precision, lora: Lora | None, computed: str
+) -> tuple[str, int]:
+    """What a device has whole while it is at work: a layer, or a tensor outside the layers, and the gradients of it."""
+    sizes: Counter[str] = Counter()
+    for tensor in trained:
+        sizes[layer_name(tensor.name)] += bytes_in([tensor], keeps.weights) + bytes_in([tensor], keeps.gradients)
+    if lora:
+        for tensor in model.distinct:
+            sizes[layer_name(tensor.name)] += frozen_bytes(model, [tensor], computed, lora.nf4)
+    return sizes.most_common(1)[0]
+
+
 def _frozen(model: Model, lora: Lora, weights: str) -> Part:
-    total = frozen_bytes(model, weights, lora.nf4)
+    total = frozen_bytes(model, model.distinct, weights, lora.nf4)
     name = f"frozen weights in {'nf4 and ' if lora.nf4 else ''}{weights}"
     bits = Fraction(8 * total, model.parameters)
-    return Part("weight_bytes", 3, Step(name, "P · bits / 8", f"{model.parameters} · {float(bits):.3f} / 8", total))
+    return Part("weight_bytes", 3, Step(name, "P · bits / 8", f"{model.parameters:,} · {float(bits):.3f} / 8", total))
 
 
 def _divide(part: Part, zero: int, devices: int) -> Part:
@@ -198,7 +218,7 @@ def _divide(part: Part, zero: int, devices: int) -> Part:
     if zero < part.stage or devices == 1:
         return part
     name, formula, numbers, value = part.step.name, part.step.formula, part.step.substituted, part.step.value
-    share = Step(name, f"({formula}) / N", f"({numbers}) / {devices}", -(-value // devices))
+    share = Step(name, f"({formula}) / N", f"({numbers}) / {devices:,}", -(-value // devices))
     return Part(part.figure, part.stage, share)
 
 
@@ -218,20 +238,30 @@ def _range(sizes: dict[str, int], low: int, high: int, accumulate: int, copy: in
     return Range(
         low=rest + (max(low, gradients) if accumulate == 1 else low + gradients),
         high=rest + gradients + max(high, copy),
-        why="low: gradients grow while activations are freed, unless they are accumulated; high: both in full, or a "
-        "copy of the weights while PyTorch's foreach optimizers step; both without the driver's context and the "
-        "allocator's fragments",
+        why="low: gradients grow while activations are freed, unless they are accumulated; high: both in full, beside "
+        "the layer that ZeRO stage 3 has gathered, or a copy of the weights while PyTorch's foreach optimizers step; "
+        "both without the driver's context and the allocator's fragments",
     )
 
 
-def _assumptions(optimizer: str, zero: int, devices: int, lora: Lora | None) -> Iterator[str]:
+def _assumptions(
+    optimizer: str, zero: int, devices: int, adapters: str | None, whole: tuple[str, int]
+) -> Iterator[str]:
     if zero and devices > 1:
         yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
         if optimizer in ("adafactor", "adamw-8bit", "muon"):
             yield f"{optimizer} needs whole tensors or blocks, which a real cut may leave together"
-    if zero == 3:
-        yield "the weights of the layer at work, gathered for a moment from all devices, are not counted"
-    if lora:
+    largest, gathered = whole
+    if gathered:
+        yield (
+            f"only the upper end of the range has room for {largest}, the largest layer or table, while it is at work: "
+            f"{gathered:,} bytes of its weights, gathered from all devices, and of its gradients before they are "
+            "divided; nothing is gathered ahead"
+        )
+    if adapters:
+        usual = adapters == "float32"
+        why = "as PEFT keeps them by default" if usual else "as PEFT does with autocast_adapter_dtype=False alone"
+        yield f"adapters, their gradients and their state in {adapters}, {why}"
         yield (
             "activations of the frozen model as if it were trained, which is too much by about a fifth, and of the "
             "adapters as PEFT keeps them without dropout"

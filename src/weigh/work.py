@@ -18,7 +18,7 @@ class Step:
     Attributes:
         name: What it is, such as `KV cache`.
         formula: How it is computed, in the house's symbols: `2 · L · K · E · T · B · b`.
-        substituted: The same with the reader's numbers: `2 · 32 · 8 · 128 · 8192 · 1 · 2`.
+        substituted: The same with the reader's numbers: `2 · 32 · 8 · 128 · 8,192 · 1 · 2`.
         value: The result, in bytes.
     """
 
@@ -29,6 +29,11 @@ class Step:
 
     def __str__(self) -> str:
         return f"{self.name} = {self.formula} = {self.substituted} = {self.value:,} bytes"
+
+
+def written(number: int | Fraction) -> str:
+    """A number as formulas have it: `8,192`, `3/8`."""
+    return f"{number.numerator:,}" + (f"/{number.denominator:,}" if number.denominator > 1 else "")
 
 
 def step(name: str, formula: str, value: int, **numbers: int | Fraction) -> Step:
@@ -45,11 +50,11 @@ def step(name: str, formula: str, value: int, **numbers: int | Fraction) -> Step
 
     Examples:
         >>> print(step("KV cache", "2 · L · K · E · T · B · b", 2**30, L=32, K=8, E=128, T=8192, B=1, b=2))
-        KV cache = 2 · L · K · E · T · B · b = 2 · 32 · 8 · 128 · 8192 · 1 · 2 = 1,073,741,824 bytes
+        KV cache = 2 · L · K · E · T · B · b = 2 · 32 · 8 · 128 · 8,192 · 1 · 2 = 1,073,741,824 bytes
     """
 
     def number(symbol: re.Match[str]) -> str:
-        return symbol[0] if symbol[0] in ("min", "max") else str(numbers[symbol[0]])
+        return symbol[0] if symbol[0] in ("min", "max") else written(numbers[symbol[0]])
 
     return Step(name, formula, _SYMBOL.sub(number, formula), value)
 

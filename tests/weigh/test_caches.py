@@ -14,6 +14,7 @@ import weigh
 from weigh import errors
 from weigh.families import FAMILIES
 from weigh.families.parts import KeyValue, Latent, State
+from weigh.kv_cache import cache_bytes
 
 from .strategies_decoders import DECODERS
 
@@ -82,17 +83,26 @@ def counted(directory: Path, **fields: Any) -> weigh.Model:
     return weigh.params(directory)
 
 
-def after_a_forward_pass(model_type: str, fields: dict[str, Any], static: bool) -> Cache:
+def after_a_forward_pass(
+    model_type: str, fields: dict[str, Any], static: bool, dtype: torch.dtype = torch.float32
+) -> Cache:
     """The reference's cache once a tiny model with random weights has read some tokens."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     config = transformers.AutoConfig.for_model(model_type, **fields)
-    model = getattr(transformers, FAMILIES[model_type].architectures[0])(config).eval()
+    model = getattr(transformers, FAMILIES[model_type].architectures[0])(config).to(dtype).eval()
     cache = StaticCache(config=config, max_cache_len=TOKENS) if static else DynamicCache(config=config)
     with torch.no_grad():
         model(torch.ones(BATCH, TOKENS, dtype=torch.long), use_cache=True,
               **{"cache_params" if model_type == "mamba" else "past_key_values": cache})  # fmt: skip
     return cache
+
+
+def states(cache: Cache) -> list[torch.Tensor]:
+    """What a model without attention keeps, layer by layer: the convolution's last inputs, then the state."""
+    return [
+        state for layer in cache.layers for state in (*layer.conv_states.values(), *layer.recurrent_states.values())
+    ]
 
 
 def shapes(layer: KeyValue | Latent, static: bool) -> list[tuple[int, ...]]:
@@ -108,13 +118,22 @@ def shapes(layer: KeyValue | Latent, static: bool) -> list[tuple[int, ...]]:
 def test_every_layer_keeps_what_the_reference_keeps(case: str, static: bool, tmp_path: Path) -> None:
     model_type, fields = CACHED[case]
     cache, said = after_a_forward_pass(model_type, fields, static), counted(tmp_path, model_type=model_type, **fields)
+    if model_type == "mamba":
+        assert [state.numel() for state in states(cache)] == [BATCH * counts.numel for counts in said.caches]
+        return
     assert len(cache.layers) == len(said.caches)
     for layer, counts in zip(cache.layers, said.caches, strict=True):
-        if isinstance(counts, State):
-            states = [*layer.conv_states.values(), *layer.recurrent_states.values()]
-            assert sum(state.numel() for state in states) == BATCH * counts.numel
-        else:
-            assert [tuple(tensor.shape) for tensor in (layer.keys, layer.values)] == shapes(counts, static)
+        assert [tuple(tensor.shape) for tensor in (layer.keys, layer.values)] == shapes(counts, static)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_recurrent_state_stays_in_float32(dtype: str, tmp_path: Path) -> None:
+    model_type, fields = CACHED["mamba"]
+    kept = states(after_a_forward_pass(model_type, fields, static=False, dtype=getattr(torch, dtype)))
+    said = counted(tmp_path, model_type=model_type, **fields).caches
+    assert all(isinstance(state, State) for state in said)
+    assert [getattr(torch, state.dtype or dtype) for state in said] == [state.dtype for state in kept]
+    assert cache_bytes(said, TOKENS, BATCH, dtype, 0) == sum(state.nbytes for state in kept)
 
 
 @pytest.mark.parametrize("model_type", sorted(set(DECODERS) - {"gpt_neo", "mamba"}))

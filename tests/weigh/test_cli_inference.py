@@ -1,6 +1,8 @@
 """`weigh inference` as a person and a script meet it."""
 
 import json
+import re
+from fractions import Fraction
 
 import pytest
 
@@ -39,7 +41,7 @@ def test_a_device_and_its_speed() -> None:
 def test_the_table_and_the_work() -> None:
     done = weigh("inference", "models/llama-2-7b", "--context", 4096, "--show-work")
     assert done.returncode == 0
-    for figure in ("13,476,831,232", "2.000 GiB", "524,288", "2 · 32 · 32 · 128 · 4096 · 1 · 2 = 2,147,483,648 bytes"):
+    for figure in ("13,476,831,232", "2.000 GiB", "524,288", "2 · 32 · 32 · 128 · 4,096 · 1 · 2 = 2,147,483,648 bytes"):
         assert figure in done.stdout
     assert "assumed: " in done.stdout
     assert "assumed: " not in weigh("inference", "models/llama-2-7b").stdout
@@ -53,6 +55,7 @@ def test_the_table_and_the_work() -> None:
         (("models/gpt2", "--dtype", "int3"), "format 'int3'"),
         (("models/gpt2", "--kv-dtype", "nf4"), "KV cache format 'nf4'"),
         (("models/gpt2", "--context", "0"), "--context"),
+        (("models/gpt2", "--context", "8192"), "gpt2 has learned 1,024 positions; ask for at most 1,024"),
         (("models/gpt2", "--device", "24G"), "size '24G': needs a unit"),
         (("models/gpt2", "--device", "24"), "size '24': needs a unit"),
         (("models/gpt2", "--flops", "1e12"), "given together"),
@@ -86,6 +89,14 @@ def test_a_size_is_read_as_it_is_written(text: str, size: int) -> None:
 def test_a_size_that_may_mean_two_things_is_refused(text: str) -> None:
     with pytest.raises(library.WeighError, match="size"):
         library.parse_bytes(text)
+
+
+def test_numbers_in_formulas_have_thousands_separators() -> None:
+    said = step("x", "min(T, W) · b · (n + N)", 0, T=8192, W=1_000_000, b=Fraction(9, 16), n=999, N=Fraction(1088))
+    assert said.substituted == "min(8,192, 1,000,000) · 9/16 · (999 + 1,088)"
+    shown = weigh("inference", "models/llama-3-8b", "--dtype", "nf4-double", "--show-work").stdout
+    assert "N · 1,088 = 6,979,321,856 · 1/2" in shown
+    assert not re.search(r"(?<![\d,.])\d{4,}", shown.partition("total")[2])
 
 
 def test_a_formula_without_a_number_is_a_mistake() -> None:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache
 
 import weigh
+from weigh import errors
 from weigh.families.parts import Caches, KeyValue, Latent, State
 from weigh.kv_cache import CACHE_FORMATS, cache_bytes
 from weigh.serving import UTILIZATION
@@ -33,7 +34,12 @@ GEMMA_3_27B = {
 KV = st.builds(
     KeyValue, st.integers(1, 8), *[st.integers(1, 4).map(lambda n: 32 * n)] * 2, st.none() | st.integers(1, 50)
 )
-LAYERS = st.lists(KV | st.builds(Latent, st.just(64), st.just(32)) | st.builds(State, st.just(320)), max_size=6)
+LAYERS = st.lists(
+    KV
+    | st.builds(Latent, st.just(64), st.just(32))
+    | st.builds(State, st.just(320), st.sampled_from([None, "float32"])),
+    max_size=6,
+)
 COUNTS = st.integers(1, 80)
 
 
@@ -47,7 +53,7 @@ COUNTS = st.integers(1, 80)
         ("mistral-7b", 4095, 4095 * 131_072, 131_072),
         ("deepseek-v3", 163_840, 163_840 * 70_272, 70_272),
         ("gpt-oss-20b", 131_072, 12 * 2048 * (131_072 + 128), 24_576),
-        ("mamba-2.8b", 10**6, 64 * (5120 * 16 + 5120 * 4) * 2, 0),
+        ("mamba-2.8b", 10**6, 64 * (5120 * 16 * 4 + 5120 * 4 * 2), 0),
         ("bert-base", 512, 0, 0),
     ],
 )
@@ -174,7 +180,8 @@ def test_activations_of_a_prefill_are_there_at_once(model_type: str, fields: dic
 def test_the_work_is_right_as_it_is_written(name: str, dtype: str, logits: Any) -> None:
     found = weigh.inference(weigh.params(f"models/{name}"), dtype, 5000, 3, "q8_0", logits=logits)
     for step in found.steps:
-        numbers = re.sub(r"(\d+)/(\d+)", r"Fraction(\1, \2)", step.substituted).replace("·", "*")
+        numbers = re.sub(r"(\d+)/(\d+)", r"Fraction(\1, \2)", re.sub(r"(?<=\d),(?=\d{3})", "", step.substituted))
+        numbers = numbers.replace("·", "*")
         assert eval(numbers, {"Fraction": Fraction, "min": min}) == step.value
     assert sum(step.value for step in found.steps) == found.total_bytes
     assert str(found.steps[0]).endswith("bytes")
@@ -241,6 +248,83 @@ def test_what_is_said_to_fit_fits_and_nothing_larger(
         else:
             assert at(size + 1) > memory
             assert size == 0 or at(size) <= memory
+
+
+WORDS = {
+    "vocab_size": 30, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 24,
+    "pad_token_id": 0, "max_position_embeddings": 9,
+}  # fmt: skip
+TABLES: dict[str, tuple[dict[str, Any], int]] = {
+    "gpt2": ({"vocab_size": 30, "n_embd": 32, "n_head": 4, "n_layer": 1, "n_positions": 9}, 9),
+    "gpt_neo": (
+        {"vocab_size": 30, "hidden_size": 32, "num_heads": 4, "num_layers": 1, "attention_types": [[["global"], 1]],
+         "max_position_embeddings": 9}, 9,
+    ),
+    "opt": (
+        {"vocab_size": 30, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "ffn_dim": 24,
+         "max_position_embeddings": 9}, 9,
+    ),
+    "bert": (WORDS, 9),
+    "roberta": (WORDS | {"pad_token_id": 2}, 6),
+    "distilbert": ({"vocab_size": 30, "dim": 32, "n_heads": 4, "n_layers": 1, "max_position_embeddings": 9}, 9),
+    "electra": (WORDS, 9),
+    "albert": (WORDS, 9),
+    "deberta-v2": (WORDS, 9),
+    "bart": (TINY["bart"] | {"max_position_embeddings": 9}, 9),
+    "whisper": (TINY["whisper"] | {"max_target_positions": 9}, 9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model_type", TABLES)
+def test_a_table_of_positions_ends_where_the_references_does(model_type: str, tmp_path: Path) -> None:
+    fields, rows = TABLES[model_type]
+    reference = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(model_type, **fields)).eval()
+
+    def read(tokens: int) -> None:
+        words = {"input_ids": torch.full((1, tokens), 5)}
+        if model_type == "whisper":
+            words = {"input_features": torch.zeros(1, 5, 2 * READ), "decoder_input_ids": words["input_ids"]}
+        with torch.no_grad():
+            reference(**words)
+
+    read(rows)
+    with pytest.raises((IndexError, RuntimeError)):
+        read(rows + 1)
+    model = counted(tmp_path, model_type=model_type, **fields)
+    assert weigh.inference(model).context == weigh.inference(model, context=rows).context == rows
+    assert weigh.largest_context(model, 10**9) == weigh.largest_context(model, 10**9, bound=True) == rows
+    for refused in (
+        lambda: weigh.inference(model, context=rows + 1),
+        lambda: weigh.largest_batch(model, 10**9, context=rows + 1),
+        lambda: weigh.training(model, batch=1, sequence=rows + 1),
+    ):
+        with pytest.raises(errors.ContextTooLong, match=f"ask for at most {rows}"):
+            refused()
+
+
+def test_an_encoder_has_a_table_of_its_own() -> None:
+    model = weigh.params("models/whisper-tiny")
+    assert model.positions == {"context": 448, "encoder_context": 1500}
+    assert weigh.inference(model, encoder_context=1500).context == 448
+    with pytest.raises(errors.ContextTooLong, match="encoder context: 1,501 tokens"):
+        weigh.inference(model, encoder_context=1501)
+
+
+def test_a_bound_ends_with_the_table() -> None:
+    model, device = weigh.params("models/gpt2"), {"bandwidth": 1e12, "flops": 1e14}
+    for bound in (weigh.decode_bound, weigh.prefill_bound):
+        assert bound(model, **device) == bound(model, context=1024, **device)
+        with pytest.raises(errors.ContextTooLong):
+            bound(model, context=1025, **device)
+
+
+def test_computed_positions_do_not_end() -> None:
+    model = weigh.params("models/llama-2-7b")
+    assert model.positions == {}
+    named = "the memory is that of 8,192 tokens, though max_position_embeddings is 4,096"
+    assert named in weigh.inference(model).assumptions
+    assert not any("max_position" in said for said in weigh.inference(model, context=4096).assumptions)
+    assert weigh.inference(weigh.params("models/bloom"), context=10**6).context == 10**6
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,33 @@ def test_mixes_have_the_bits_per_weight_that_llama_cpp_publishes(mix: str) -> No
     assert round(nbytes(model, mix) * 8 / model.parameters, 4) == LLAMA_3_8B[mix]
 
 
+# Files of microsoft/phi-2 that several people have published on Hugging Face, in GB, with some 2 MB of vocabulary.
+PHI_2 = {
+    "Q2_K": 1.11, "Q3_K_S": 1.25, "Q3_K_M": 1.43, "Q3_K_L": 1.58, "Q4_0": 1.60, "Q4_K_S": 1.62, "Q4_K_M": 1.74,
+    "Q5_K_M": 2.00, "Q6_K": 2.29, "Q8_0": 2.96,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mix", PHI_2)
+def test_mixes_have_the_size_of_published_files(mix: str) -> None:
+    assert round((nbytes(weigh.params("models/phi-2"), mix) + 2e6) / weigh.GB, 2) == PHI_2[mix]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("gpt2", ["transformer.wpe.weight"]),
+        ("mamba-130m", ["mixer.A_log", "mixer.conv1d.weight"]),
+        ("gpt-neox-20b", []),
+    ],
+)
+def test_tables_of_positions_and_small_tensors_of_a_state_space_stay_float32(name: str, kept: list[str]) -> None:
+    stored = weigh.stored(weigh.params(f"models/{name}"), "q4_k_m")
+    whole = {one.tensor.name for one in stored if one.format.name == "float32" and len(one.tensor.shape) > 1}
+    assert {tensor for tensor in whole if not tensor.endswith(tuple(kept))} == set()
+    assert all(any(tensor.endswith(end) for tensor in whole) for end in kept)
+
+
 @pytest.mark.parametrize(
     ("name", "form", "size"),
     [
@@ -85,6 +112,7 @@ def test_blocks_are_those_of_ggml() -> None:
     [
         ("q8_0", 8.5), ("q4_0", 4.5), ("q4_k", 4.5), ("q5_k", 5.5), ("q6_k", 6.5625), ("q2_k", 2.625),
         ("q3_k", 3.4375), ("mxfp4", 4.25), ("awq", 4 + 20 / 128), ("awq-g32", 4 + 20 / 32),
+        ("gptq-3bit", 3 + 19 / 128 + 32 / 4096), ("gptq-8bit-g32", 8 + 24 / 32 + 32 / 4096),
         ("nf4", 4 + 32 / 64 + 64 * 8 / 4096**2), ("float16", 16), ("int8", 8 + 32 / 4096),
     ],
 )  # fmt: skip
@@ -119,6 +147,23 @@ def test_int4_is_the_tensors_of_awq_and_gptq(outputs: int, inputs: int, group: i
     size = sum(tensor.nbytes for tensor in awq)
     assert storage_format(f"awq-g{group}").nbytes(outputs, inputs) == size
     assert storage_format(f"gptq-g{group}").nbytes(outputs, inputs) == size + g_idx.nbytes
+
+
+@given(SIZES, SIZES, st.sampled_from([32, 64, 128]), st.sampled_from([2, 3, 8]))
+def test_gptq_packs_32_numbers_into_as_many_words_as_they_have_bits(
+    outputs: int, inputs: int, group: int, bits: int
+) -> None:
+    with torch.device("meta"):
+        tensors = [
+            torch.empty(inputs // 32 * bits, outputs, dtype=torch.int32),  # qweight
+            torch.empty(inputs // group, outputs // 32 * bits, dtype=torch.int32),  # qzeros
+            torch.empty(inputs // group, outputs, dtype=torch.float16),  # scales
+            torch.empty(inputs, dtype=torch.int32),  # g_idx
+        ]
+    size = sum(tensor.nbytes for tensor in tensors)
+    assert storage_format(f"gptq-{bits}bit-g{group}").nbytes(outputs, inputs) == size
+    with pytest.raises(weigh.WeighError, match="divides"):
+        storage_format("gptq-3bit").nbytes(outputs + 16, inputs)
 
 
 @given(SIZES, SIZES)
@@ -188,16 +233,17 @@ def test_rows_that_no_block_of_256_fits_get_smaller_blocks() -> None:
     "name",
     [
         "llama-2-7b", "mistral-7b", "mixtral-8x7b", "qwen2.5-7b", "qwen3-8b", "qwen3-30b-a3b", "gemma-2b", "gemma-2-2b",
-        "gemma-3-1b", "phi-3-mini", "starcoder2-3b", "olmo-2-7b",
+        "gemma-3-1b", "phi-3-mini", "starcoder2-3b", "olmo-2-7b", "gpt2", "phi-2", "gpt-neox-20b", "mamba-130m",
     ],
 )  # fmt: skip
 def test_matrices_are_named_as_llama_cpp_names_them(name: str) -> None:
     """A rule for `attn_v` is a rule for what llama.cpp's converter calls so."""
     gguf = pytest.importorskip("gguf")
-    from weigh.gguf_mixes import _KINDS
+    from weigh.gguf_mixes import _kind
 
     model = weigh.params(f"models/{name}")
     known = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}
+    known |= {"phi": "phi2", "gpt_neox": "gptneox"}
     arch = {text: key for key, text in gguf.MODEL_ARCH_NAMES.items()}[known.get(model.model_type, model.model_type)]
     names = gguf.get_tensor_name_map(arch, 200)
     kinds = {"attn_v": "value", "attn_qkv": "value", "attn_k": "key", "attn_output": "output", "ffn_down": "down"}
@@ -205,7 +251,7 @@ def test_matrices_are_named_as_llama_cpp_names_them(name: str) -> None:
         theirs = names.get_name(matrix.tensor.name, try_suffixes=(".weight",)) or ""
         part = theirs.removesuffix(".weight").rpartition(".")[2].removesuffix("_exps")
         if theirs:  # gate and up of all experts, stacked in one, have no name of their own there
-            assert _KINDS.get(matrix.tensor.name.removesuffix(".weight").rpartition(".")[2]) == kinds.get(part), theirs
+            assert _kind(matrix) == kinds.get(part), theirs
 
 
 def test_every_mix_is_assigned() -> None:
@@ -220,7 +266,7 @@ def test_every_mix_is_assigned() -> None:
         ("llama-2-7b", "int3", "not known to weigh, which knows float64"),
         ("llama-2-7b", "awq-g0", "not known to weigh"),
         ("llama-2-7b", "q5_k_x", "not known to weigh"),
-        ("gpt2", "q4_k_m", "tensor by tensor, and weigh knows how for llama"),
+        ("falcon-7b", "q4_k_m", "tensor by tensor, and weigh knows how for llama"),
         ("smollm2-135m", "awq", "no matrix of 576 x 576 divides into its blocks of 8 x 128"),
     ],
 )

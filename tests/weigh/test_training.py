@@ -79,6 +79,42 @@ def test_the_parts_add_up(eight: Model) -> None:
         assert found.checkpoint_bytes == training(eight, batch=1, sequence=1, lora=options.get("lora")).checkpoint_bytes
 
 
+def test_stage_3_gathers_the_largest_layer_or_table(eight: Model) -> None:
+    """Of Llama 3 8B, with its many words, that is the table of embeddings, and of Mistral 7B a layer."""
+    layer = 4096 * (2 * 4096 + 2 * 1024 + 3 * 14336 + 2)
+    for model, size in ((eight, 128_256 * 4096), (weigh.params("models/mistral-7b"), layer)):
+        parts = training(model, precision="bf16", batch=1, sequence=4096, zero=3, devices=8)
+        divided = training(model, precision="bf16", batch=1, sequence=4096, zero=2, devices=8)
+        assert parts.range.high == parts.total_bytes + 4 * size
+        assert divided.range.high == divided.total_bytes
+        assert any(f"{4 * size:,} bytes" in said for said in parts.assumptions)
+        assert not any("gathered" in said for said in divided.assumptions)
+    alone = training(eight, batch=1, sequence=4096, zero=3, devices=1)
+    assert not any("gathered" in said for said in alone.assumptions)
+
+
+def test_stage_3_gathers_frozen_layers_in_their_own_format() -> None:
+    model, options = weigh.params("models/mistral-7b"), {"batch": 1, "sequence": 64, "zero": 3, "devices": 8}
+    said = [
+        next(said for said in training(model, lora=Lora(8, nf4=nf4), **options).assumptions if "gathered" in said)  # type: ignore[arg-type]
+        for nf4 in (False, True)
+    ]
+    sides = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
+    assert f"{2 * 4096 * (2 * 4096 + 2 * 1024 + 3 * 14336 + 2) + 8 * 8 * sides:,} bytes" in said[0]
+    assert f"embed_tokens.weight, the largest layer or table, while it is at work: {2 * 32_000 * 4096:,}" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [("bf16-master", "float32, as PEFT keeps them"), ("bf16", "bfloat16, as PEFT does with autocast_adapter_dtype=")],
+)
+def test_the_format_of_adapters_is_said(precision: str, said: str, eight: Model) -> None:
+    found = training(eight, precision=precision, batch=1, sequence=16, lora=Lora(8))
+    size = 4 if precision == "bf16-master" else 2
+    assert found.gradient_bytes == size * found.trainable_parameters
+    assert any(f"adapters, their gradients and their state in {said}" in one for one in found.assumptions)
+
+
 def test_the_checkpoint_is_that_of_weigh_checkpoint(eight: Model) -> None:
     found = training(eight, "adamw", "bf16-master", batch=1, sequence=16)
     assert found.checkpoint_bytes == weigh.checkpoint(eight.distinct, "adamw", "bf16-master").total_bytes
@@ -265,13 +301,22 @@ def test_the_command_shows_its_work() -> None:
     done = command("training", "models/gpt2", "--zero", 2, "--devices", 4, "--show-work")
     assert done.returncode == 0
     for said in (
-        "(P · b) / N = (124439808 · 2) / 4",
+        "(P · b) / N = (124,439,808 · 2) / 4",
         "sequence",
         "1,024",
         "assumed: ZeRO stage 2",
         "total on a device",
     ):
         assert said in done.stdout
+
+
+@pytest.mark.parametrize(("name", "rows"), [("gpt2", 1024), ("roberta-base", 512), ("whisper-tiny", 448)])
+def test_the_command_takes_as_many_tokens_as_there_are_positions(name: str, rows: int) -> None:
+    facts = json.loads(command("training", f"models/{name}", "--json").stdout)
+    assert facts["sequence"] == rows
+    refused = command("training", f"models/{name}", "--sequence", rows + 1)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"ask for at most {rows:,}" in refused.stderr
 
 
 def test_the_command_plans_a_run() -> None:

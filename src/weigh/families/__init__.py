@@ -1,4 +1,5 @@
-"""Families of models, a module each: the list of a model's tensors, and what its layers keep while it generates.
+"""Families of models, a module each: the list of a model's tensors, what its layers keep while it generates, and what
+they save for a backward pass.
 
 To add one, write a module that is called like its `model_type`, with a `Family` in capitals, and name it here.
 """

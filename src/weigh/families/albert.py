@@ -1,8 +1,9 @@
 """ALBERT (Lan et al. 2020): BERT with narrow word embeddings, whose layers share their weights."""
 
 from weigh.config import Config
-from weigh.families.bert import decoder, embeddings
-from weigh.families.parts import Family, Tensors, labels, layer_norm, linear, no_caches
+from weigh.families import saved
+from weigh.families.bert import decoder, embeddings, encoder_layer, transform
+from weigh.families.parts import Family, Tensors, labels, layer_norm, learned, linear, no_caches
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -44,4 +45,27 @@ def tensors(config: Config, architecture: str) -> Tensors:
         yield from linear("classifier", D, labels(config))
 
 
-ALBERT = Family(tensors, no_caches, ("AlbertModel", "AlbertForMaskedLM", "AlbertForSequenceClassification"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """BERT's, without a dropout after the feed-forward. Shared or not, each layer saves its own."""
+    E, D, F = (
+        config.size("embedding_size", 128),
+        config.size("hidden_size", 4096),
+        config.size("intermediate_size", 16384),
+    )
+    L = config.size("num_hidden_layers", 12) * config.size("inner_group_num", 1)
+    k, rate = saved.activation(config, "gelu_new"), config.get("hidden_dropout_prob", 0)
+    drops_scores = config.get("attention_probs_dropout_prob", 0)
+    one = encoder_layer(D, config.size("num_attention_heads", 64), F, k, drops_scores, saved.dropped(rate, D))
+    embedded = [*saved.norm(saved.LAYER, E), *saved.dropped(rate, E)]
+    widened = saved.piece("embeddings as wide as the layers", "b · D", D=D)
+    head = transform(E, k) if architecture == "AlbertForMaskedLM" else []
+    return saved.Saves([one] * L, [*embedded, *widened, *head], loss_32=False)
+
+
+ALBERT = Family(
+    tensors,
+    no_caches,
+    ("AlbertModel", "AlbertForMaskedLM", "AlbertForSequenceClassification"),
+    learned("max_position_embeddings", 512),
+    saves=saves,
+)

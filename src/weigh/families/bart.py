@@ -1,7 +1,8 @@
 """BART (Lewis et al. 2020)."""
 
 from weigh.config import Config
-from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, labels, layer_norm, linear
+from weigh.families import saved
+from weigh.families.parts import Caches, Family, KeyValue, Positions, Tensors, TiedTo, labels, layer_norm, linear
 
 
 def attention(name: str, D: int, key_bias: bool = True) -> Tensors:
@@ -63,4 +64,49 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E), KeyValue(H, E, E, cross=True)] * config.size("decoder_layers", 12)
 
 
-BART = Family(tensors, caches, ("BartForConditionalGeneration", "BartModel", "BartForSequenceClassification"))
+def positions(config: Config) -> Positions:
+    """Encoder and decoder have tables of one size."""
+    T = config.size("max_position_embeddings", 1024)
+    return {"context": T, "encoder_context": T}
+
+
+def seq2seq_layer(
+    config: Config, D: int, H: int, F: int, rate: object, *more: saved.Part, across: saved.Part | None = None
+) -> saved.Part:
+    """What a layer of either side saves, in the decoder with what the attention `across` to the encoder does."""
+    k, masked = saved.activation(config, "gelu", "activation_function"), saved.dropped(rate, D)
+    attend = [
+        *saved.norm(saved.LAYER, D),
+        *saved.heads(H, H, D // H),
+        *saved.scores(H, config.get("attention_dropout", 0), softmax_32=False),
+        *masked,
+    ]
+    encoded = [*saved.norm(saved.LAYER, D), *across, *masked] if across else []
+    mlp = [
+        *saved.norm(saved.LAYER, D),
+        *saved.feed_forward(F, k),
+        *saved.dropped(config.get("activation_dropout", 0), F),
+        *masked,
+    ]
+    return saved.layer(D, attend, encoded, mlp, *more)
+
+
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Norms after each part and after the embeddings, all of which feed what follows."""
+    D, rate, layers = config.size("d_model", 1024), config.get("dropout", 0.1), []
+    for side in ("encoder", "decoder"):
+        H, F = config.size(f"{side}_attention_heads", 16), config.size(f"{side}_ffn_dim", 4096)
+        attention = saved.attention(H, H, D // H, config.get("attention_dropout", 0), softmax_32=False)
+        across = attention if side == "decoder" else None
+        layers += [seq2seq_layer(config, D, H, F, rate, across=across)] * config.size(f"{side}_layers", 12)
+    embedded = [*saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]
+    return saved.Saves(layers, 2 * embedded, loss_32=False)
+
+
+BART = Family(
+    tensors,
+    caches,
+    ("BartForConditionalGeneration", "BartModel", "BartForSequenceClassification"),
+    positions,
+    saves=saves,
+)

@@ -1,7 +1,8 @@
 """BERT (Devlin et al. 2019)."""
 
 from weigh.config import Config
-from weigh.families.parts import Family, Tensors, TiedTo, labels, layer_norm, linear, no_caches
+from weigh.families import saved
+from weigh.families.parts import Family, Tensors, TiedTo, labels, layer_norm, learned, linear, no_caches
 
 
 def embeddings(name: str, V: int, T: int, S: int, D: int) -> Tensors:
@@ -78,6 +79,40 @@ def tensors(config: Config, architecture: str) -> Tensors:
         yield from linear("qa_outputs", D, labels(config))
 
 
+def encoder_layer(D: int, H: int, F: int, k: int, drops_scores: object, *masks: saved.Part) -> saved.Part:
+    """What a layer saves: the softmax is in the model's format, and both norms feed what follows."""
+    heads = saved.attention(H, H, D // H, drops_scores, softmax_32=False)
+    return saved.layer(D, heads, 2 * saved.norm(saved.LAYER, D), saved.feed_forward(F, k), *masks)
+
+
+def transform(E: int, k: int) -> saved.Part:
+    """What the head that guesses masked words saves: k tensors of its activation function, and its norm."""
+    # The result of the activation function is the input of the norm.
+    return [*saved.piece("activation function of the head", "b · k · E", k=k - 1, E=E), *saved.norm(saved.LAYER, E)]
+
+
+def encoder_saves(config: Config, L: int, D: int, H: int, F: int, E: int, head: saved.Part) -> saved.Saves:
+    """What an encoder saves whose embeddings are E wide, and its head."""
+    k, rate = saved.activation(config, "gelu"), config.get("hidden_dropout_prob", 0.1)
+    drops_scores = config.get("attention_probs_dropout_prob", 0.1)
+    one = encoder_layer(D, H, F, k, drops_scores, saved.dropped(rate, D, 2))
+    embedded = [*saved.norm(saved.LAYER, E), *saved.dropped(rate, E)]
+    widened = saved.piece("embeddings as wide as the layers", "b · D", D=D) if E != D else []
+    return saved.Saves([one] * L, [*embedded, *widened, *head], loss_32=False)
+
+
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """The encoder, and the head for masked words."""
+    L, D, F = (
+        config.size("num_hidden_layers", 12),
+        config.size("hidden_size", 768),
+        config.size("intermediate_size", 3072),
+    )
+    guesses = architecture in ("BertForMaskedLM", "BertForPreTraining")
+    head = transform(D, saved.activation(config, "gelu")) if guesses else []
+    return encoder_saves(config, L, D, config.size("num_attention_heads", 12), F, D, head)
+
+
 BERT = Family(
     tensors,
     no_caches,
@@ -89,4 +124,6 @@ BERT = Family(
         "BertForTokenClassification",
         "BertForQuestionAnswering",
     ),
+    learned("max_position_embeddings", 512),
+    saves=saves,
 )

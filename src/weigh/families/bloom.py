@@ -1,6 +1,7 @@
 """BLOOM (BigScience 2022): positions are slopes of the attention scores, and the embedding has a norm."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
 
 
@@ -42,4 +43,13 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E)] * L
 
 
-BLOOM = Family(tensors, caches, ("BloomForCausalLM", "BloomModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """A norm of the embedding feeds no matrix. The GELU is the family's own, and saves its input."""
+    D, L, H = shape(config)
+    heads = saved.attention(H, H, D // H, config.get("attention_dropout", 0))
+    masks = saved.dropped(config.get("hidden_dropout", 0), D, 2)
+    one = saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, saved.feed_forward(4 * D, 2), masks)
+    return saved.Saves([one] * L, [*saved.norm(saved.LAYER, D, results=0), *saved.norm(saved.LAYER, D)], fused=False)
+
+
+BLOOM = Family(tensors, caches, ("BloomForCausalLM", "BloomModel"), saves=saves)

@@ -1,6 +1,7 @@
 """CLIP (Radford et al. 2021): an encoder of text and one of images, projected into one space."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.bart import attention
 from weigh.families.parts import Family, Tensors, convolution, layer_norm, linear, no_caches
 
@@ -53,4 +54,38 @@ def tensors(config: Config, architecture: str) -> Tensors:
     yield from linear("text_projection", D, P, bias=False)
 
 
-CLIP = Family(tensors, no_caches, ("CLIPModel",))
+def layer_saves(config: Config, D: int, F: int, H: int) -> saved.Part:
+    """What a layer of either side saves."""
+    D, F, H = (
+        config.size("hidden_size", D),
+        config.size("intermediate_size", F),
+        config.size("num_attention_heads", H),
+    )
+    heads = saved.attention(H, H, D // H, config.get("attention_dropout", 0))
+    mlp = saved.feed_forward(F, saved.activation(config, "quick_gelu"))
+    return saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, mlp)
+
+
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Both sides. The one reads the sequence, the other the patches of an image and one token more.
+
+    Of each, one token is projected. The norm after the words and that before the layers of patches feed no matrix.
+    """
+    text, vision = side(config, "text_config"), side(config, "vision_config")
+    D, W, P = text.size("hidden_size", 512), vision.size("hidden_size", 768), vision.size("image_size", 224)
+    T = (P // vision.size("patch_size", 32)) ** 2 + 1
+    patches = [
+        *saved.norm(saved.LAYER, W, results=0),
+        *saved.piece("what the projected patch is a view of", "b · D", D=W),
+    ]
+    outside = [
+        *saved.norm(saved.LAYER, D, results=0),
+        *saved.reading(T, patches),
+        *saved.piece("images", "b · C · P · P", T=1, C=vision.size("num_channels", 3), P=P),
+    ]
+    words = [layer_saves(text, 512, 2048, 8)] * text.size("num_hidden_layers", 12)
+    images = [saved.reading(T, layer_saves(vision, 768, 3072, 12))] * vision.size("num_hidden_layers", 12)
+    return saved.Saves([*words, *images], outside)
+
+
+CLIP = Family(tensors, no_caches, ("CLIPModel",), saves=saves)

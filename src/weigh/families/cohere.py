@@ -1,6 +1,7 @@
 """Cohere's Command R (2024): attention and feed-forward side by side, after one norm."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, attention, decoder, gated, key_values
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
@@ -32,4 +33,14 @@ def caches(config: Config) -> Caches:
     return key_values(sizes(config))
 
 
-COHERE = Family(tensors, caches, ("CohereForCausalLM", "CohereModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """One norm feeds attention and feed-forward."""
+    s = sizes(config)
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    per_head = saved.head_norms(saved.CENTRED_32, s.H, s.K, s.E) if config.flag("use_qk_norm", False) else []
+    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
+    norm = saved.norm(saved.CENTRED_32, s.D)
+    return saved.Saves([saved.layer(s.D, norm, per_head, heads, mlp)] * s.L, norm)
+
+
+COHERE = Family(tensors, caches, ("CohereForCausalLM", "CohereModel"), saves=saves)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from weigh.config import Config
 from weigh.errors import InvalidConfig, UnsupportedField
+from weigh.families import saved
 from weigh.families.parts import Caches, KeyValue, Routed, Tensors, TiedTo, linear, rms_norm
 
 
@@ -130,3 +131,19 @@ def alternating(config: Config, s: Sizes, window: int | None, slides: Callable[[
     if "sliding_attention" in kinds and window is None:
         raise InvalidConfig(where, "has sliding layers, but there is no sliding_window")
     return key_values(s, [window if kind == "sliding_attention" else None for kind in kinds])
+
+
+def block(
+    config: Config, s: Sizes, feed_forward: saved.Part, *more: saved.Part, kind: saved.Norm = saved.RMS
+) -> saved.Part:
+    """What a layer saves that has a norm before its attention and one before its feed-forward.
+
+    Args:
+        config: The config.
+        s: The sizes.
+        feed_forward: What the feed-forward saves.
+        *more: What else is saved.
+        kind: What a norm saves.
+    """
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    return saved.layer(s.D, 2 * saved.norm(kind, s.D), heads, feed_forward, *more)

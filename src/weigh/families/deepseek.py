@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, decoder, expert_counts, experts, gated
 from weigh.families.parts import Caches, Family, Latent, Tensors, linear, rms_norm
 
@@ -98,5 +99,45 @@ def caches(version: Version, config: Config) -> Caches:
     return [latent] * config.size("num_hidden_layers", version.L)
 
 
-DEEPSEEK_V2 = Family(partial(tensors, V2), partial(caches, V2), ("DeepseekV2ForCausalLM", "DeepseekV2Model"))
-DEEPSEEK_V3 = Family(partial(tensors, V3), partial(caches, V3), ("DeepseekV3ForCausalLM", "DeepseekV3Model"))
+def saves(version: Version, config: Config, architecture: str) -> saved.Saves:
+    """Norms of what is compressed, queries and keys put together from two parts, and the router's input in float32."""
+    D, H, L = (
+        config.size("hidden_size", version.D),
+        config.size("num_attention_heads", version.H),
+        config.size("num_hidden_layers", version.L),
+    )
+    queries, rank = config.optional("q_lora_rank", 1536), config.size("kv_lora_rank", 512)
+    rope, key, value = (
+        config.size("qk_rope_head_dim", 64),
+        config.size("qk_nope_head_dim", 128),
+        config.size("v_head_dim", 128),
+    )
+    heads = [
+        *(saved.norm(saved.RMS, queries) if queries else []),
+        *saved.norm(saved.RMS, rank),
+        *saved.piece(saved.HEADS, "b · H · (2 · E + 2 · U)", H=H, E=key + rope, U=value),
+        *saved.piece("statistics of the scores", "4 · H", "fused", H=H),
+        *saved.rest_of_view(H * key),
+        *saved.heads_first(H, value),
+        *saved.scores(H, config.get("attention_dropout", 0)),
+    ]
+    used, count = expert_counts(config, "n_routed_experts", version.experts, version.used)
+    shared, width = config.size("n_shared_experts", version.shared), config.size("moe_intermediate_size", version.width)
+    k, first = saved.activation(config, "silu"), config.size("first_k_dense_replace", version.dense, least=0)
+    dense = saved.feed_forward(config.size("intermediate_size", version.F), k, gated=True)
+    sparse = [
+        *saved.piece("inputs of the routers in float32", "c · D", D=D),
+        *saved.routed(D, width, used, k, probabilities=count),
+        *saved.feed_forward(shared * width, k, gated=True),
+    ]
+    mlps = [dense if i < first else sparse for i in range(L)]
+    layers = [saved.layer(D, 2 * saved.norm(saved.RMS, D), heads, mlp) for mlp in mlps]
+    return saved.Saves(layers, saved.norm(saved.RMS, D))
+
+
+DEEPSEEK_V2 = Family(
+    partial(tensors, V2), partial(caches, V2), ("DeepseekV2ForCausalLM", "DeepseekV2Model"), saves=partial(saves, V2)
+)
+DEEPSEEK_V3 = Family(
+    partial(tensors, V3), partial(caches, V3), ("DeepseekV3ForCausalLM", "DeepseekV3Model"), saves=partial(saves, V3)
+)

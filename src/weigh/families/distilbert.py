@@ -1,7 +1,9 @@
 """DistilBERT (Sanh et al. 2019): half of BERT's layers, and neither segments nor a pooler."""
 
 from weigh.config import Config
-from weigh.families.parts import Family, Tensors, TiedTo, labels, layer_norm, linear, no_caches
+from weigh.families import saved
+from weigh.families.bert import encoder_layer, transform
+from weigh.families.parts import Family, Tensors, TiedTo, labels, layer_norm, learned, linear, no_caches
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -33,6 +35,20 @@ def tensors(config: Config, architecture: str) -> Tensors:
         yield from linear("classifier", D, labels(config))
 
 
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """BERT's, without a dropout after the attention."""
+    D, H, F = config.size("dim", 768), config.size("n_heads", 12), config.size("hidden_dim", 3072)
+    k, rate = saved.activation(config, "gelu", "activation"), config.get("dropout", 0.1)
+    one = encoder_layer(D, H, F, k, config.get("attention_dropout", 0.1), saved.dropped(rate, D))
+    outside = [*saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]
+    head = transform(D, k) if architecture == "DistilBertForMaskedLM" else []
+    return saved.Saves([one] * config.size("n_layers", 6), [*outside, *head], loss_32=False)
+
+
 DISTILBERT = Family(
-    tensors, no_caches, ("DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification")
+    tensors,
+    no_caches,
+    ("DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification"),
+    learned("max_position_embeddings", 512),
+    saves=saves,
 )

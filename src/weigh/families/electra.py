@@ -1,8 +1,9 @@
 """ELECTRA (Clark et al. 2020): BERT's encoder, trained to find the words that a small generator has replaced."""
 
 from weigh.config import Config
-from weigh.families.bert import embeddings, encoder
-from weigh.families.parts import Family, Tensors, TiedTo, labels, layer_norm, linear, no_caches
+from weigh.families import saved
+from weigh.families.bert import embeddings, encoder, encoder_saves, transform
+from weigh.families.parts import Family, Tensors, TiedTo, labels, layer_norm, learned, linear, no_caches
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -40,8 +41,22 @@ def tensors(config: Config, architecture: str) -> Tensors:
         yield from linear("classifier.out_proj", D, labels(config))
 
 
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """BERT's, with embeddings and a head of their own width."""
+    E, D, F = (
+        config.size("embedding_size", 128),
+        config.size("hidden_size", 256),
+        config.size("intermediate_size", 1024),
+    )
+    L, H = config.size("num_hidden_layers", 12), config.size("num_attention_heads", 4)
+    head = transform(E, saved.KEPT_BY_ACTIVATION["gelu"]) if architecture == "ElectraForMaskedLM" else []
+    return encoder_saves(config, L, D, H, F, E, head)
+
+
 ELECTRA = Family(
     tensors,
     no_caches,
     ("ElectraModel", "ElectraForPreTraining", "ElectraForMaskedLM", "ElectraForSequenceClassification"),
+    learned("max_position_embeddings", 512),
+    saves=saves,
 )

@@ -1,6 +1,7 @@
 """Falcon (Almazrouei et al. 2023): multi-query attention in the first release, grouped-query in the later ones."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
 
 
@@ -56,4 +57,27 @@ def caches(config: Config) -> Caches:
     return [KeyValue(K, E, E)] * config.size("num_hidden_layers", 32)
 
 
-FALCON = Family(tensors, caches, ("FalconForCausalLM", "FalconModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """The newer releases copy keys and values for each query; in the older ones, unless shared, values are a view."""
+    (D, H, K, E), L = heads(config), config.size("num_hidden_layers", 32)
+    new, alibi = config.flag("new_decoder_architecture", False), config.flag("alibi", False)
+    masks, drops_scores = saved.dropped(config.get("hidden_dropout", 0), D), config.get("attention_dropout", 0)
+    if not config.flag("parallel_attn", True):
+        norms = 2 * saved.norm(saved.LAYER, D)
+        masks += saved.dropped(drops_scores, D)  # that of the attention's output, at the rate of the scores
+    elif config.size("num_ln_in_parallel_attn", 2 if new else 1) == 2:
+        norms = saved.norm(saved.TWO_LAYERS, D, results=2)
+    else:
+        norms = saved.norm(saved.LAYER, D)
+    attention = [
+        *saved.heads(H, H if new else K, E, broadcast=K < H and not new),
+        *(saved.rest_of_view(2 * H * E) if K == H and not alibi else []),
+        *saved.scores(H, drops_scores if alibi else 0, softmax_32=False),  # without, the reference drops none
+        # Fused attention is always given a mask, which is cast to the model's format in each layer.
+        *saved.piece("attention mask", "b · T", "fused"),
+    ]
+    mlp = saved.feed_forward(config.size("ffn_hidden_size", 4 * D), saved.activation(config, "gelu", "activation"))
+    return saved.Saves([saved.layer(D, norms, attention, mlp, masks)] * L, saved.norm(saved.LAYER, D))
+
+
+FALCON = Family(tensors, caches, ("FalconForCausalLM", "FalconModel"), saves=saves)

@@ -1,7 +1,8 @@
 """Gemma (Gemma Team 2024): Llama with wide heads and the embedding for its head."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, attention, decoder, gated, key_values
+from weigh.families import saved
+from weigh.families.decoder import Sizes, attention, block, decoder, gated, key_values
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
 
@@ -30,4 +31,14 @@ def caches(config: Config) -> Caches:
     return key_values(sizes(config))
 
 
-GEMMA = Family(tensors, caches, ("GemmaForCausalLM", "GemmaModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's, with norms all in float32."""
+    s = sizes(config)
+    k = saved.activation(config, "gelu_pytorch_tanh", "hidden_activation")
+    return saved.Saves(
+        [block(config, s, saved.feed_forward(s.F, k, gated=True), kind=saved.RMS_32)] * s.L,
+        saved.norm(saved.RMS_32, s.D),
+    )
+
+
+GEMMA = Family(tensors, caches, ("GemmaForCausalLM", "GemmaModel"), saves=saves)

@@ -1,6 +1,7 @@
 """Gemma 2 (Gemma Team 2024): Gemma with norms on both sides of each part of a layer, and local layers."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, alternating, attention, decoder, gated
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
@@ -32,4 +33,18 @@ def caches(config: Config) -> Caches:
     return alternating(config, sizes(config), config.optional("sliding_window", 4096), lambda i: i % 2 == 0)
 
 
-GEMMA2 = Family(tensors, caches, ("Gemma2ForCausalLM", "Gemma2Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Of the norms on both sides of each part, those after it feed no matrix."""
+    s = sizes(config)
+    four = [*2 * saved.norm(saved.RMS_32, s.D), *2 * saved.norm(saved.RMS_32, s.D, results=0)]
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_pytorch_tanh", "hidden_activation"), gated=True)
+    capped, last = saved.piece("capped scores", "b · H · T", "stored", H=s.H), saved.norm(saved.RMS_32, s.D)
+    if "attn_logit_softcapping" in config.nulls:
+        capped = []
+    if "final_logit_softcapping" not in config.nulls and architecture == "Gemma2ForCausalLM":
+        last += saved.piece("capped logits", "b · V", V=s.V)
+    return saved.Saves([saved.layer(s.D, four, heads, capped, mlp)] * s.L, last)
+
+
+GEMMA2 = Family(tensors, caches, ("Gemma2ForCausalLM", "Gemma2Model"), saves=saves)

@@ -1,6 +1,7 @@
 """The text model of Gemma 3 (Gemma Team 2025): Gemma 2 with norms on queries and keys, and five local layers in six."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, alternating, attention, decoder, gated
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
@@ -37,4 +38,14 @@ def caches(config: Config) -> Caches:
     return alternating(config, sizes(config), window, lambda i: (i + 1) % every != 0)
 
 
-GEMMA3_TEXT = Family(tensors, caches, ("Gemma3ForCausalLM", "Gemma3TextModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Of the norms on both sides of each part, those after it feed no matrix."""
+    s = sizes(config)
+    four = [*2 * saved.norm(saved.RMS_32, s.D), *2 * saved.norm(saved.RMS_32, s.D, results=0)]
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_pytorch_tanh", "hidden_activation"), gated=True)
+    one = saved.layer(s.D, four, saved.head_norms(saved.RMS_32, s.H, s.K, s.E), heads, mlp)
+    return saved.Saves([one] * s.L, saved.norm(saved.RMS_32, s.D))
+
+
+GEMMA3_TEXT = Family(tensors, caches, ("Gemma3ForCausalLM", "Gemma3TextModel"), saves=saves)

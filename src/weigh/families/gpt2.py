@@ -1,7 +1,8 @@
 """GPT-2 (Radford et al. 2019)."""
 
 from weigh.config import Config
-from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm
+from weigh.families import saved
+from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, learned
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -38,4 +39,15 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, D // H, D // H)] * config.size("n_layer", 12)
 
 
-GPT2 = Family(tensors, caches, ("GPT2LMHeadModel", "GPT2Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Layer norms, heads whose softmax is in the model's format, and dropouts."""
+    D, H, L = config.size("n_embd", 768), config.size("n_head", 12), config.size("n_layer", 12)
+    heads = saved.attention(H, H, D // H, config.get("attn_pdrop", 0.1), softmax_32=False)
+    mlp = saved.feed_forward(config.size("n_inner", 4 * D), saved.activation(config, "gelu_new", "activation_function"))
+    masks = saved.dropped(config.get("resid_pdrop", 0.1), D, 2)
+    embedded = saved.dropped(config.get("embd_pdrop", 0.1), D)
+    one = saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, mlp, masks)
+    return saved.Saves([one] * L, [*embedded, *saved.norm(saved.LAYER, D)])
+
+
+GPT2 = Family(tensors, caches, ("GPT2LMHeadModel", "GPT2Model"), learned("n_positions", 1024), saves=saves)

@@ -4,7 +4,8 @@ from itertools import islice
 
 from weigh.config import Config
 from weigh.errors import InvalidConfig
-from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
+from weigh.families import saved
+from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, learned, linear
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -48,4 +49,17 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E, window if kind == "local" else None) for kind in kinds]
 
 
-GPT_NEO = Family(tensors, caches, ("GPTNeoForCausalLM", "GPTNeoModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Layer norms, and scores that are products in float32."""
+    D, H, L = config.size("hidden_size", 2048), config.size("num_heads", 16), config.size("num_layers", 24)
+    heads = [*saved.attention(H, H, D // H, config.get("attention_dropout", 0)), *saved.products_32(H, D // H)]
+    F, k = config.size("intermediate_size", 4 * D), saved.activation(config, "gelu_new", "activation_function")
+    masks = saved.dropped(config.get("resid_dropout", 0), D, 2)
+    embedded = saved.dropped(config.get("embed_dropout", 0), D)
+    one = saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, saved.feed_forward(F, k), masks)
+    return saved.Saves([one] * L, [*embedded, *saved.norm(saved.LAYER, D)])
+
+
+GPT_NEO = Family(
+    tensors, caches, ("GPTNeoForCausalLM", "GPTNeoModel"), learned("max_position_embeddings", 2048), saves=saves
+)

@@ -1,6 +1,7 @@
 """GPT-NeoX and Pythia (Black et al. 2022, Biderman et al. 2023): GPT-3 with rotary positions."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
 
 
@@ -32,4 +33,21 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E)] * config.size("num_hidden_layers", 44)
 
 
-GPT_NEOX = Family(tensors, caches, ("GPTNeoXForCausalLM", "GPTNeoXModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Side by side, attention and feed-forward have norms of their own, of the same input."""
+    D, H, L = (
+        config.size("hidden_size", 6144),
+        config.size("num_attention_heads", 64),
+        config.size("num_hidden_layers", 44),
+    )
+    E, parallel = D // H, config.flag("use_parallel_residual", True)
+    norms = saved.norm(saved.TWO_LAYERS, D, results=2) if parallel else 2 * saved.norm(saved.LAYER, D)
+    heads = saved.attention(H, H, E, config.get("attention_dropout", 0))
+    view, copied = saved.rest_of_view(2 * H * E), saved.heads_first(H, E)
+    mlp = saved.feed_forward(config.size("intermediate_size", 24576), saved.activation(config, "gelu"))
+    masks = saved.dropped(config.get("hidden_dropout", 0), D)
+    one = saved.layer(D, norms, heads, view, copied, mlp, 2 * masks)
+    return saved.Saves([one] * L, [*masks, *saved.norm(saved.LAYER, D)])
+
+
+GPT_NEOX = Family(tensors, caches, ("GPTNeoXForCausalLM", "GPTNeoXModel"), saves=saves)

@@ -1,6 +1,7 @@
 """gpt-oss (OpenAI 2025): a mixture of experts with biases throughout, and heads that may attend to nothing."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, alternating, attention, decoder, expert_counts
 from weigh.families.parts import Caches, Family, Routed, Tensors, linear, rms_norm
 
@@ -36,4 +37,19 @@ def caches(config: Config) -> Caches:
     return alternating(config, sizes(config), config.optional("sliding_window", 128), lambda i: i % 2 == 0)
 
 
-GPT_OSS = Family(tensors, caches, ("GptOssForCausalLM", "GptOssModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Norms all in float32, scores with one more for the sink, and experts that are clamped and gated step by step."""
+    s = sizes(config)
+    used, _ = expert_counts(config, "num_local_experts", 128, 4)
+    heads = [
+        *saved.heads(s.H, s.K, s.E),
+        # The softmax, and the place of the largest score, which is subtracted.
+        *saved.piece("attention scores", "H · ((T + 1) · b + 8)", "stored", H=s.H),
+    ]
+    # Gate and input in one; the gate clamped, its sigmoid, their product, the input clamped and shifted, their product.
+    mlp = saved.routed(s.D, s.F, used, 5)
+    one = saved.layer(s.D, 2 * saved.norm(saved.RMS_32, s.D), heads, mlp)
+    return saved.Saves([one] * s.L, saved.norm(saved.RMS_32, s.D))
+
+
+GPT_OSS = Family(tensors, caches, ("GptOssForCausalLM", "GptOssModel"), saves=saves)

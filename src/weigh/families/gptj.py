@@ -1,6 +1,7 @@
 """GPT-J (Wang and Komatsuzaki 2021): attention and feed-forward side by side, and a head with a bias."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
 
 
@@ -32,4 +33,15 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E)] * config.size("n_layer", 28)
 
 
-GPTJ = Family(tensors, caches, ("GPTJForCausalLM", "GPTJModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """One norm feeds attention and feed-forward; scores are products in float32."""
+    D, H, L = config.size("n_embd", 4096), config.size("n_head", 16), config.size("n_layer", 28)
+    heads = [*saved.attention(H, H, D // H, config.get("attn_pdrop", 0)), *saved.products_32(H, D // H)]
+    F, k = config.size("n_inner", 4 * D), saved.activation(config, "gelu_new", "activation_function")
+    masks = saved.dropped(config.get("resid_pdrop", 0), D, 2)
+    embedded = saved.dropped(config.get("embd_pdrop", 0), D)
+    one = saved.layer(D, saved.norm(saved.LAYER, D), heads, saved.feed_forward(F, k), masks)
+    return saved.Saves([one] * L, [*embedded, *saved.norm(saved.LAYER, D)])
+
+
+GPTJ = Family(tensors, caches, ("GPTJForCausalLM", "GPTJModel"), saves=saves)

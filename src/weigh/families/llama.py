@@ -1,6 +1,8 @@
 """Llama 1 to 3 (Touvron et al. 2023, Grattafiori et al. 2024)."""
 
 from weigh.config import Config
+from weigh.families import saved
+from weigh.families.decoder import Sizes, block
 from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, linear
 
 
@@ -39,4 +41,13 @@ def caches(config: Config) -> Caches:
     return [KeyValue(config.size("num_key_value_heads", H), E, E)] * config.size("num_hidden_layers", 32)
 
 
-LLAMA = Family(tensors, caches, ("LlamaForCausalLM", "LlamaModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Two norms, attention, and a gated feed-forward."""
+    s = Sizes.of(config, V=32000, D=4096, F=11008, L=32, H=32)
+    return saved.Saves(
+        [block(config, s, saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True))] * s.L,
+        saved.norm(saved.RMS, s.D),
+    )
+
+
+LLAMA = Family(tensors, caches, ("LlamaForCausalLM", "LlamaModel"), saves=saves)

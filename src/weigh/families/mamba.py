@@ -40,9 +40,9 @@ def tensors(config: Config, architecture: str) -> Tensors:
 
 
 def caches(config: Config) -> Caches:
-    """The state of every inner channel, and the last inputs of its convolution."""
+    """The last inputs of the convolution of every inner channel, and its state, which stays in float32."""
     _, W, N, k = shape(config)
-    return [State(W * N + W * k)] * config.size("num_hidden_layers", 32)
+    return [State(W * k), State(W * N, "float32")] * config.size("num_hidden_layers", 32)
 
 
 MAMBA = Family(tensors, caches, ("MambaForCausalLM", "MambaModel"))

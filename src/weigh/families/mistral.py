@@ -1,7 +1,8 @@
 """Mistral 7B (Jiang et al. 2023): Llama whose layers attend to a sliding window."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, attention, decoder, gated, key_values
+from weigh.families import saved
+from weigh.families.decoder import Sizes, attention, block, decoder, gated, key_values
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
 
@@ -29,4 +30,13 @@ def caches(config: Config) -> Caches:
     return key_values(s, [config.optional("sliding_window", 4096)] * s.L)
 
 
-MISTRAL = Family(tensors, caches, ("MistralForCausalLM", "MistralModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """What Llama saves."""
+    s = sizes(config)
+    return saved.Saves(
+        [block(config, s, saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True))] * s.L,
+        saved.norm(saved.RMS, s.D),
+    )
+
+
+MISTRAL = Family(tensors, caches, ("MistralForCausalLM", "MistralModel"), saves=saves)

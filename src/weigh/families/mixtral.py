@@ -1,7 +1,8 @@
 """Mixtral (Jiang et al. 2024): Mistral with a mixture of experts for its feed-forward."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, attention, decoder, expert_counts, experts, key_values
+from weigh.families import saved
+from weigh.families.decoder import Sizes, attention, block, decoder, expert_counts, experts, key_values
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
 
@@ -32,4 +33,12 @@ def caches(config: Config) -> Caches:
     return key_values(s, [config.optional("sliding_window")] * s.L)
 
 
-MIXTRAL = Family(tensors, caches, ("MixtralForCausalLM", "MixtralModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's, with a router and experts."""
+    s = sizes(config)
+    used, count = expert_counts(config, "num_local_experts", 8, 2)
+    mlp = saved.routed(s.D, s.F, used, saved.activation(config, "silu"), probabilities=count)
+    return saved.Saves([block(config, s, mlp)] * s.L, saved.norm(saved.RMS, s.D))
+
+
+MIXTRAL = Family(tensors, caches, ("MixtralForCausalLM", "MixtralModel"), saves=saves)

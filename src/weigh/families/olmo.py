@@ -1,7 +1,8 @@
 """OLMo (Groeneveld et al. 2024): Llama with norms that have no weights."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, attention, decoder, gated, key_values
+from weigh.families import saved
+from weigh.families.decoder import Sizes, attention, block, decoder, gated, key_values
 from weigh.families.parts import Caches, Family, Tensors
 
 
@@ -33,4 +34,13 @@ def caches(config: Config) -> Caches:
     return key_values(sizes(config))
 
 
-OLMO = Family(tensors, caches, ("OlmoForCausalLM", "OlmoModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's with layer norms in float32, and what is clipped, if it is."""
+    s = sizes(config)
+    clipped = saved.piece("clipped queries, keys and values", "b · (H + 2 · K) · E", H=s.H, K=s.K, E=s.E)
+    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
+    one = block(config, s, mlp, clipped if config.get("clip_qkv") else [], kind=saved.LAYER_32)
+    return saved.Saves([one] * s.L, saved.norm(saved.LAYER_32, s.D))
+
+
+OLMO = Family(tensors, caches, ("OlmoForCausalLM", "OlmoModel"), saves=saves)

@@ -1,6 +1,7 @@
 """OLMo 2 (OLMo Team 2024): norms after each part of a layer instead of before it, and on queries and keys."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, attention, decoder, gated, key_values
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
@@ -31,4 +32,15 @@ def caches(config: Config) -> Caches:
     return key_values(sizes(config))
 
 
-OLMO2 = Family(tensors, caches, ("Olmo2ForCausalLM", "Olmo2Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """The residual stream itself feeds attention and feed-forward; only the last norm feeds a matrix."""
+    s = sizes(config)
+    stream = saved.piece("inputs of attention and feed-forward", "2 · b · D", D=s.D)
+    widths = (s.D, s.D, s.H * s.E, s.K * s.E)
+    norms = [part for width in widths for part in saved.norm(saved.RMS_32, width, results=0)]
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
+    return saved.Saves([saved.layer(s.D, stream, norms, heads, mlp)] * s.L, saved.norm(saved.RMS_32, s.D))
+
+
+OLMO2 = Family(tensors, caches, ("Olmo2ForCausalLM", "Olmo2Model"), saves=saves)

@@ -1,7 +1,8 @@
 """OPT (Zhang et al. 2022)."""
 
 from weigh.config import Config
-from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
+from weigh.families import saved
+from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, learned, linear
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -48,4 +49,20 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E)] * config.size("num_hidden_layers", 12)
 
 
-OPT = Family(tensors, caches, ("OPTForCausalLM", "OPTModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Layer norms before each part, or after it, as in OPT-350M, where the embedding feeds the first layer."""
+    D, H, L = (
+        config.size("hidden_size", 768),
+        config.size("num_attention_heads", 12),
+        config.size("num_hidden_layers", 12),
+    )
+    P, before = config.size("word_embed_proj_dim", D), config.flag("do_layer_norm_before", True)
+    heads = saved.attention(H, H, D // H, config.get("attention_dropout", 0))
+    mlp = saved.feed_forward(config.size("ffn_dim", 3072), saved.activation(config, "relu", "activation_function"))
+    masks = saved.dropped(config.get("dropout", 0.1), D, 2)
+    ends = saved.norm(saved.LAYER, D) if before else saved.piece("input of the first layer", "b · D", D=D)
+    projected = saved.piece("narrow embeddings, in and out", "2 · b · P", P=P) if P != D else []
+    return saved.Saves([saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, mlp, masks)] * L, [*ends, *projected])
+
+
+OPT = Family(tensors, caches, ("OPTForCausalLM", "OPTModel"), learned("max_position_embeddings", 2048), saves=saves)

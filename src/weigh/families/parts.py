@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from weigh.config import Config
 from weigh.errors import InvalidConfig
+from weigh.families.saved import Saves
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -57,12 +58,29 @@ class Latent:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A layer that keeps `numel` numbers for each sequence, however long it is."""
+    """A layer that keeps `numel` numbers for each sequence, however long it is.
+
+    They are in the format of the cache, or in `dtype` whatever that is: sums over all tokens need the digits.
+    """
 
     numel: int
+    dtype: str | None = None
 
 
 Caches: TypeAlias = list[KeyValue | Latent | State]
+
+
+Positions: TypeAlias = dict[str, int]
+
+
+def no_table(config: Config) -> Positions:
+    """For a model whose positions are computed, so that no table ends."""
+    return {}
+
+
+def learned(field: str, default: int) -> Callable[[Config], Positions]:
+    """For a model with a table of learned positions, whose size is that field of its config."""
+    return lambda config: {"context": config.size(field, default)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +92,16 @@ class Family:
             absent fields of the Hugging Face implementation.
         caches: What each layer keeps while it generates; an empty list for a model that does not generate.
         architectures: The classes that it covers. The first is what a config without `architectures` means.
+        positions: How many tokens its tables of learned positions have rows for: those of the `context` and, where an
+            encoder has a table, of the `encoder_context`.
+        saves: What each layer saves of a forward pass for the backward pass, if that is known.
     """
 
     tensors: Callable[[Config, str], Tensors]
     caches: Callable[[Config], Caches]
     architectures: tuple[str, ...]
+    positions: Callable[[Config], Positions] = no_table
+    saves: Callable[[Config, str], Saves] | None = None
 
 
 def no_caches(config: Config) -> Caches:

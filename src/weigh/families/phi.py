@@ -1,6 +1,7 @@
 """Phi-1 to Phi-2 (Li et al. 2023): attention and feed-forward side by side, biases throughout, the head's included."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, key_values
 from weigh.families.parts import Caches, Family, Tensors, TiedTo, layer_norm, linear
 
@@ -40,4 +41,17 @@ def caches(config: Config) -> Caches:
     return key_values(sizes(config))
 
 
-PHI = Family(tensors, caches, ("PhiForCausalLM", "PhiModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """One norm feeds attention and feed-forward."""
+    s = sizes(config)
+    per_head = saved.head_norms(saved.LAYER, s.H, s.K, s.E) if config.flag("qk_layernorm", False) else []
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    copied = saved.heads_first(s.H, s.E)
+    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_new"))
+    masks = saved.dropped(config.get("resid_pdrop", 0), s.D, 2)
+    embedded = saved.dropped(config.get("embd_pdrop", 0), s.D)
+    one = saved.layer(s.D, saved.norm(saved.LAYER, s.D), per_head, heads, copied, mlp, masks)
+    return saved.Saves([one] * s.L, [*embedded, *saved.norm(saved.LAYER, s.D)])
+
+
+PHI = Family(tensors, caches, ("PhiForCausalLM", "PhiModel"), saves=saves)

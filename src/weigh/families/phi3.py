@@ -1,7 +1,8 @@
 """Phi-3 (Abdin et al. 2024): Llama with its input projections fused."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, decoder, key_values
+from weigh.families import saved
+from weigh.families.decoder import Sizes, block, decoder, key_values
 from weigh.families.parts import Caches, Family, Tensors, linear, rms_norm
 
 
@@ -32,4 +33,13 @@ def caches(config: Config) -> Caches:
     return key_values(s, [config.optional("sliding_window")] * s.L)
 
 
-PHI3 = Family(tensors, caches, ("Phi3ForCausalLM", "Phi3Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's, but the values are a view of all that one matrix gives."""
+    s = sizes(config)
+    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
+    masks = saved.dropped(config.get("resid_pdrop", 0), s.D, 2)
+    view, copied = saved.rest_of_view((s.H + s.K) * s.E, repeated=s.K < s.H), saved.heads_first(s.H, s.E)
+    return saved.Saves([block(config, s, mlp, view, copied, masks)] * s.L, saved.norm(saved.RMS, s.D))
+
+
+PHI3 = Family(tensors, caches, ("Phi3ForCausalLM", "Phi3Model"), saves=saves)

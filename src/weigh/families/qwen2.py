@@ -1,7 +1,8 @@
 """Qwen2 and Qwen2.5 (Yang et al. 2024): Llama with biases on queries, keys and values."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, alternating, attention, decoder, gated
+from weigh.families import saved
+from weigh.families.decoder import Sizes, alternating, attention, block, decoder, gated
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 
 
@@ -36,4 +37,13 @@ def caches(config: Config) -> Caches:
     return upper_layers_slide(config, sizes(config))
 
 
-QWEN2 = Family(tensors, caches, ("Qwen2ForCausalLM", "Qwen2Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """What Llama saves."""
+    s = sizes(config)
+    return saved.Saves(
+        [block(config, s, saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True))] * s.L,
+        saved.norm(saved.RMS, s.D),
+    )
+
+
+QWEN2 = Family(tensors, caches, ("Qwen2ForCausalLM", "Qwen2Model"), saves=saves)

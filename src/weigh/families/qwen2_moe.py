@@ -1,7 +1,18 @@
 """Qwen1.5-MoE and Qwen2-MoE (Yang et al. 2024): Qwen2 with routed experts and one that every token passes through."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, alternating, attention, decoder, expert_counts, experts, gated, sparse_layers
+from weigh.families import saved
+from weigh.families.decoder import (
+    Sizes,
+    alternating,
+    attention,
+    block,
+    decoder,
+    expert_counts,
+    experts,
+    gated,
+    sparse_layers,
+)  # fmt: skip
 from weigh.families.parts import Caches, Family, Tensors, linear, rms_norm
 
 
@@ -42,4 +53,19 @@ def caches(config: Config) -> Caches:
     return alternating(config, sizes(config), window, lambda i: slides and i < end and i % 2 == 0)
 
 
-QWEN2_MOE = Family(tensors, caches, ("Qwen2MoeForCausalLM", "Qwen2MoeModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's, with a router and experts, beside one whose output is multiplied by a gate of its own."""
+    s, k = sizes(config), saved.activation(config, "silu")
+    used, count = expert_counts(config, "num_experts", 60, 4)
+    routed, shared = config.size("moe_intermediate_size", 1408), config.size("shared_expert_intermediate_size", 5632)
+    sparse = [
+        *saved.routed(s.D, routed, used, k, probabilities=count),
+        *saved.feed_forward(shared, k, gated=True),
+        *saved.piece("outputs of the shared expert", "b · D", D=s.D),
+    ]
+    dense = saved.feed_forward(s.F, k, gated=True)
+    layers = [block(config, s, sparse if routes else dense) for routes in sparse_layers(config, s)]
+    return saved.Saves(layers, saved.norm(saved.RMS, s.D))
+
+
+QWEN2_MOE = Family(tensors, caches, ("Qwen2MoeForCausalLM", "Qwen2MoeModel"), saves=saves)

@@ -1,7 +1,8 @@
 """Qwen3 (Yang et al. 2025): Llama with a norm on each query and key head, and heads of a size of their own."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, attention, decoder, gated
+from weigh.families import saved
+from weigh.families.decoder import Sizes, attention, block, decoder, gated
 from weigh.families.parts import Caches, Family, Tensors, rms_norm
 from weigh.families.qwen2 import upper_layers_slide
 
@@ -32,4 +33,13 @@ def caches(config: Config) -> Caches:
     return upper_layers_slide(config, sizes(config))
 
 
-QWEN3 = Family(tensors, caches, ("Qwen3ForCausalLM", "Qwen3Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's, and a norm for each head of queries and keys."""
+    s = sizes(config)
+    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
+    return saved.Saves(
+        [block(config, s, mlp, saved.head_norms(saved.RMS, s.H, s.K, s.E))] * s.L, saved.norm(saved.RMS, s.D)
+    )
+
+
+QWEN3 = Family(tensors, caches, ("Qwen3ForCausalLM", "Qwen3Model"), saves=saves)

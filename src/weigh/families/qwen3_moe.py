@@ -1,9 +1,11 @@
 """Qwen3-MoE (Yang et al. 2025): Qwen3 with routed experts and none that is shared."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import (
     Sizes,
     attention,
+    block,
     decoder,
     expert_counts,
     experts,
@@ -19,13 +21,16 @@ def sizes(config: Config) -> Sizes:
     return Sizes.of(config, V=151936, D=2048, F=6144, L=24, H=32, K=4)
 
 
+def experts_field(config: Config) -> str:
+    """Published as num_experts; the reference saves it as num_local_experts."""
+    return "num_local_experts" if "num_local_experts" in config.fields else "num_experts"
+
+
 def tensors(config: Config, architecture: str) -> Tensors:
     """Layers that are not sparse have one gated network of the full width F."""
     s = sizes(config)
     bias = config.flag("attention_bias", False)
-    # Published as num_experts; the reference saves it as num_local_experts.
-    field = "num_local_experts" if "num_local_experts" in config.fields else "num_experts"
-    used, count = expert_counts(config, field, 128, 8)
+    used, count = expert_counts(config, experts_field(config), 128, 8)
     routed = config.size("moe_intermediate_size", 768)
     sparse = sparse_layers(config, s)
 
@@ -52,4 +57,14 @@ def caches(config: Config) -> Caches:
     return key_values(s, [window] * s.L)
 
 
-QWEN3_MOE = Family(tensors, caches, ("Qwen3MoeForCausalLM", "Qwen3MoeModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Qwen3's, with a router and experts."""
+    s, k = sizes(config), saved.activation(config, "silu")
+    used, count = expert_counts(config, experts_field(config), 128, 8)
+    sparse = saved.routed(s.D, config.size("moe_intermediate_size", 768), used, k, probabilities=count)
+    dense, per_head = saved.feed_forward(s.F, k, gated=True), saved.head_norms(saved.RMS, s.H, s.K, s.E)
+    layers = [block(config, s, sparse if routes else dense, per_head) for routes in sparse_layers(config, s)]
+    return saved.Saves(layers, saved.norm(saved.RMS, s.D))
+
+
+QWEN3_MOE = Family(tensors, caches, ("Qwen3MoeForCausalLM", "Qwen3MoeModel"), saves=saves)

@@ -1,8 +1,9 @@
 """RoBERTa (Liu et al. 2019): BERT, trained better. Its positions count from the padding token's number."""
 
 from weigh.config import Config
-from weigh.families.bert import decoder, encoder
-from weigh.families.parts import Family, Tensors, labels, layer_norm, linear, no_caches
+from weigh.families import saved
+from weigh.families.bert import decoder, encoder, encoder_saves, transform
+from weigh.families.parts import Family, Positions, Tensors, labels, layer_norm, linear, no_caches
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -38,6 +39,22 @@ def tensors(config: Config, architecture: str) -> Tensors:
         yield from linear("qa_outputs", D, labels(config))
 
 
+def positions(config: Config) -> Positions:
+    """The rows after that of the padding token."""
+    return {"context": config.size("max_position_embeddings", 512) - config.size("pad_token_id", 1, least=0) - 1}
+
+
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """BERT's."""
+    L, D, F = (
+        config.size("num_hidden_layers", 12),
+        config.size("hidden_size", 768),
+        config.size("intermediate_size", 3072),
+    )
+    head = transform(D, saved.KEPT_BY_ACTIVATION["gelu"]) if architecture == "RobertaForMaskedLM" else []
+    return encoder_saves(config, L, D, config.size("num_attention_heads", 12), F, D, head)
+
+
 ROBERTA = Family(
     tensors,
     no_caches,
@@ -48,4 +65,6 @@ ROBERTA = Family(
         "RobertaForTokenClassification",
         "RobertaForQuestionAnswering",
     ),
+    positions,
+    saves=saves,
 )

@@ -1,6 +1,7 @@
 """StableLM (Bellagente et al. 2024): Llama with layer norms."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.decoder import Sizes, attention, decoder, gated, key_values
 from weigh.families.parts import Caches, Family, Tensors, layer_norm
 
@@ -38,4 +39,17 @@ def caches(config: Config) -> Caches:
     return key_values(sizes(config))
 
 
-STABLELM = Family(tensors, caches, ("StableLmForCausalLM", "StableLmModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Llama's with layer norms, of which a parallel residual needs one."""
+    s = sizes(config)
+    before = saved.norm(saved.LAYER, s.D) * (1 if config.flag("use_parallel_residual", False) else 2)
+    per_head = saved.head_norms(saved.LAYER, s.H, s.K, s.E) if config.flag("qk_layernorm", False) else []
+    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
+    copied = saved.heads_first(s.H, s.E)
+    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
+    masks = saved.dropped(config.get("hidden_dropout", 0), s.D)
+    one = saved.layer(s.D, before, per_head, heads, copied, mlp, masks)
+    return saved.Saves([one] * s.L, saved.norm(saved.LAYER, s.D))
+
+
+STABLELM = Family(tensors, caches, ("StableLmForCausalLM", "StableLmModel"), saves=saves)

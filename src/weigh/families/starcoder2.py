@@ -1,7 +1,8 @@
 """StarCoder2 (Lozhkov et al. 2024): grouped-query attention, a feed-forward without a gate, and biases throughout."""
 
 from weigh.config import Config
-from weigh.families.decoder import Sizes, attention, decoder, key_values
+from weigh.families import saved
+from weigh.families.decoder import Sizes, attention, block, decoder, key_values
 from weigh.families.parts import Caches, Family, Tensors, layer_norm, linear
 
 
@@ -34,4 +35,14 @@ def caches(config: Config) -> Caches:
     return key_values(s, [config.optional("sliding_window")] * s.L)
 
 
-STARCODER2 = Family(tensors, caches, ("Starcoder2ForCausalLM", "Starcoder2Model"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Layer norms, and a feed-forward without a gate."""
+    s = sizes(config)
+    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_pytorch_tanh"))
+    masks = saved.dropped(config.get("residual_dropout", 0), s.D, 2)
+    embedded = saved.dropped(config.get("embedding_dropout", 0), s.D)
+    one = block(config, s, mlp, masks, kind=saved.LAYER)
+    return saved.Saves([one] * s.L, [*embedded, *saved.norm(saved.LAYER, s.D)])
+
+
+STARCODER2 = Family(tensors, caches, ("Starcoder2ForCausalLM", "Starcoder2Model"), saves=saves)

@@ -1,6 +1,7 @@
 """T5 1.0 and 1.1 (Raffel et al. 2020): an encoder-decoder without biases."""
 
 from weigh.config import Config
+from weigh.families import saved
 from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, linear, rms_norm
 
 
@@ -56,4 +57,26 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E), KeyValue(H, E, E, cross=True)] * layers
 
 
-T5 = Family(tensors, caches, ("T5ForConditionalGeneration", "T5Model", "T5EncoderModel"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Norms before each part; a learned bias of the scores, which keeps flash kernels from fusing the attention."""
+    D, F, L = config.size("d_model", 512), config.size("d_ff", 2048), config.size("num_layers", 6)
+    H, E, rate = config.size("num_heads", 8), config.size("d_kv", 64), config.get("dropout_rate", 0.1)
+    projection = config.text("feed_forward_proj", "relu")
+    gated, name = config.flag("is_gated_act", projection.startswith("gated-")), projection.removeprefix("gated-")
+    k = saved.kept("gelu_new" if projection == "gated-gelu" else config.text("dense_act_fn", name), config)
+    # The input is multiplied by its deviation in the model's format, and copied to float32 for that alone.
+    norm = saved.piece("norms", "c · D + 3 · b · D + 4", D=D)
+    attend = [*norm, *saved.attention(H, H, E, rate, softmax_32=False), *saved.dropped(rate, D)]
+    # A dropped result is another tensor; the one before is kept if the activation function's derivative needs it.
+    both = saved.piece("feed-forward", "b · F", F=F) if rate and k == 1 and not gated else []
+    mlp = [*norm, *saved.feed_forward(F, k, gated=gated), *both, *saved.dropped(rate, F), *saved.dropped(rate, D)]
+    encoder = [saved.layer(D, attend, mlp)] * L
+    decoder = [saved.layer(D, attend, attend, mlp)] * config.size("num_decoder_layers", L)
+    # The first layer of a stack looks the bias up by distance, for all sequences at once.
+    stack = [*norm, *saved.dropped(rate, D, 2), *saved.piece("distances", "8 · T", B=1)]
+    if architecture == "T5EncoderModel":
+        return saved.Saves(encoder, stack, fused=False)
+    return saved.Saves([*encoder, *decoder], 2 * stack, loss_32=False, fused=False)
+
+
+T5 = Family(tensors, caches, ("T5ForConditionalGeneration", "T5Model", "T5EncoderModel"), saves=saves)

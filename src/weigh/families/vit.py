@@ -2,6 +2,7 @@
 
 from weigh.config import Config
 from weigh.errors import InvalidConfig
+from weigh.families import saved
 from weigh.families.parts import Family, Tensors, convolution, labels, layer_norm, linear, no_caches
 
 
@@ -47,4 +48,25 @@ def tensors(config: Config, architecture: str) -> Tensors:
         yield from linear("classifier", D, labels(config))
 
 
-VIT = Family(tensors, no_caches, ("ViTModel", "ViTForImageClassification"))
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """Norms before each part. What is read are the patches of an image and one token more, whatever the sequence."""
+    D, H = config.size("hidden_size", 768), config.size("num_attention_heads", 12)
+    F, E, rate = (
+        config.size("intermediate_size", 3072),
+        config.size("head_dim", D // H),
+        config.get("hidden_dropout_prob", 0),
+    )
+    image, patch = height_and_width(config, "image_size", 224), height_and_width(config, "patch_size", 16)
+    T = (image[0] // patch[0]) * (image[1] // patch[1]) + 1
+    heads = saved.attention(H, H, E, config.get("attention_probs_dropout_prob", 0))
+    mlp = saved.feed_forward(F, saved.activation(config, "gelu"))
+    one = saved.reading(T, saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, mlp, saved.dropped(rate, D, 2)))
+    pixels = config.size("num_channels", 3) * image[0] * image[1]
+    outside = [
+        *saved.piece("images", "b · P", T=1, P=pixels),
+        *saved.reading(T, [*saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]),
+    ]
+    return saved.Saves([one] * config.size("num_hidden_layers", 12), outside, loss_32=False)
+
+
+VIT = Family(tensors, no_caches, ("ViTModel", "ViTForImageClassification"), saves=saves)

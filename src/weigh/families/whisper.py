@@ -1,8 +1,9 @@
 """Whisper (Radford et al. 2022): BART's layers over the log-mel spectrogram of 30 seconds of sound."""
 
 from weigh.config import Config
-from weigh.families.bart import layers
-from weigh.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, convolution, layer_norm
+from weigh.families import saved
+from weigh.families.bart import layers, seq2seq_layer
+from weigh.families.parts import Caches, Family, KeyValue, Positions, Tensors, TiedTo, convolution, layer_norm
 
 
 def tensors(config: Config, architecture: str) -> Tensors:
@@ -40,4 +41,35 @@ def caches(config: Config) -> Caches:
     return [KeyValue(H, E, E), KeyValue(H, E, E, cross=True)] * config.size("decoder_layers", 4)
 
 
-WHISPER = Family(tensors, caches, ("WhisperForConditionalGeneration", "WhisperModel"))
+def positions(config: Config) -> Positions:
+    """The decoder's tokens, and the encoder's frames."""
+    return {
+        "context": config.size("max_target_positions", 448),
+        "encoder_context": config.size("max_source_positions", 1500),
+    }
+
+
+def saves(config: Config, architecture: str) -> saved.Saves:
+    """BART's layers, with norms before each part. The encoder reads the same number of frames S, whatever the text."""
+    D, S, rate = config.size("d_model", 384), config.size("max_source_positions", 1500), config.get("dropout", 0)
+
+    H, F = config.size("encoder_attention_heads", 6), config.size("encoder_ffn_dim", 1536)
+    listens = saved.reading(S, seq2seq_layer(config, D, H, F, rate, saved.heads_first(H, D // H)))
+
+    H, F = config.size("decoder_attention_heads", 6), config.size("decoder_ffn_dim", 1536)
+    across = [
+        *saved.piece("queries and what the heads found", "b · 2 · D", D=D),
+        *saved.piece("statistics of the scores", "4 · H", "fused", H=H),
+        *saved.piece("keys and values of the frames", "b · 2 · D", T=S, D=D),
+        *saved.scores(H, config.get("attention_dropout", 0), softmax_32=False, S=S),
+    ]
+    writes = seq2seq_layer(config, D, H, F, rate, 2 * saved.heads_first(H, D // H), across=across)
+
+    # The input and both results of each of two convolutions, the first of which has twice the frames.
+    convolved = saved.piece("convolutions", "b · (2 · M + 5 · D)", M=config.size("num_mel_bins", 80), D=D)
+    ends = [*saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]
+    layers = [listens] * config.size("encoder_layers", 4) + [writes] * config.size("decoder_layers", 4)
+    return saved.Saves(layers, [*saved.reading(S, [*convolved, *ends]), *ends], loss_32=False)
+
+
+WHISPER = Family(tensors, caches, ("WhisperForConditionalGeneration", "WhisperModel"), positions, saves=saves)
