@@ -44,7 +44,7 @@ def inspect_command(path: str, as_tree: bool, as_json: bool) -> int:
     if contents.imports:
         click.echo(
             f"weigh: {printable(path)}: loading it would import {printable(', '.join(contents.imports))}, which "
-            "torch.load refuses by default; load it only if you trust its author, or ask for safetensors",
+            "a safe loader refuses; load it only if you trust its author, or ask for safetensors",
             err=True,
         )
         return 1

@@ -34,7 +34,7 @@ class OutsideDirectory(WeighError):
 
 
 class UnknownFormat(WeighError):
-    """The first bytes belong to no format that `weigh` reads."""
+    """The first bytes belong to no format that `weigh` reads, or to a version of one that it does not."""
 
 
 class UnknownDtype(WeighError):
@@ -50,7 +50,8 @@ class HeaderTooLarge(WeighError):
 
 
 class MalformedHeader(WeighError):
-    """The header is not the JSON object that the specification asks for: text, syntax, keys or types."""
+    """The header is not the object that the specification asks for, in JSON or as a Python literal: text, syntax, keys
+    or types."""
 
 
 class DuplicateKey(MalformedHeader):
@@ -67,7 +68,8 @@ class MalformedArchive(WeighError):
 
 
 class MalformedPickle(WeighError):
-    """A pickle that ends early, breaks the rules of its own stack, or uses an opcode that no model file needs."""
+    """A pickle that ends early, breaks the rules of its own stack, uses an opcode that no model file needs, or builds
+    something else than what the format keeps in it."""
 
 
 class InvalidShards(WeighError):

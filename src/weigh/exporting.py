@@ -152,8 +152,7 @@ def export(
             _read_back(partial / file, written)
             done += sum(sizes[name] for name in names)
             progress(done, sum(sizes.values()))
-        if len(shards) > 1:
-            _write_index(partial, shards, sum(sizes.values()))
+        index = _write_index(partial, shards, sum(sizes.values())) if len(shards) > 1 else []
         companions = [] if files.is_remote(home) else _copy_companions(home, partial, cast)
         result = inspect(partial)
         if target.exists():
@@ -161,7 +160,7 @@ def export(
         partial.rename(target)
     return Export(
         directory=str(target),
-        files=(*shards, *companions),
+        files=(*shards, *index, *companions),
         tensors=result.tensors,
         parameters=result.parameters,
         bytes_on_disk=result.bytes_on_disk,
@@ -301,10 +300,12 @@ def _read_back(path: Path, written: dict[str, "torch.Tensor"]) -> None:
             )
 
 
-def _write_index(directory: Path, shards: dict[str, list[str]], total: int) -> None:
-    weight_map = {name: file for file, names in shards.items() for name in names}
+def _write_index(directory: Path, shards: dict[str, list[str]], total: int) -> list[str]:
+    name = "model.safetensors.index.json"
+    weight_map = {tensor: file for file, tensors in shards.items() for tensor in tensors}
     index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
+    (directory / name).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    return [name]
 
 
 def _copy_companions(home: Path, target: Path, cast: str | None) -> list[str]:

@@ -185,7 +185,7 @@ class _Raw(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
         if at < 0:
-            raise ValueError("negative position")
+            raise OSError("negative position")
         self._at = at
         return at
 

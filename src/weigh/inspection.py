@@ -9,8 +9,13 @@ from weigh.tensors import Contents
 def inspect(path: str | os.PathLike[str]) -> Contents:
     """Say what is in a model file, a shard index or a model directory, from headers alone.
 
-    Reads safetensors files and PyTorch zip archives. No tensor is loaded and no pickle is executed, so the cost is that
-    of the header and an untrusted file does no harm.
+    Reads safetensors, PyTorch's archives (old and new, TorchScript, torch.export), checkpoint directories of
+    torch.distributed, GGUF, ONNX and NumPy files. No tensor is loaded and no pickle is executed, so the cost is that of
+    the header and an untrusted file does no harm.
+
+    Args:
+        path: A file, the index of shards, or a directory; or the URL of one (`https://…`, `s3://…`, `hf://…`), which is
+            read by ranges and needs the packages universal-pathlib and that of its protocol.
 
     Raises:
         NotFound: If there is nothing at the path or it cannot be opened.

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from weigh import errors
+from weigh.dtypes import DTYPES
 from weigh.tensors import Contents, Tensor
 
 if TYPE_CHECKING:
@@ -28,12 +29,17 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
     import torch
 
     dtype = getattr(torch, tensor.dtype, None)
-    if not isinstance(dtype, torch.dtype):
+    if not isinstance(dtype, torch.dtype) or DTYPES[tensor.dtype].bits < 8:
         raise errors.UnknownDtype(
             f"{contents.path}, tensor {tensor.name[:80]!r}", f"torch has no numbers of the format {tensor.dtype}"
         )
     if not tensor.numel:
-        return torch.empty(tensor.shape, dtype=dtype)
+        try:
+            return torch.empty(tensor.shape, dtype=dtype)
+        except RuntimeError:  # (2⁶², 2⁶², 0) has no elements and no strides
+            raise errors.MalformedHeader(
+                f"{contents.path}, tensor {tensor.name[:80]!r}", "has a shape that no tensor can have; do not use it"
+            ) from None
     data = contents.storages[tensor.storage].part(tensor.begin, tensor.end)
     flat = torch.frombuffer(data, dtype=dtype)
     return flat.view(tensor.shape) if tensor.strides is None else flat.as_strided(tensor.shape, tensor.strides)

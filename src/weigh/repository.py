@@ -14,7 +14,10 @@ from weigh.tensors import Contents
 
 ARTIFACTS: dict[str, tuple[str, ...]] = {
     "architecture config": ("config.json", "params.json"),
-    "weights": ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json"),
+    "weights": (
+        "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json",
+        "*.gguf", "*.onnx", "*.npz",
+    ),
     "tokenizer / preprocessor": (
         "tokenizer*.json", "vocab.*", "merges.txt", "*.model", "tekken.json", "special_tokens_map.json",
         "added_tokens.json", "chat_template.*", "preprocessor_config.json", "processor_config.json",
@@ -23,11 +26,14 @@ ARTIFACTS: dict[str, tuple[str, ...]] = {
     "optimizer state": ("optimizer*.pt", "optimizer*.bin", "scheduler*.pt", "scheduler*.bin"),
     "generation config": ("generation_config.json",),
 }  # fmt: skip
-"""The six artifacts of a model and the file names that transformers, tokenizers, sentencepiece and mistral-common give
-them. A file belongs to the last artifact that its name matches."""
+"""The six artifacts of a model and the file names that transformers, tokenizers, sentencepiece, mistral-common and
+llama.cpp give them. A file belongs to the last artifact that its name matches."""
 
 # The first of these that is there holds the weights, as when transformers loads the directory.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+# The file that makes a directory a checkpoint of torch.distributed.
+_DISTRIBUTED = ".metadata"
 
 
 def read(directory: Path) -> Contents:
@@ -40,10 +46,12 @@ def read(directory: Path) -> Contents:
         NotFound: If no file in the directory belongs to a model.
         WeighError: What the readers of the single files raise.
     """
+    if (directory / _DISTRIBUTED).is_file():
+        return _read_distributed(directory)
     artifacts = find_artifacts(directory)
     if not any(artifacts.values()):
         raise errors.NotFound(directory, "holds no file of a model; give the directory of its config.json or weights")
-    weights = next(([name] for name in _WEIGHTS if name in artifacts["weights"]), artifacts["weights"])
+    weights = _counted(artifacts["weights"])
     _check_numbering(directory, weights)
     training = [
         name
@@ -61,6 +69,15 @@ def read(directory: Path) -> Contents:
     return replace(contents, artifacts=artifacts, notes=tuple(notes))
 
 
+def _counted(names: list[str]) -> list[str]:
+    """The files of weights to count, each weight once: where each file, or set of numbered ones, is a whole model."""
+    others = [name for name in names if not name.endswith((".gguf", ".onnx", ".npz"))]
+    if others or not names:
+        return next(([name] for name in _WEIGHTS if name in others), others)
+    model = [re.sub(r"-\d{5}-of-\d{5}", "", name) for name in names]
+    return [name for name, of in zip(names, model, strict=True) if of == model[0]]
+
+
 def find_artifacts(directory: Path) -> dict[str, list[str]]:
     """The file names of each of the six artifacts; an empty list where one is missing."""
     found: dict[str, list[str]] = {artifact: [] for artifact in ARTIFACTS}
@@ -72,16 +89,24 @@ def find_artifacts(directory: Path) -> dict[str, list[str]]:
 
 
 def read_file(file: File) -> Contents:
-    """Inspect one file, or the shards that an index file names."""
+    """Inspect one file, or what it leads to: the shards of an index, or a distributed checkpoint."""
+    if file.name == _DISTRIBUTED:
+        return _read_distributed(file.path.parent)
     return read_index(file) if file.name.endswith(".index.json") else formats.read(file)
+
+
+def _read_distributed(directory: Path) -> Contents:
+    from weigh.formats import distributed
+
+    return distributed.read(directory)
 
 
 def read_index(file: File) -> Contents:
     """Inspect the shards that an index names, and check that the two agree.
 
     Raises:
-
-
+        InvalidShards: If the index is not one, or if the shards hold a tensor that it does not list, or lack one that
+            it does.
         OutsideDirectory: If it names a file outside its directory.
         NotFound: If it names one that is not there.
     """

@@ -141,7 +141,7 @@ class Contents:
 
     def _elements(self, *kinds: str) -> int:
         return sum(
-            own * 8 // DTYPES[tensor.dtype].bits
+            tensor.numel if own == tensor.nbytes else int(own * 8 // DTYPES[tensor.dtype].bits)
             for tensor, own in self._own
             if tensor.component == "weights" and DTYPES[tensor.dtype].kind in kinds
         )
@@ -154,16 +154,26 @@ class Contents:
     @property
     def by_dtype(self) -> dict[str, int]:
         """Bytes in tensors for each number format."""
-        return self._sums(tensor_key="dtype")
+        sums: dict[str, int] = defaultdict(int)
+        for tensor, own in self._own:
+            sums[tensor.dtype] += own
+        return dict(sums)
 
     @property
     def by_component(self) -> dict[str, int]:
         """Bytes on disk for each component. They add up to `bytes_on_disk`.
 
-        `unused` is payload that no tensor covers, such as the rest of a large tensor of which a view was saved.
+        `unused` is payload that no tensor covers, such as the rest of a large tensor of which a view was saved. What is
+        stored in fewer bytes or more than its tensor has, compressed or as varints, counts as it is stored.
         """
-        sums = self._sums(tensor_key="component")
-        unused = self.bytes_in_storages - self.bytes_in_tensors
+        sums: dict[str, int] = defaultdict(int)
+        packed = {name: getattr(storage, "packed", None) for name, storage in self.storages.items()}
+        for tensor, own in self._own:
+            size = packed.get(tensor.storage)
+            if size is not None:
+                own, packed[tensor.storage] = size, 0
+            sums[tensor.component] += own
+        unused = self.bytes_in_storages - sum(sums.values())
         metadata = self.bytes_on_disk - self.bytes_in_storages + sums.get("metadata", 0)
         return {
             "weights": sums.get("weights", 0),
@@ -172,12 +182,6 @@ class Contents:
             "metadata": metadata,
             "unused": unused,
         }
-
-    def _sums(self, tensor_key: str) -> dict[str, int]:
-        sums: dict[str, int] = defaultdict(int)
-        for tensor, own in self._own:
-            sums[getattr(tensor, tensor_key)] += own
-        return dict(sums)
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain integers and strings, under the names that `weigh inspect --json` promises."""

@@ -18,15 +18,16 @@ def read(file: File) -> Contents:
         WeighError: What the reader of its format raises.
     """
     with file.open() as reader:
-        head = reader.read(16)
+        head = reader.read(256)
     # Each reader is imported when a file of its format turns up, so that `import weigh` is quick.
     return cast(Contents, import_module(f"weigh.formats.{_format(file, head)}").read(file))
 
 
 def _format(file: File, head: bytes) -> str:
     """The module that reads a file."""
-    if head.startswith(b"PK\x03\x04"):
-        return "numpy" if file.suffix == ".npz" else "pytorch"
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        first = head[30 : 30 + int.from_bytes(head[26:28], "little")]  # the name of its first record
+        return "numpy" if file.suffix == ".npz" or first.endswith(b".npy") else "pytorch"
     if head.startswith(b"\x93NUMPY"):
         return "numpy"
     if head.startswith(b"GGUF"):
