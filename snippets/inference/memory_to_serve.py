@@ -311,7 +311,7 @@ over = []
 for name, batch in LOADS:
     one = weigh.inference(models[name], context=8192, batch=batch)
     over.append(one.kv_cache_bytes / one.weight_bytes)
-    print(f"| {name.capitalize().replace('b', 'B')}, {batch} × 8,192 tokens | {100 * over[-1]:,.1f} % |")
+    print(f"| {name.capitalize().replace('b', 'B')}, {batch} × 8,192 tokens | {over[-1]:,.1%} |")
 assert max(over[:2]) < 0.2 < min(over[2:]), "It holds at batch 1, and at none of the larger ones"
 # --8<-- [end:twenty]
 
@@ -410,8 +410,6 @@ oss = weigh.inference(weigh.params("models/gpt-oss-20b"), context=8192, batch=32
 oss_full = 2 * 24 * 8 * 64 * 8192 * 32 * 2  # 24 layers, 8 heads of 64, each layer with all tokens
 assert (round(oss / weigh.GiB, 2), oss_full) == (6.09, 12 * weigh.GiB)
 
-nominal = EIGHT.parameters // 2  # four bits
-awq = stored["awq"][0]
 h100_taken = 80 * weigh.GB * 92 // 100
 # --8<-- [end:wrong]
 

@@ -132,7 +132,7 @@ for dtype in FORMATS:
     x = x[x.float() == powers]  # those that the format holds
     ax.loglog(x.float(), (next_above(x).float() - x.float()) / x.float(), label=name_of(dtype))
 ax.set(xlabel="a number", ylabel="step to the next, as a share of it", ylim=(3e-8, 3))
-ax.set_yticks([1, 0.01, 0.0001, 1e-6], ["100 %", "1 %", "0.01 %", "0.0001 %"])
+ax.set_yticks([1, 0.01, 0.0001, 1e-6], ["100%", "1%", "0.01%", "0.0001%"])
 fig.legend(fontsize="small", loc="outside upper center", ncols=3)
 fig
 # --8<-- [end:spacing]
@@ -287,7 +287,31 @@ for form in ("q4_0", "q4_k_m", "awq", "nf4", "nf4-double", "mxfp4"):
 assert min(bits.values()) > 4.6, "No 4-bit format of these comes to half a byte"
 
 assert round(bits["q4_k_m"], 4) == 4.8944, "llama.cpp's own figure for Llama 3.1 8B"
+seven_q4 = sum(tensor.nbytes for tensor in weigh.stored(models["llama-2-7b"], "q4_0"))
 # --8<-- [end:four_bits]
+
+# --8<-- [start:quiet]
+import logging
+
+import transformers
+
+# torchao, which transformers loads, reports which of its GPU kernels are not there. No claim of this page needs one.
+for logger in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(logger).setLevel(logging.ERROR)
+transformers.utils.logging.disable_progress_bar()
+# --8<-- [end:quiet]
+
+# --8<-- [start:loaded]
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+tiny_llama = LlamaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1, num_attention_heads=4)
+with tempfile.TemporaryDirectory() as directory:
+    saving = AutoModelForCausalLM.from_config(tiny_llama, dtype=torch.bfloat16)
+    saving.save_pretrained(directory)
+    loaded = AutoModelForCausalLM.from_pretrained(directory).dtype
+assert loaded == torch.bfloat16, "What was saved in bfloat16 is loaded in bfloat16"
+loaded
+# --8<-- [end:loaded]
 
 # --8<-- [start:own]
 model = weigh.params("models/qwen3-0.6b")
@@ -306,6 +330,12 @@ summed = torch.zeros((), dtype=torch.bfloat16)
 for _ in range(1000):
     summed += 1
 assert summed == 256
+
+qwen, gpt2 = models["qwen2.5-0.5b"], models["gpt2"]
+qwen_twice = sum(tensor.numel for tensor in qwen.named)  # each name of a tied tensor is counted
+gpt2_once, gpt2_twice = 4 * gpt2.parameters, 4 * sum(tensor.numel for tensor in gpt2.named)
+assert (round(gpt2_once / 2**20, 1), round(gpt2_twice / 2**20, 1)) == (474.7, 621.9), "The report's two sizes"
+assert qwen_twice > 1.25 * qwen.parameters
 # --8<-- [end:wrong]
 
 # --8<-- [start:layer]
@@ -313,8 +343,9 @@ one_layer = sum(tensor.numel for tensor in llama.distinct if ".layers.0." in ten
 D, F, K, E = 4096, 14336, 8, 128
 by_hand = 2 * D * D + 2 * D * K * E + 3 * D * F + 2 * D
 assert by_hand == one_layer
-print(f"{by_hand:,} in a layer, {32 * by_hand:,} in 32, {2 * 128256 * D + D:,} outside of them")
-assert 32 * by_hand + 2 * 128256 * D + D == llama.parameters
+outside = 2 * 128256 * D + D  # embeddings, head and the last norm
+print(f"{by_hand:,} in a layer, {32 * by_hand:,} in 32, {outside:,} outside of them")
+assert 32 * by_hand + outside == llama.parameters
 # --8<-- [end:layer]
 
 # --8<-- [start:scale]

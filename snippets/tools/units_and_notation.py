@@ -36,7 +36,7 @@ def read(config: str, column: int) -> tuple[dict[str, int], dict[str, str]]:
 gpt2, in_gpt2 = read("models/gpt2", 1)
 llama, in_llama = read("models/llama-3-8b", 2)
 
-print("| | Counts | GPT-2 | from | Llama-3-8B | from |\n| --- | --- | ---: | --- | ---: | --- |")
+print("| Symbol | Counts | GPT-2 | from | Llama-3-8B | from |\n| --- | --- | ---: | --- | ---: | --- |")
 for symbol, (counts, *_) in SYMBOLS.items():
     cells = (f"{size[symbol]:,}" if symbol in size else "" for size in (gpt2, llama))
     print(f"| **{symbol}** | {counts} | {next(cells)} | {in_gpt2[symbol]} | {next(cells)} | {in_llama[symbol]} |")
@@ -59,6 +59,45 @@ assert of_gpt2["transformer.wte.weight"] == (gpt2["V"], gpt2["D"])
 assert of_gpt2["transformer.wpe.weight"] == (gpt2["T"], gpt2["D"])
 assert of_gpt2["transformer.h.0.mlp.c_fc.weight"] == (gpt2["D"], gpt2["F"])
 # --8<-- [end:gpt2_shapes]
+
+# --8<-- [start:more_symbols]
+import re
+from itertools import product
+
+MORE = {
+    "P": "parameters: all, or those in one format; of images, the side of a patch",
+    "b": "bytes of a number",
+    "c": "4 bytes if something is computed in float32 besides, else 0",
+    "p": "bytes of a probability in the loss",
+    "N": "devices that share something; of a router, its experts; of weights in NF4, matrices; in latent attention, "
+    "the part of a key that carries no position",
+    "W": "tokens of a window",
+    "R": "numbers of a compressed vector or of a state",
+    "U": "size of a value, where keys have another; of experts, those that a token uses",
+    "A": "numbers that the widest part of a layer computes for each token",
+    "S": "positions that are scored or looked at; of weights, their scales",
+    "Z": "scales of the scales",
+    "k": "tensors of width F that a feed-forward network keeps",
+    "M": "frequencies of a spectrogram",
+    "C": "channels of an image",
+    "a": "bytes of a number in an adapter",
+    "r": "rank of an adapter",
+    "n": "matrices that have an adapter",
+    "I": "inputs of the matrices that have an adapter; in GPTQ, of all matrices",
+}
+print("| Symbol | Stands for |\n| --- | --- |")
+for symbol, meaning in sorted(MORE.items(), key=lambda row: row[0].casefold()):
+    print(f"| **{symbol}** | {meaning} |")
+
+models = [weigh.params(path) for path in sorted(Path("models").glob("*/"))]
+runs = [{}, {"fused_attention": False}, {"recompute": "full", "zero": 3, "devices": 8}]
+steps = [s for m, run in product(models, runs) for s in weigh.training(m, batch=1, sequence=64, **run).steps]
+steps += weigh.training(models[0], batch=1, sequence=64, lora=weigh.Lora(8)).steps
+for form in ("bfloat16", "awq", "nf4-double", "gptq"):
+    steps += weigh.inference(weigh.params("models/deepseek-v3"), form, context=64).steps
+unknown = {letter for s in steps for letter in re.findall(r"\b[A-Za-z]\b", s.formula)} - {*SYMBOLS, *MORE}
+assert not unknown, f"Every letter of a formula is in one of the two tables, but for {unknown}"
+# --8<-- [end:more_symbols]
 
 # --8<-- [start:prefixes]
 from weigh import format_bytes, parse_bytes
@@ -92,10 +131,27 @@ print(format_bytes(7_000_000_000 * 4 // 8))
 
 # --8<-- [start:formats]
 print("| Name | Bits | Kind | In a safetensors header | In a PyTorch archive |\n| --- | ---: | --- | --- | --- |")
-for dtype in weigh.DTYPES.values():
+for dtype in (dtype for dtype in weigh.DTYPES.values() if dtype.block == 1):
     codes = (f"`{code}`" if code else "–" for code in (dtype.safetensors, dtype.storage))
     print(f"| `{dtype.name}` | {dtype.bits} | {dtype.kind} | {' | '.join(codes)} |")
 # --8<-- [end:formats]
+
+# --8<-- [start:published]
+import tempfile
+
+with tempfile.TemporaryDirectory() as folder:  # BERT with upper and lower case differs in the size of its vocabulary
+    uncased = json.loads(Path("models/bert-base/config.json").read_text("utf-8"))
+    Path(folder, "config.json").write_text(json.dumps(uncased | {"vocab_size": 28_996}))
+    cased = weigh.params(folder).bytes_as("float32")
+positions = 2 * 512 * 8  # two int64 buffers of 512 positions, which accelerate counts too
+book = 2 * 40 * 40 * 128 * 8192 * 2  # Llama-2-13B: 40 layers, 40 heads of 128, 8,192 tokens, 2 bytes
+
+print("| What | Published | In decimal units | In binary units |\n| --- | ---: | ---: | ---: |")
+for what, published, size in (("BERT, cased", "413.18 MB", cased + positions), ("a KV cache", "6.7 GiB", book)):
+    print(f"| {what} | {published} | {format_bytes(size)} | {format_bytes(size, binary=True)} |")
+assert f"{(cased + positions) / 2**20:.2f}" == "413.18", "accelerate's MB are MiB"
+assert f"{book / 1e9:.1f}" == "6.7", "The book's GiB are GB"
+# --8<-- [end:published]
 
 # --8<-- [start:problems]
 bought = parse_bytes("1 TB")

@@ -201,6 +201,8 @@ per_parameter = {cell: size / small.parameters for cell, size in measured.items(
 assert sum(counted_bytes) == round(per_parameter["adamw", "bf16-master"], 2)
 assert [round(per_parameter["adamw", precision], 1) for precision in POLICIES] == [16, 8, 16, 18, 20]
 eight_each = {name: state_of_eight(name) / eight.parameters for name in LABELS}
+adafactor_state = weigh.training(eight, "adafactor", batch=1, sequence=TOKENS).optimizer_state_bytes
+assert adafactor_state < 0.002 * eight.parameters, "Adafactor keeps hardly anything"
 assert max(eight_each, key=eight_each.get) == "amsgrad", "AMSGrad needs the most"
 # --8<-- [end:table]
 
@@ -254,6 +256,15 @@ for label, (attention, recompute) in SETTINGS.items():
 worst = max(abs(forward[cell] / estimate[cell] - 1) for cell in forward)
 longer = {label: forward[label, 1, 256] / forward[label, 1, 128] for label in SETTINGS}
 assert abs(longer["fused attention"] - 2) < 0.01 and longer["scores stored"] > 2.3
+
+known, refused = set(), set()
+for directory in Path("models").glob("*/"):
+    family = weigh.params(directory)
+    try:
+        weigh.activations(family, batch=1, sequence=64)
+        known.add(family.model_type)
+    except weigh.WeighError:
+        refused.add(family.model_type)
 # --8<-- [end:activations]
 
 # --8<-- [start:peak]
@@ -307,10 +318,10 @@ print(f"| **together** | | | **{work.total_bytes:,}** |")
 
 per_token = work.activation_bytes / TOKENS
 assert work.activation_bytes == TOKENS * round(per_token), "With fused attention, activations are so much a token"
-in_layers = sum(
-    step.value for step in work.steps if step.formula.startswith("L ") or step.name == "norms of the layers"
-)
-per_width = in_layers / (32 * TOKENS * 4096)  # layers, tokens, model width
+with tempfile.TemporaryDirectory() as folder:  # what a layer keeps: the difference that one more makes
+    Path(folder, "config.json").write_text(json.dumps(eight.config.fields | {"num_hidden_layers": 33}))
+    one_more = weigh.activations(weigh.params(folder), batch=1, sequence=TOKENS).kept_bytes
+per_width = (one_more - weigh.activations(eight, batch=1, sequence=TOKENS).kept_bytes) / (TOKENS * 4096)
 crossing = work.state_bytes / per_token
 crossing_64 = state_of_eight("adamw", zero=3, devices=64) / per_token
 # --8<-- [end:eight]
@@ -329,7 +340,7 @@ curves = {
     for label, options in CURVES.items()
 }
 recomputed = weigh.activations(eight, batch=1, sequence=TOKENS, recompute="full")
-of_loss = sum(step.value for step in recomputed.steps if step.name.startswith("log")) / recomputed.total_bytes
+of_loss = sum(step.value for step in recomputed.steps if "V" in step.formula) / recomputed.total_bytes
 
 fig, ax = plt.subplots(figsize=(6.4, 3.7))
 for label, sizes in curves.items():
@@ -451,8 +462,8 @@ small_lora = weigh.training(small, batch=2, sequence=128, lora=weigh.Lora(4))
 assert sum(w.numel() for w in adapted.parameters() if w.requires_grad) == small_lora.trainable_parameters
 
 kept_lora = saved(adapted, 2, 128)
-moment = next(step.value for step in small_lora.steps if step.name.startswith("logits"))
-over = (small_lora.activation_bytes - moment) / kept_lora
+moment = weigh.activations(small, batch=2, sequence=128).moment  # of the backward pass, which is not measured
+over = (small_lora.activation_bytes - moment.value) / kept_lora
 more = kept_lora / forward["fused attention", 2, 128]
 assert 1 < over < 1.25, "The estimate for adapters is too high by less than a quarter"
 assert more > 1, "LoRA keeps more than full training"
@@ -478,8 +489,6 @@ for precision, label in NAMES.items():
     print(f"| {label} | {each:.2f} | {times[precision]:.1f}× | {format_bytes(of_seven[precision])} |")
 
 assert [round(multiple, 1) for multiple in times.values()] == [4, 4, 8, 9, 10]
-claimed = 4 * seven.bytes_as("bfloat16")
-moments = 8 * seven.parameters
 # --8<-- [end:multiples]
 
 # --8<-- [start:halves]
@@ -527,8 +536,38 @@ token_numbers = gpt["s"] * gpt["b"] * gpt["h"] * gpt["L"]
 per_number = {kind: korthikanti(**gpt, recompute=kind) // token_numbers for kind in ("none", "selective", "full")}
 assert per_number == {"none": 114, "selective": 34, "full": 2}
 
-ten = (2 * seven.parameters + moments) / seven.parameters  # bfloat16 weights and float32 moments
-assert ten == 10 < per_parameter["adamw", "bf16-master"]
+BLOG = "[a blog](https://tisu19021997.github.io/blog/science/LLM-GPU-memory-calculation)"
+BOOK = "[a book on scaling](https://jax-ml.github.io/scaling-book/training/)"
+PLAYBOOK = "[Ultra-Scale](https://huggingface.co/spaces/nanotron/ultrascale-playbook/discussions/104)"
+ACCELERATE = "[accelerate](https://huggingface.co/docs/accelerate/usage_guides/model_size_estimator), float16"
+SCRIPT = (
+    "[EleutherAI, 827ee3b](https://github.com/EleutherAI/cookbook/blob/"
+    "827ee3b293a63f14403f1467d08c91fda213f4e6/calc/calc_transformer_mem.py)"
+)
+SUMS = [
+    (BLOG, "adamw", 8, "in all", "weights, gradients, master copy"),
+    (BLOG, "adafactor", 4, "in all", "weights and gradients, or the master copy"),
+    (BLOG, "adamw-8bit", 2, "in all", "weights, gradients, master copy"),
+    (ACCELERATE, "adam", 8, "in all", "the master copy, and half of each moment"),
+    (BOOK, "adam", 10, "in all", "gradients and master copy, as it says"),
+    (PLAYBOOK, "adam", 12, "in all", "the master copy"),
+    (SCRIPT, "muon", 8, "state and master copy", "AdamW's second moment for embeddings and head"),
+    (SCRIPT, "adamw-8bit", 6, "state and master copy", "nothing, but it adds 2 + 2 + 2, not 4 + 1 + 1"),
+]
+print("| Where | Of | Published | Needed | Left out |\n| --- | --- | ---: | ---: | --- |")
+for where, optimizer, says, counts, missing in SUMS:
+    needed = eight_each[optimizer] - (0 if counts == "in all" else 4)  # without weights and gradients of 2 bytes
+    print(f"| {where} | {LABELS[optimizer]}, {counts} | {says} | {needed:.2f} | {missing} |")
+    assert says < needed, "Each is too low"
+
+assert f"{8 * 433_249_280 // 4 / 2**20:.2f}" == "826.36", "accelerate's MB for BERT are 8 bytes per parameter"
+bars = [f"{each * eight.parameters / weigh.GiB:.2f}" for each in (2, 8)]
+assert bars == ["14.96", "59.83"], "Ultra-Scale's bars for 8B are 2, 2 and 8 bytes per parameter"
+
+L, D, F, T, V = 32, 4096, 11_008, 4096, 32_000  # Llama-2-7B, of which the script counts positions and biases too
+counted_by_script = 2 * V * D + T * D + (8 * L + 2) * D + 4 * L * D * D + 3 * L * D * F
+undivided, twice_divided = 4 * counted_by_script / weigh.GiB, 2 * counted_by_script / 8 / 64 / weigh.GiB
+assert (f"{undivided:.2f}", f"{twice_divided:.2f}") == ("25.17", "0.02"), "What the script prints"
 # --8<-- [end:published]
 
 # --8<-- [start:own]

@@ -117,7 +117,7 @@ class File:
         if self._handle is None and _protocol(self.path):
             path: Any = self.path
             with opening(self.path):
-                file = path.fs.open(path.path, "rb", block_size=_BLOCK, cache_type="readahead")
+                file = path.fs.open(path.path, "rb", block_size=_BLOCK, cache_type="blockcache")
             if file.size is None:
                 raise errors.Unreachable(self.path, "the server reads no ranges; download the file and inspect that")
             return file
@@ -143,11 +143,18 @@ class File:
         Raises:
             TruncatedFile: If the file ends before.
         """
-        data = bytearray(max(0, min(end, self.size) - begin))
-        with self.open() as reader:
-            reader.seek(begin)
-            if reader.readinto(data) < end - begin:
-                raise errors.TruncatedFile(self, f"ends before byte {self.begin + end:,}; fetch it again")
+        end_here = min(end, self.size)
+        if self._remote:  # in one request, where reading would make one for each block
+            path: Any = self.path
+            with opening(self.path):
+                data = bytearray(path.fs.cat_file(path.path, start=self.begin + begin, end=self.begin + end_here))
+        else:
+            data = bytearray(max(0, end_here - begin))
+            with self.open() as reader:
+                reader.seek(begin)
+                del data[reader.readinto(data) :]
+        if len(data) != end - begin:
+            raise errors.TruncatedFile(self, f"ends before byte {self.begin + end:,}; fetch it again")
         return data
 
     def stretch(self, begin: int, length: int) -> "File":
@@ -221,7 +228,8 @@ class Reader(io.BufferedReader):
         Raises:
             HeaderTooLarge: If more than `MAX_HEADER` are asked for and are there.
         """
-        size = self.left if size is None or size < 0 else min(size, self.left)
+        if size is None or not 0 <= size < io.DEFAULT_BUFFER_SIZE:
+            size = self.left if size is None or size < 0 else min(size, self.left)
         if size > MAX_HEADER:
             raise errors.HeaderTooLarge(
                 f"{self.file}, byte {self.tell():,}", f"the header claims {size:,} bytes; weigh reads {MAX_HEADER:,}"

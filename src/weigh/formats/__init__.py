@@ -18,7 +18,7 @@ def read(file: File) -> Contents:
         WeighError: What the reader of its format raises.
     """
     with file.open() as reader:
-        head = reader.read(256)
+        head = reader.read(16)
     # Each reader is imported when a file of its format turns up, so that `import weigh` is quick.
     return cast(Contents, import_module(f"weigh.formats.{_format(file, head)}").read(file))
 
@@ -26,8 +26,7 @@ def read(file: File) -> Contents:
 def _format(file: File, head: bytes) -> str:
     """The module that reads a file."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        first = head[30 : 30 + int.from_bytes(head[26:28], "little")]  # the name of its first record
-        return "numpy" if file.suffix == ".npz" or first.endswith(b".npy") else "pytorch"
+        return "numpy" if file.suffix == ".npz" or _holds_arrays(file) else "pytorch"
     if head.startswith(b"\x93NUMPY"):
         return "numpy"
     if head.startswith(b"GGUF"):
@@ -41,3 +40,14 @@ def _format(file: File, head: bytes) -> str:
     raise errors.UnknownFormat(
         file, f"starts with {head[:4]!r}; weigh reads safetensors, PyTorch's two formats, GGUF, ONNX and NumPy's"
     )
+
+
+def _holds_arrays(file: File) -> bool:
+    """Whether an archive is NumPy's. One that has a pickle too is not: torch.load would run that."""
+    from weigh.formats import archives
+
+    try:
+        names = archives.records(file, "", compressed=True)
+    except errors.MalformedArchive:
+        return False
+    return any(name.endswith(".npy") for name in names) and not any(name.endswith(".pkl") for name in names)

@@ -11,11 +11,22 @@ The opcodes are documented in the standard library's `pickletools`, and `torch.s
 import pickletools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 from weigh.errors import MalformedPickle
+from weigh.files import File
+
+MAX_OPCODES = 20_000_000
+"""The most instructions that are followed. A tensor takes some forty, and twice that in a distributed checkpoint."""
 
 MAX_DEPTH = 64
+MAX_NAME = 1000
+MAX_REPEATS = 100_000
+"""The most entries that are walked again because a container is reached again, as that of a tied layer is."""
+
+Keys = tuple[str | int, ...]
+"""The keys and positions that lead to a value."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,6 +65,23 @@ class Persistent:
     id: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Pickle:
+    """What a pickle would build and do.
+
+    Attributes:
+        root: A value of plain numbers, text, lists and tuples, `Mapping`, `Call`, `Global` and `Persistent`.
+        imports: The dotted names that it would import, each once, in the order of the pickle.
+        references: Its `Persistent`s, in the order of the pickle.
+        calls: The calls that it would make, in the order of the pickle.
+    """
+
+    root: Any
+    imports: tuple[str, ...]
+    references: list[Persistent]
+    calls: list[Call]
+
+
 _MARK = object()
 
 
@@ -62,6 +90,8 @@ class _Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.globals: list[Global] = []
+        self.references: list[Persistent] = []
+        self.calls: list[Call] = []
 
     def pop_to_mark(self) -> list[Any]:
         items: list[Any] = []
@@ -72,11 +102,18 @@ class _Machine:
     def import_(self, module: Any, name: Any) -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise MalformedPickle("pickle", "imports a name that is not text")
+        if len(module) + len(name) > MAX_NAME:
+            raise MalformedPickle("pickle", f"imports a name of more than {MAX_NAME:,} characters")
         self.globals.append(Global(module, name))
         self.stack.append(self.globals[-1])
 
-    def call(self, args: Any) -> None:
-        self.stack.append(Call(self.stack.pop(), args))
+    def call(self, function: Any, args: Any) -> None:
+        self.calls.append(Call(function, args))
+        self.stack.append(self.calls[-1])
+
+    def refer(self, id: Any) -> None:
+        self.references.append(Persistent(id))
+        self.stack.append(self.references[-1])
 
     def set_items(self, flat: list[Any]) -> None:
         target = self.stack[-1]
@@ -114,25 +151,20 @@ def _two(m: _Machine) -> list[Any]:
     return [m.stack.pop(), last]
 
 
-def _new(m: _Machine) -> None:
-    args = m.stack.pop()
-    m.call(args)
-
-
 def _new_with_keywords(m: _Machine) -> None:
     args, keywords = _two(m)
-    m.call((args, keywords))
+    m.call(m.stack.pop(), (args, keywords))
 
 
 def _object(m: _Machine) -> None:
     function, *args = m.pop_to_mark()
-    m.stack.append(Call(function, tuple(args)))
+    m.call(function, tuple(args))
 
 
 def _instance(m: _Machine, arg: str) -> None:
     args = tuple(m.pop_to_mark())
     m.import_(*arg.split(" ", 1))
-    m.call(args)
+    m.call(m.stack.pop(), args)
 
 
 def _dictionary(m: _Machine) -> None:
@@ -182,37 +214,46 @@ _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     "LONG_BINGET": lambda m, key: m.stack.append(m.memo[key]),
     "GLOBAL": lambda m, arg: m.import_(*arg.split(" ", 1)),
     "STACK_GLOBAL": lambda m, _: m.import_(*_two(m)),
-    "REDUCE": lambda m, _: _new(m),
-    "NEWOBJ": lambda m, _: _new(m),
+    "REDUCE": lambda m, _: m.call(*_two(m)),
+    "NEWOBJ": lambda m, _: m.call(*_two(m)),
     "NEWOBJ_EX": lambda m, _: _new_with_keywords(m),
     "OBJ": lambda m, _: _object(m),
     "INST": _instance,
     "BUILD": lambda m, _: m.build(),
-    "PERSID": lambda m, arg: m.stack.append(Persistent(arg)),
-    "BINPERSID": lambda m, _: m.stack.append(Persistent(m.stack.pop())),
+    "PERSID": lambda m, arg: m.refer(arg),
+    "BINPERSID": lambda m, _: m.refer(m.stack.pop()),
 }
 
 
-def read(data: bytes, where: object) -> tuple[Any, list[Global]]:
-    """Follow a pickle's opcodes and return what it would build, and every import it would make.
-
-    Args:
-        data: The whole pickle.
-        where: What to call it in an error.
-
-    Returns:
-        A value of plain numbers, text, lists and tuples, `Mapping`, `Call`, `Global` and `Persistent`; and the imports
-        in the order of the pickle.
+def read_file(file: File, where: object) -> Pickle:
+    """Read a file, or a record of an archive, that is a pickle: see `read`.
 
     Raises:
-        MalformedPickle: If the pickle ends early, breaks the rules of its stack, or uses another opcode.
+        HeaderTooLarge: If it has more bytes than are read as a header.
+    """
+    with file.open() as reader:
+        return read(reader.read(), where)
+
+
+def read(source: bytes | BytesIO, where: object) -> Pickle:
+    """Follow a pickle's opcodes and say what it would build, and every import it would make.
+
+    Args:
+        source: The pickle, or a row of them: then the position is left behind the last byte of this one.
+        where: What to call it in an error.
+
+    Raises:
+        MalformedPickle: If the pickle ends early, breaks the rules of its stack, uses another opcode, or more of them
+            than a model file needs.
     """
     machine, position = _Machine(), 0
     try:
-        for opcode, arg, at in pickletools.genops(data):
+        for count, (opcode, arg, at) in enumerate(pickletools.genops(source)):
             position = at or 0
             if opcode.name not in _STEPS:
                 raise MalformedPickle("pickle", f"opcode {opcode.name} has no business in a model file")
+            if count == MAX_OPCODES:
+                raise MalformedPickle("pickle", f"has more than {MAX_OPCODES:,} instructions, as no model file has")
             _STEPS[opcode.name](machine, arg)
         if not machine.stack or machine.stack[-1] is _MARK:
             raise MalformedPickle("pickle", "ends with nothing on its stack")
@@ -222,34 +263,62 @@ def read(data: bytes, where: object) -> tuple[Any, list[Global]]:
         raise MalformedPickle(
             f"{where}, byte {position}", f"is not a well-formed pickle ({str(error)[:80]}); do not load this file"
         ) from None
-    return machine.stack[-1], machine.globals
+    names = dict.fromkeys((imported.module, imported.name) for imported in machine.globals)
+    return Pickle(machine.stack[-1], tuple(".".join(name) for name in names), machine.references, machine.calls)
 
 
-def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator[tuple[Keys, Any]]:
     """Walk a value and yield its leaves with their paths, in the order of the pickle.
 
     A path is made of keys and positions; `<args>` and `<state>` stand for the arguments of a call and for what the
     pickle would set on its result. Calls for which `is_leaf` is true are leaves, all others are walked.
-    A container that is reached twice is walked once, so shared and cyclic structures end.
+    A container that is reached again, as a tied layer's is, is walked again under its other path, unless it is inside
+    itself. That ends at `MAX_REPEATS` entries, so that doubled structures cost no more than their bytes.
 
     Raises:
-        MalformedPickle: If the value nests deeper than any model file does.
+        MalformedPickle: If the value nests deeper than any model file does, has a key that long, or has one twice.
     """
     seen: set[int] = set()
-    stack: list[tuple[tuple[str | int, ...], Any]] = [((), root)]
+    repeats = MAX_REPEATS
+    stack: list[tuple[Keys, tuple[int, ...], Any]] = [((), (), root)]
     while stack:
-        path, value = stack.pop()
-        if isinstance(value, Mapping):
-            children = value.pairs
-        elif isinstance(value, list | tuple):
-            children = list(enumerate(value))
-        elif isinstance(value, Call) and not is_leaf(value):
-            children = [*value.pairs, *enumerate(value.elements), ("<args>", value.args), ("<state>", value.state)]
-        else:
+        path, above, value = stack.pop()
+        if not isinstance(value, Mapping | list | tuple | Call) or is_leaf(value):
             yield path, value
             continue
+        if id(value) in seen:
+            repeats -= _size(value)
+            if id(value) in above or repeats < 0 or len(path) > MAX_DEPTH:
+                continue
         if len(path) > MAX_DEPTH:
             raise MalformedPickle(where, f"its pickle nests deeper than {MAX_DEPTH} levels; do not load this file")
-        if id(value) not in seen:
-            seen.add(id(value))
-            stack.extend(((*path, key if isinstance(key, str | int) else "?"), child) for key, child in children[::-1])
+        children = _children(value)
+        seen.add(id(value))
+        above = (*above, id(value))
+        stack.extend(((*path, _step(key, where)), above, child) for key, child in reversed(children))
+        texts = [key for key, _ in children if isinstance(key, str)]
+        if len(texts) > len(set(texts)):
+            raise MalformedPickle(where, "its pickle sets a key twice in one dictionary; do not load this file")
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, Call):
+        return 3 + len(value.pairs) + len(value.elements)
+    return 1 + len(value.pairs if isinstance(value, Mapping) else value)
+
+
+def _children(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        return value.pairs
+    if isinstance(value, Call):
+        return [*value.pairs, *enumerate(value.elements), ("<args>", value.args), ("<state>", value.state)]
+    return list(enumerate(value))
+
+
+def _step(key: Any, where: object) -> str | int:
+    """A key as a step of a path: text, or a number that can be printed."""
+    if isinstance(key, str):
+        if len(key) > MAX_NAME:
+            raise MalformedPickle(where, f"its pickle has a key of {len(key):,} characters; do not load this file")
+        return key
+    return key if isinstance(key, int) and abs(key) < 2**63 else "?"

@@ -1,156 +1,136 @@
 """Read what `torch.save` writes: a zip archive of one pickle and, for each storage, one uncompressed record of bytes.
 
-The pickle holds the structure; tensors are calls such as `torch._utils._rebuild_tensor_v2(storage, offset, size,
-stride, …)`, and a storage is a persistent id `("storage", class, record, device, elements)`. Both are read from the
-opcodes: nothing is imported and nothing is called, and torch need not be installed. The layout is the one of
-`torch/serialization.py` and of the notes on serialization semantics in PyTorch's documentation.
+In the pickle a storage is a persistent id `("storage", class, record, device, elements)`; how a tensor is made of it is
+in `torch_pickle`. The layout is that of `torch/serialization.py` and of PyTorch's notes on serialization semantics.
+TorchScript and exported programs are archives of the same kind with other records in them.
 """
 
 import re
-from typing import Any, TypeGuard
+from dataclasses import replace
+from typing import Any
 
 from weigh import errors
-from weigh.dtypes import DTYPES, STORAGES
 from weigh.files import File
-from weigh.formats import archives, pickles
+from weigh.formats import archives, pickles, torch_pickle
 from weigh.formats.archives import Record
-from weigh.formats.pickles import Call, Global, Persistent
-from weigh.tensors import Contents, Tensor, is_shape
-
-_STRIDED = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor"}
-_PARAMETERS = {"_rebuild_parameter", "_rebuild_parameter_with_state"}
-
-# What `torch.load(weights_only=True)` lets a pickle import, as far as model files need it.
-_SAFE = {
-    *(f"torch.{name}" for name in (*STORAGES, *DTYPES, "Size", "Tensor", "device")),
-    *(f"torch._utils.{name}" for name in (*_STRIDED, *_PARAMETERS)),
-    "torch._utils._rebuild_sparse_tensor",
-    "torch._utils._rebuild_wrapper_subclass",
-    "torch._tensor._rebuild_from_type_v2",
-    "torch.nn.parameter.Parameter",
-    "torch.serialization._get_layout",
-    "torch.storage.TypedStorage",
-    "torch.storage.UntypedStorage",
-    "collections.Counter",
-    "collections.OrderedDict",
-    "builtins.bytearray",
-    "builtins.complex",
-    "builtins.set",
-    "_codecs.encode",
-}
+from weigh.formats.pickles import Global, Persistent
+from weigh.formats.torch_pickle import Resolve, Storage
+from weigh.tensors import Contents
 
 
 def read(file: File) -> Contents:
     """Read the structure of a PyTorch archive. The cost is that of its pickle, whatever the size of the storages.
 
     Raises:
-        MalformedArchive: If the zip archive is damaged or is not what `torch.save` writes.
-        MalformedPickle: If its pickle is.
-        InvalidOffsets: If a tensor reaches out of its storage.
+        MalformedArchive: If the zip archive is damaged or is not what PyTorch writes.
+        UnsupportedField: If it was written on a machine that puts the high byte first.
+        WeighError: What the reader of its pickle raises: see `torch_pickle.tensors`.
     """
-    records, pickle = _open(file)
-    root, imports = pickles.read(pickle, f"{file}, data.pkl")
-    refused = tuple(dict.fromkeys(name for name in map(str, imports) if name not in _SAFE))
-    tensors: list[Tensor] = []
-    metadata: dict[str, Any] = {}
-    # The files of a Trainer's checkpoint directory say by their names what they hold.
-    above = (stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state)([_.-]\d+)*", stem := file.path.stem) else ()
-    for keys, leaf in pickles.leaves(root, _is_tensor, file):
-        name, component = ".".join(map(str, keys)), _component((*above, *keys))
-        if _is_tensor(leaf):
-            tensors.append(_tensor(f"{file}, tensor {name[:80]!r}", name, leaf, records, file.name, component))
-        elif isinstance(leaf, bool | int | float | str) and component == "weights" and _is_named(keys):
-            metadata[name] = leaf
-    if not tensors:
-        warning = f", and loading it would call {', '.join(refused)}" if refused else ""
-        raise errors.MalformedArchive(file, f"holds no tensor{warning}; do not load it")
+    records = _records(file)
+    if "constants.pkl" in records:
+        from weigh.formats import torchscript
+
+        return torchscript.read(file, records)
+    if "archive_format" in records and "data.pkl" not in records:  # which torch.load would unpickle
+        from weigh.formats import exported
+
+        return exported.read(file, records)
+    contents = _saved(file, records)
+    if contents.imports and not contents.named:
+        raise errors.MalformedArchive(
+            file, f"holds no tensor, and loading it would call {torch_pickle.naming(contents.imports)}; do not load it"
+        )
+    return contents
+
+
+def read_inside(file: File, name: str) -> Contents:
+    """Read a value that `torch.save` wrote into a stretch of another file, with its tensors' names below its own.
+
+    That it holds no tensor is no reason to refuse it: what loading it would import is in the `imports`.
+    """
+    contents = _saved(file, _records(file))
+    part = torch_pickle.component(tuple(name.split(".")))
+
+    def below(inner: str) -> str:
+        return ".".join(filter(None, (name, inner)))
+
+    return replace(
+        contents,
+        named=tuple(
+            replace(tensor, name=below(tensor.name), storage=f"{tensor.storage}@{file.begin}", component=part)
+            for tensor in contents.named
+        ),
+        metadata={below(key): value for key, value in contents.metadata.items() if part == "weights"},
+        storages={f"{key}@{file.begin}": storage for key, storage in contents.storages.items()},
+    )
+
+
+def _saved(file: File, records: dict[str, Record]) -> Contents:
+    if "data.pkl" not in records:
+        raise errors.MalformedArchive(file, "has no record data.pkl, which torch.save writes; write it again with it")
+    pickle = pickles.read_file(records["data.pkl"], f"{file}, data.pkl")
+    prefix = f"{file.name}:"
+    tensors, metadata = torch_pickle.tensors(pickle.root, file, resolver(records, "data/", prefix), above_root(file))
+    storages = storages_in(records, "data/", prefix)
     return Contents(
         path=str(file),
         format="pytorch",
-        named=tuple(tensors),
+        named=tensors,
         bytes_on_disk=file.size,
-        bytes_in_storages=sum(record.size for record in records.values()),
+        bytes_in_storages=sum(record.size for record in storages.values()),
         metadata=metadata,
-        imports=refused,
-        storages={f"{file.name}:{name}": record for name, record in records.items()},
+        imports=torch_pickle.refused(pickle.imports),
+        notes=() if tensors else (f"{file.name} holds no tensor",),
+        storages=storages,
     )
 
 
-def _open(file: File) -> tuple[dict[str, Record], bytes]:
-    """The storage records by name, and the pickle."""
-    records = archives.records(file, "write it again with torch.save")
-    roots = [name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl")]
-    if len(roots) != 1:
-        raise errors.MalformedArchive(
-            file,
-            f"has {len(roots)} records named data.pkl, where torch.save writes one; write it again with torch.save",
+def _records(file: File) -> dict[str, Record]:
+    """The records by their names below the archive's own folder, which is the one of its first record."""
+    found = archives.records(file, "write it again with torch.save", compressed=True)
+    if "serialized_exported_program.json" in found:
+        raise errors.UnknownFormat(
+            file, "is a program that torch before 2.8 exported; load it and save it again with torch.export.save"
         )
-    folder = f"{roots[0]}data/"
-    storages = {name.removeprefix(folder): record for name, record in records.items() if name.startswith(folder)}
-    with records[f"{roots[0]}data.pkl"].open() as reader:
-        return storages, reader.read()
-
-
-def _is_tensor(value: Any) -> TypeGuard[Call]:
-    return (
-        isinstance(value, Call)
-        and isinstance(value.function, Global)
-        and value.function.module == "torch._utils"
-        and value.function.name in _STRIDED | _PARAMETERS
-    )
-
-
-def _tensor(where: str, name: str, call: Call, records: dict[str, Record], file: str, component: str) -> Tensor:
-    bad = errors.MalformedPickle(where, "is not described as torch.save does; do not load this file")
-    while _is_tensor(call) and call.function.name in _PARAMETERS:
-        if not isinstance(call.args, tuple) or not call.args or not isinstance(call.args[0], Call):
-            raise bad
-        call = call.args[0]
-    match call.args:
-        case (Persistent(id=("storage", Global() as kind, str(record), _, int())), int(offset), size, stride, *rest):
-            pass
-        case _:
-            raise bad
-    dtype = STORAGES.get(kind.name)
-    if dtype is None and len(rest) > 2 and isinstance(rest[2], Global):  # _v3: an untyped storage and a dtype
-        dtype = rest[2].name if rest[2].name in DTYPES else None
-    if dtype is None:
-        raise errors.UnknownDtype(where, f"its storage is a {kind}, which weigh does not know; update weigh")
-    shape, strides = _sizes(size), _sizes(stride)
-    if shape is None or strides is None or len(shape) != len(strides) or offset < 0:
-        raise bad
-    width = DTYPES[dtype].bits // 8
-    extent = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
-    begin, end = offset * width, (offset + extent) * width
-    size = records[record].size if record in records else 0
-    if record not in records or end > size:
-        raise errors.InvalidOffsets(
-            where, f"needs {end:,} bytes of record {record!r:.40} of {size:,}; fetch the file again"
+    root = next(iter(found), "").partition("/")[0] + "/"
+    records = {name.removeprefix(root): record for name, record in found.items() if name.startswith(root)}
+    data = {name: record for name, record in records.items() if not name.startswith("code/")}
+    if any(record.packed is not None for record in data.values()):
+        raise errors.MalformedArchive(file, "its records are compressed, which PyTorch never does; do not load it")
+    if len({name.lower() for name in data}) < len(data):
+        # PyTorch looks records up without regard to case, so it may find another one than is meant.
+        raise errors.MalformedArchive(file, "two of its records differ by case alone; do not load it")
+    if "byteorder" in records and records["byteorder"].head(8) != b"little":
+        raise errors.UnsupportedField(
+            file, "its byteorder is not little; load and save it with torch on a machine where it is"
         )
-    return Tensor(name, shape, dtype, f"{file}:{record}", begin, end, component, strides)
+    return records
 
 
-def _sizes(value: Any) -> tuple[int, ...] | None:
-    if isinstance(value, Call) and str(value.function) == "torch.Size" and isinstance(value.args, tuple) and value.args:
-        value = value.args[0]
-    return tuple(value) if is_shape(value) else None
+def resolver(records: dict[str, Record], folder: str, prefix: str) -> Resolve:
+    """Finds storages among the records of a folder; `prefix` makes their names unique among all files."""
+    names = {name: f"{prefix}{name.removeprefix(folder)}" for name in records if name.startswith(folder)}
+
+    def resolve(value: Any, where: str) -> Storage | None:
+        match value:
+            case Persistent(id=("storage", Global() as kind, str(key), _, int())):
+                name = f"{folder}{key}"
+                if name not in names:
+                    raise errors.InvalidOffsets(where, f"its storage {key[:40]!r} is missing; fetch the file again")
+                return Storage(names[name], kind.name, records[name])
+        return None
+
+    return resolve
 
 
-def _is_named(keys: tuple[str | int, ...]) -> bool:
-    return all(isinstance(key, str) and not key.startswith("<") for key in keys)
+def storages_in(records: dict[str, Record], folder: str, prefix: str) -> dict[str, File]:
+    """The records of a folder under the names that `resolver` gives them."""
+    return {
+        f"{prefix}{name.removeprefix(folder)}": record for name, record in records.items() if name.startswith(folder)
+    }
 
 
-def _component(keys: tuple[str | int, ...]) -> str:
-    """Which of a checkpoint's four components a key belongs to, by the names that training loops use.
-
-    `optimizer`, `optimizer_state_dict` and `optimizer_states` hold more below them; `rng_state` and the like may be a
-    tensor themselves. A plain state dict, in which a key names a tensor directly, is all weights.
-    """
-    top = str(keys[0]).lower() if keys else ""
-    if "optim" in top and len(keys) > 1:
-        return "optimizer"
-    if re.search(r"(^|_)rngs?(_|$)|random_state", top):
-        return "rng"
-    if "scheduler" in top and len(keys) > 1:
-        return "metadata"
-    return "weights"
+def above_root(file: File) -> tuple[str, ...]:
+    """What stands above everything in a file: those of a Trainer's checkpoint directory say so by their names."""
+    stem = file.path.stem
+    return (stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state)([_.-]\d+)*", stem) else ()
