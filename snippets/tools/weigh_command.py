@@ -36,6 +36,11 @@ alone = terminal(f"weigh inspect {minilm.name}/model.safetensors", minilm.parent
 assert set(alone.stdout.splitlines()[1:]) < set(whole.stdout.splitlines())
 # --8<-- [end:file]
 
+# --8<-- [start:tree]
+modules = terminal(f"weigh inspect {minilm.name} --tree", minilm.parent)
+assert "0-5 × 6" in modules.stdout, "six layers that are alike are one line"
+# --8<-- [end:tree]
+
 # --8<-- [start:params]
 assert terminal("weigh params models/llama-3-8b").returncode == 0
 # --8<-- [end:params]
@@ -54,7 +59,7 @@ assert weigh.inspect(minilm).as_dict() | {"path": minilm.name} == facts
 
 INSPECT = {
     "path": "what was asked for",
-    "format": "`safetensors`, `pytorch`, `safetensors and pytorch` or `no tensors`",
+    "format": "`safetensors`, `pytorch`, `gguf`, `onnx`, `npz` … or `no tensors`",
     "parameters": "floating-point and complex numbers among the weights",
     "buffers": "integers and booleans among the weights",
     "tensors": "how many there are, tied ones once",

@@ -107,3 +107,19 @@ class MissingTensors(WeighError):
 class MalformedMessage(WeighError):
     """A message of Protocol Buffers that breaks its encoding or its schema: a group, a number of more than 64 bits, a
     field longer than the message around it or of another type than its own, text that is not UTF-8, endless nesting."""
+
+
+class InvalidLogits(WeighError):
+    """Logits from which no token can be drawn: not one vector, a NaN or +∞ among them, or nothing above −∞."""
+
+
+class InvalidSetting(WeighError):
+    """A decoding setting, or an argument of a generation, that is unknown or outside its range."""
+
+
+class AmbiguousWeights(WeighError):
+    """The checkpoint holds several sets of weights of the same names, such as a model and its moving average."""
+
+
+class InvalidTokenizer(WeighError):
+    """A file that is no tokenizer, or one that its own library refuses to load or to run."""

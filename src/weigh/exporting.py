@@ -119,6 +119,7 @@ def export(
 
     Raises:
         AlreadyThere: If the directory is not empty.
+        AmbiguousWeights: If it holds several sets of weights and no prefix says which.
         NothingToExport: If no weight begins with the prefix, or if two get the same name without it.
         MissingTensors: If a tensor that the config describes is not there or has another shape.
         WeighError: What reading the checkpoint and the config raises.
@@ -191,13 +192,18 @@ def _prefix(contents: Contents, model: Model | None) -> str:
     With a config, the prefix is the one without which the names are those that it describes. Without one, a key that
     all weights are below is taken off if other things lie beside it, as in `{"model": …, "optimizer": …}`, and then the
     wrappers' names.
+
+    Raises:
+        AmbiguousWeights: If there are two sets of weights, such as a model and its moving average.
     """
     names = [tensor.name for tensor in contents.named if tensor.component == "weights"]
     if model:
         first = model.distinct[0].name
-        for name in names:
-            if name == first or name.endswith("." + first):
-                return name.removesuffix(first)
+        found = [name.removesuffix(first) for name in names if name == first or name.endswith("." + first)]
+        _refuse_several(contents, found)
+        if found:
+            return found[0]
+    _refuse_several(contents, _sets(names))
     prefix = ""
     others = contents.metadata or any(tensor.component != "weights" for tensor in contents.named)
     if others and contents.format.startswith(("pytorch", "torch.distributed")):
@@ -205,6 +211,24 @@ def _prefix(contents: Contents, model: Model | None) -> str:
     while (inner := shared_prefix(name.removeprefix(prefix) for name in names)).rstrip(".") in WRAPPERS:
         prefix += inner
     return prefix
+
+
+def _sets(names: list[str]) -> list[str]:
+    """The first parts of the names, if below several of them are tensors of the same names."""
+    below: dict[str, set[str]] = {}
+    for name in names:
+        first, _, rest = name.partition(".")
+        below.setdefault(first, set()).add(rest)
+    rests = [frozenset(rest) for rest in below.values()]
+    return [f"{first}." for first, rest in below.items() if len(rest) > 2 and rests.count(frozenset(rest)) > 1]
+
+
+def _refuse_several(contents: Contents, prefixes: list[str]) -> None:
+    if len(prefixes) > 1:
+        raise errors.AmbiguousWeights(
+            contents.path,
+            f"holds {len(prefixes)} sets of weights; say which with --prefix: {', '.join(prefixes)[:200]}, or '' for all",
+        )
 
 
 def _named(contents: Contents, prefix: str) -> dict[str, Tensor]:
@@ -294,7 +318,8 @@ def _read_back(path: Path, written: dict[str, "torch.Tensor"]) -> None:
     found = {tensor.name: tensor for tensor in contents.named}
     for name, tensor in written.items():
         again = load(contents, found[name])
-        if again.shape != tensor.shape or not torch.equal(again.view(torch.uint8), tensor.view(torch.uint8)):
+        same = torch.equal(*(one.reshape(-1).view(torch.uint8) for one in (again, tensor)))
+        if again.shape != tensor.shape or not same:
             raise errors.TruncatedFile(
                 f"{path}, tensor {name!r}", "does not read back as it was written; check the disk"
             )

@@ -103,6 +103,18 @@ def test_views_are_written_as_they_are(tmp_path: Path) -> None:
     assert found["none"].shape == (0, 3)
 
 
+def test_a_moving_average_beside_the_model_is_no_guess(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    average = torch.optim.swa_utils.AveragedModel(model)
+    sets = {"model": model.state_dict(), "ema": average.module.state_dict()}
+    torch.save({**sets, "n_averaged": average.n_averaged}, tmp_path / "w.pt")
+    with pytest.raises(errors.AmbiguousWeights, match=r"--prefix: model\., ema\."):
+        weigh.export(tmp_path / "w.pt", tmp_path / "out")
+    assert weigh.export(tmp_path / "w.pt", tmp_path / "out", prefix="ema.").tensors == len(model.state_dict())
+    found = load_file(tmp_path / "out/model.safetensors")
+    assert found["1.num_batches_tracked"].shape == ()
+
+
 def test_what_cannot_be_exported_leaves_nothing(tmp_path: Path) -> None:
     _, checkpoint = trained(tmp_path / "run", LLAMA)
     full = tmp_path / "full"
