@@ -12,7 +12,7 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build test outputs lint lock bench clean clean-cache
+.PHONY: help setup serve build test outputs lint lock bench quill clean clean-cache
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too,
 	done
 	$(BIN)/python bench/pages.py $(OTHERS)
 	EVERY_FUNCTION=1 $(BIN)/python -m pytest -s tests/test_never_stale.py
+
+quill: $(STAMP) ## Train the demo model again from its text, in half an hour; interrupted, it goes on where it was
+	$(BIN)/python -m quill
 
 clean: ## Remove what was built, except the virtual environment and the outputs of pages
 	rm -rf site .hypothesis .mypy_cache .pytest_cache .ruff_cache

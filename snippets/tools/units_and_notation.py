@@ -89,7 +89,7 @@ print("| Symbol | Stands for |\n| --- | --- |")
 for symbol, meaning in sorted(MORE.items(), key=lambda row: row[0].casefold()):
     print(f"| **{symbol}** | {meaning} |")
 
-models = [weigh.params(path) for path in sorted(Path("models").glob("*/"))]
+models = [weigh.params(path) for path in sorted(Path("models").glob("*/config.json"))]
 runs = [{}, {"fused_attention": False}, {"recompute": "full", "zero": 3, "devices": 8}]
 steps = [s for m, run in product(models, runs) for s in weigh.training(m, batch=1, sequence=64, **run).steps]
 steps += weigh.training(models[0], batch=1, sequence=64, lora=weigh.Lora(8)).steps

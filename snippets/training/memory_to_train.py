@@ -258,7 +258,7 @@ longer = {label: forward[label, 1, 256] / forward[label, 1, 128] for label in SE
 assert abs(longer["fused attention"] - 2) < 0.01 and longer["scores stored"] > 2.3
 
 known, refused = set(), set()
-for directory in Path("models").glob("*/"):
+for directory in sorted(path.parent for path in Path("models").glob("*/config.json")):
     family = weigh.params(directory)
     try:
         weigh.activations(family, batch=1, sequence=64)

@@ -46,7 +46,7 @@ class Library:
         self.places = {name: tree.imports[name].split(".")[1:] for name in package.__all__}
         self.tree = tree
         classes = [name for name in package.__all__ if isinstance(getattr(package, name), type)]
-        self._classes = re.compile(rf"\b({'|'.join(classes)})\b")
+        self._classes = re.compile(rf"(?<![.\w])({'|'.join(classes)})\b")  # torch.Tensor is none of ours
         self.taught = {module: _link(page, path) for page, modules in taught.items() for module in modules.split()}
         self.groups: dict[str, list[str]] = {"questions": [], "results": [], "notation": [], "values": [], "errors": []}
         for name, (module, _) in self.places.items():

@@ -18,6 +18,8 @@ from .strategies_decoders import DECODERS
 from .strategies_encoders import ENCODERS
 
 PUBLISHED = {
+    "quill": 1_967_808,  # these two are published here
+    "quill-draft": 217_408,
     "bert-tiny": 4_385_920,
     "bert-base": 109_482_240,
     "gpt2": 124_439_808,
