@@ -10,13 +10,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from weigh import errors
 from weigh.dtypes import DTYPES, bytes_of
 from weigh.files import MAX_HEADER, File
 from weigh.formats import archives, pickles
 from weigh.formats.archives import Record
+from weigh.formats.literals import Literal
 from weigh.tensors import Contents, Tensor, is_shape
 
 MAGIC = b"\x93NUMPY"
@@ -24,13 +25,7 @@ _EMPTY = b"PK\5\6" + bytes(18)  # numpy.savez of no array
 MAX_CHARACTERS = 10_000
 """The longest header that numpy.load parses."""
 
-_MAX_DEPTH = 16  # of lists and tuples in a header: fields within fields within fields
 _VERSIONS = {(1, 0): (2, "latin-1"), (2, 0): (4, "latin-1"), (3, 0): (4, "utf-8")}  # bytes of the length, and the text
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<number>\d{1,19})L?(?![\w.])"""
-    r"""|(?P<word>True|False)(?!\w)|(?P<sign>[][(){},:]))""",
-    re.ASCII,
-)
 _KINDS = {
     **{f"i{size}": f"int{8 * size}" for size in (1, 2, 4, 8)},
     **{f"u{size}": f"uint{8 * size}" for size in (1, 2, 4, 8)},
@@ -204,7 +199,7 @@ def _header(array: File, where: str) -> _Header:
         raise errors.HeaderTooLarge(
             where, f"has a header of {len(text):,} characters, and numpy.load reads {MAX_CHARACTERS:,}; save it again"
         )
-    header = _Literal(text, where).value
+    header = Literal(text, where).value
     if not isinstance(header, dict) or header.keys() != {"descr", "fortran_order", "shape"}:
         raise errors.MalformedHeader(where, "its header needs exactly descr, fortran_order and shape; save it again")
     if not isinstance(header["shape"], tuple) or not is_shape(header["shape"]):
@@ -287,70 +282,3 @@ def _record(fields: list[Any], where: str) -> tuple[str, int]:
         kind = "O" if inner == "O" else kind
         total += size * (prod(field[2]) if len(field) == 3 else 1)
     return kind, total
-
-
-class _Literal:
-    """A Python literal of what headers have: text, whole numbers, True, False, and lists, tuples and a dictionary."""
-
-    def __init__(self, text: str, where: str) -> None:
-        self.text, self.where, self.at = text, where, 0
-        self.value = self.parse(0)
-        if text[self.at :].strip(" \t\n\r\f"):
-            self.malformed("goes on behind its end")
-
-    def malformed(self, problem: str) -> NoReturn:
-        raise errors.MalformedHeader(f"{self.where}, header", f"{problem} at character {self.at:,}; save it again")
-
-    def token(self) -> tuple[str, str]:
-        match = _TOKEN.match(self.text, self.at)
-        if not match or not match.lastgroup:
-            self.malformed("is no literal")
-        self.at = match.end()
-        return match.lastgroup, match[match.lastgroup]
-
-    def accept(self, sign: str) -> bool:
-        match = _TOKEN.match(self.text, self.at)
-        if match and match["sign"] == sign:
-            self.at = match.end()
-            return True
-        return False
-
-    def parse(self, depth: int) -> Any:
-        kind, token = self.token()
-        if depth > _MAX_DEPTH:
-            self.malformed(f"nests deeper than {_MAX_DEPTH} levels")
-        if kind == "text":
-            return token[1:-1]
-        if kind == "number":
-            return int(token)
-        if kind == "word":
-            return token == "True"
-        if token not in "([{":
-            self.malformed("has a sign out of place")
-        return self.mapping(depth) if token == "{" else self.sequence(token, depth)
-
-    def sequence(self, opening: str, depth: int) -> Any:
-        closing, items, comma = {"(": ")", "[": "]"}[opening], [], True
-        while not self.accept(closing):
-            if not comma:
-                self.malformed("lacks a comma")
-            items.append(self.parse(depth + 1))
-            comma = self.accept(",")
-        if opening == "[":
-            return items
-        return items[0] if len(items) == 1 and not comma else tuple(items)
-
-    def mapping(self, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        comma = True
-        while not self.accept("}"):
-            if not comma:
-                self.malformed("lacks a comma")
-            key = self.parse(depth + 1)
-            if not isinstance(key, str) or not self.accept(":"):
-                self.malformed("has a key that is none")
-            if key in found:
-                raise errors.DuplicateKey(f"{self.where}, header key {key[:80]!r}", "appears twice; save it again")
-            found[key] = self.parse(depth + 1)
-            comma = self.accept(",")
-        return found

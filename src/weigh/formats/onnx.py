@@ -9,15 +9,14 @@ tensor are read: the cost is that of the graph, whatever the size of the weights
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from weigh import errors
 from weigh.dtypes import DTYPES
 from weigh.files import File, is_remote, opening
-from weigh.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT, Key, Span, Walker
+from weigh.formats.onnx_numbers import FIELD, FIELDS, INT32, RAW, Numbers, Typed, find
+from weigh.formats.protobuf import BYTES, VARINT, Key, Span, Walker
 from weigh.tensors import Contents, Tensor, is_shape
 
 _STRING = 8
@@ -28,15 +27,6 @@ _CODES = {
     23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2", 27: "float6_e2m3fn", 28: "float6_e3m2fn",
 }  # fmt: skip
 """TensorProto.DataType, without UNDEFINED and STRING."""
-
-# The fields of a TensorProto that can hold its numbers, with how each is encoded where it is not packed.
-_FLOAT, _INT32, _INT64, _RAW, _DOUBLE, _UINT64 = 4, 5, 7, 9, 10, 11
-_FIELDS = {_FLOAT: FIXED32, _INT32: VARINT, _INT64: VARINT, _RAW: BYTES, _DOUBLE: FIXED64, _UINT64: VARINT}
-_FIELD = {
-    "float32": _FLOAT, "complex64": _FLOAT, "float64": _DOUBLE, "complex128": _DOUBLE, "int64": _INT64,
-    "uint32": _UINT64, "uint64": _UINT64,
-}  # fmt: skip
-"""Which of them a number format takes where it is not raw; `int32_data` all others."""
 
 _STANDARD = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"}
 _MAX_DEPTH = 32  # of graphs within graphs: protobuf itself allows 100 messages within messages, three for each graph
@@ -100,72 +90,6 @@ def read(file: File) -> Contents:
     """
     with file.open() as reader:
         return _Model(file, Walker(reader)).contents()
-
-
-@dataclass(frozen=True)
-class Typed(File):
-    """The numbers of a tensor that are not stored as they are in memory: as varints, or each as a field of its own.
-
-    The file is the stretch of the TensorProto, which is walked again when the numbers are asked for.
-
-    Attributes:
-        number: The field that has the numbers.
-        count: How many it has.
-        bits: How many bits of each are kept.
-        packed: The bytes that they take in the file.
-    """
-
-    number: int = 0
-    count: int = 0
-    bits: int = 0
-    packed: int = 0
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes, decoded."""
-        return (self.count * self.bits + 7) // 8
-
-    def part(self, begin: int, end: int) -> bytearray:
-        """The bytes from `begin` to `end`, decoded.
-
-        Raises:
-            InvalidOffsets: If there are more or fewer numbers than the shape asks for.
-        """
-        message = File(self.path, self.begin, self.length, self._handle)
-        data = bytearray()
-        values: list[int] = []
-        with message.open() as reader:
-            walker = Walker(reader)
-            for field in walker.fields(walker.whole):
-                if field.number == self.number and _FIELDS[self.number] != VARINT:
-                    data += message.part(*field.span)
-                elif field.number == self.number:
-                    values += [field.value] if field.wire == VARINT else walker.varints(field.span)
-        if _FIELDS[self.number] == VARINT:
-            if len(values) != self.count:
-                raise errors.InvalidOffsets(
-                    self, f"a tensor has {len(values):,} numbers, and its shape asks for {self.count:,}; save it again"
-                )
-            data += _narrowed(values, self.bits)
-        return data[begin:end]
-
-
-def _narrowed(values: list[int], bits: int) -> bytes:
-    if bits % 8 == 0:
-        return b"".join((value & (1 << bits) - 1).to_bytes(bits // 8, "little") for value in values)
-    # Four of 6 bits are three bytes.
-    groups = (values[at : at + 4] for at in range(0, len(values), 4))
-    joined = (sum((value & 63) << 6 * place for place, value in enumerate(group)) for group in groups)
-    return b"".join(three.to_bytes(3, "little") for three in joined)[: (len(values) * bits + 7) // 8]
-
-
-class _Data(NamedTuple):
-    """Where a tensor's numbers are in the model file: in which field, its first value, how many values, their bytes."""
-
-    number: int
-    first: Span
-    pieces: int
-    size: int
 
 
 class _Model:
@@ -291,7 +215,7 @@ class _Model:
             raise errors.UnknownDtype(where, f"data_type {code} is none of TensorProto.DataType; update weigh")
         if not is_shape(shape):
             raise errors.MalformedMessage(where, "dims must be at most 64 sizes, not below 0; save the file again")
-        data = self.data(span, where)
+        data = find(self.walker, span, where)
         outside = self.outside(tensor["external_data"], where) if tensor["data_location"] == 1 else None
         if data and outside:
             raise errors.DuplicateKey(where, "has its numbers both in the model and in a file beside it; save it again")
@@ -305,28 +229,8 @@ class _Model:
         self.tensors[name] = Tensor(name, blank.shape, blank.dtype, storage, begin, begin + blank.nbytes, component)
         return name
 
-    def data(self, span: Span, where: str) -> _Data | None:
-        data = None
-        for field in self.walker.fields(span):
-            if field.number not in _FIELDS or (field.number != _RAW and field.span.begin == field.span.end):
-                continue
-            alone = _FIELDS[field.number]
-            if field.wire not in (alone, BYTES) or (
-                field.number in (_FLOAT, _DOUBLE)
-                and (field.span.end - field.span.begin) % (4 if field.number == _FLOAT else 8)
-            ):
-                raise self.walker.malformed(field.span.begin, "numbers of a tensor in another type than their own")
-            if data and (data.number != field.number or field.number == _RAW):
-                raise errors.DuplicateKey(where, "has its numbers twice; save the file again")
-            size = field.span.end - field.span.begin
-            if data:
-                data = _Data(data.number, data.first, data.pieces + 1, data.size + size)
-            else:
-                data = _Data(field.number, field.span, 1, size)
-        return data
-
     def storage(
-        self, tensor: Tensor, data: _Data | None, outside: tuple[str, int, int | None] | None, span: Span, where: str
+        self, tensor: Tensor, data: Numbers | None, outside: tuple[str, int, int | None] | None, span: Span, where: str
     ) -> tuple[str, int]:
         """The storage that a tensor lies in, and its first byte there."""
         wrong = f"bytes of numbers, and its shape and dtype need {tensor.nbytes:,}; save or fetch it again"
@@ -345,10 +249,10 @@ class _Model:
                 raise errors.InvalidOffsets(where, f"has no {wrong}")
             return self.file.name, 0
         self.inline += data.size
-        if data.number != _RAW and data.number != _FIELD.get(tensor.dtype, _INT32):
+        if data.number != RAW and data.number != FIELD.get(tensor.dtype, INT32):
             raise errors.MalformedMessage(where, f"has its numbers in the field of another dtype than {tensor.dtype}")
         bits = int(DTYPES[tensor.dtype].bits)
-        varints = _FIELDS[data.number] == VARINT
+        varints = FIELDS[data.number] == VARINT
         # Each number of `int32_data` is a byte of two or four where those are narrower, but for the six bits of some.
         kept = 8 if bits in (2, 4) else bits
         count = (tensor.numel * bits + kept - 1) // kept
