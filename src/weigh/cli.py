@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from weigh.cli_files import diff_command, export_command, inspect_command
+from weigh.cli_tokenizer import tokenizer_command
 from weigh.cli_training import plan_command, training_command
 from weigh.errors import WeighError
 from weigh.terminal import table
@@ -155,7 +156,7 @@ def _count(number: int | None) -> str:
     return "any" if number is None else f"{number:,}"
 
 
-for command in (inspect_command, diff_command, export_command, training_command, plan_command):
+for command in (inspect_command, diff_command, export_command, training_command, plan_command, tokenizer_command):
     weigh.add_command(command)
 
 
