@@ -68,9 +68,9 @@ def read(model: Quill, directory: str | Path) -> Quill:
     settings = json.loads(Path(directory, "adapter_config.json").read_text(encoding="utf-8"))
     adapt(model, settings["r"], settings["lora_alpha"])
     state = load_file(Path(directory, "adapter_model.safetensors"))
-    missing = model.load_state_dict(
-        {name.removeprefix("base_model.model."): tensor for name, tensor in state.items()}, strict=False
-    ).unexpected_keys
-    if missing:
-        raise ValueError(f"{directory}: its adapter is for another model: {missing[0]}")
+    found = {name.removeprefix("base_model.model."): tensor for name, tensor in state.items()}
+    wanted = {name for name in model.state_dict() if ".lora_" in name}
+    if found.keys() != wanted:
+        raise ValueError(f"{directory}: its adapter is for another model: {min(found.keys() ^ wanted)}")
+    model.load_state_dict(found, strict=False)
     return model.eval()

@@ -97,7 +97,8 @@ that it has not read, the perplexity falls from {milton_before:.1f} to {milton_a
 def text(results: dict[str, Any], made: tuple[Config, Plan], parameters: int) -> str:
     """README.md of a run's results, its sizes and its plan."""
     config, plan = made
-    bytes_per_token = results["held_out_bytes"] / results["held_out_tokens"]
+    # A loss is the mean over all tokens but the first.
+    bits = (results["held_out_tokens"] - 1) / math.log(2) / results["held_out_bytes"]
     names = {
         "uniform": "every token alike",
         "unigram": "how often each occurs",
@@ -106,7 +107,7 @@ def text(results: dict[str, Any], made: tuple[Config, Plan], parameters: int) ->
         "quill": "**Quill**",
     }
     rows = "\n".join(
-        f"| {names[name]} | {loss:.3f} | {math.exp(loss):,.1f} | {loss / math.log(2) / bytes_per_token:.3f} |"
+        f"| {names[name]} | {loss:.3f} | {math.exp(loss):,.1f} | {loss * bits:.3f} |"
         for name, loss in results["losses"].items()
     )
     return CARD.format(

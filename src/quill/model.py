@@ -38,7 +38,10 @@ class Config:
 
 
 class RMSNorm(nn.Module):
-    """Scale each vector to a mean square of 1, then each of its numbers by a weight (Zhang and Sennrich 2019)."""
+    """Scale each vector to a mean square of 1, then each number by a weight.
+
+    Zhang and Sennrich 2019, arXiv 1910.07467.
+    """
 
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
@@ -50,20 +53,22 @@ class RMSNorm(nn.Module):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair of numbers (i, i + E/2) by its angle, so that a product of two depends on their distance alone.
+    """Turn each pair of numbers (i, i + E/2) by its angle.
 
-    Rotary position embedding (Su et al. 2021, arXiv 2104.09864).
+    A product of two vectors so turned depends on their distance alone: rotary position
+    embedding (Su et al. 2021, arXiv 2104.09864).
     """
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 class Attention(nn.Module):
-    """Each token asks (q), and earlier ones answer with a key (k) to be found by and a value (v) to be read."""
+    """Each token asks (q); earlier ones have a key (k) to be found by and a value (v)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        D, H, K = config.hidden_size, config.num_attention_heads, config.num_key_value_heads
+        D, H = config.hidden_size, config.num_attention_heads
+        K = config.num_key_value_heads
         self.E = D // H
         self.q_proj = nn.Linear(D, H * self.E, bias=False)
         self.k_proj = nn.Linear(D, K * self.E, bias=False)
@@ -82,7 +87,8 @@ class Attention(nn.Module):
         if past is not None:
             k, v = torch.cat((past[0], k), dim=2), torch.cat((past[1], v), dim=2)
         # Token i of these T may look at every token before it, and at itself.
-        mask = torch.ones(T, k.shape[2], dtype=torch.bool, device=x.device).tril(k.shape[2] - T)
+        S = k.shape[2]
+        mask = torch.ones(T, S, dtype=torch.bool, device=x.device).tril(S - T)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1)), (k, v)
 
@@ -132,8 +138,8 @@ class Body(nn.Module):
 
     def forward(self, ids: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
         start = cache[0][0].shape[2] if cache else 0
-        cos, sin = self.angles(start, ids.shape[1], ids.device)
         x = self.embed_tokens(ids)  # (B, T, D)
+        cos, sin = (part.to(x.dtype) for part in self.angles(start, ids.shape[1], ids.device))
         kept: Cache = []
         for number, layer in enumerate(self.layers):
             x, new = layer(x, cos, sin, cache[number] if cache else None)
@@ -157,9 +163,10 @@ class Quill(nn.Module):
         self.model = Body(config)
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
-                # What is added to the residual stream 2L times is made smaller, so that the sum is not (GPT-2).
+                # What is added to x 2L times is made smaller, so that the sum is not (GPT-2).
                 adds = name.endswith(("o_proj.weight", "down_proj.weight"))
-                nn.init.normal_(weight, std=0.02 / (2 * config.num_hidden_layers) ** 0.5 if adds else 0.02)
+                times = 2 * config.num_hidden_layers if adds else 1
+                nn.init.normal_(weight, std=0.02 / times**0.5)
 
     def forward(self, ids: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """The logits of the token after each.
@@ -172,7 +179,7 @@ class Quill(nn.Module):
             Logits of shape (B, T, vocab_size), and the cache with the new tokens in it.
         """
         x, kept = self.model(ids, cache)
-        # The head is the embedding itself: a token's logit is how well the result fits its vector.
+        # The head is the embedding: a token's logit is how well x fits its vector.
         return F.linear(x, self.model.embed_tokens.weight), kept
 
     @classmethod

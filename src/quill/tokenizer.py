@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 END = "<|endoftext|>"
-"""The token between two works, id 0. Text cannot contain it: only programs put it there."""
+"""The token between two works, id 0. Text that spells it out is taken for it: see the page on special tokens."""
 ENTRIES = 2048
 
 

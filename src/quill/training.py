@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,9 @@ def train(
         report: Called after every look at the validation text.
         trained: The weights to change; `None` is all.
 
+    Raises:
+        SystemExit: If the checkpoint is of another plan, or of other weights than those that are not to change.
+
     Returns:
         The history: step, loss on the training text since the last look, and on the validation text, in nats per token.
     """
@@ -88,6 +91,9 @@ def train(
     first, history, losses = 0, [], []
     if checkpoint.is_file():
         saved: dict[str, Any] = torch.load(checkpoint)
+        frozen = {name: weight for name, weight in model.named_parameters() if not weight.requires_grad}
+        if saved["plan"] != asdict(plan) or not all(saved["model"][name].equal(frozen[name]) for name in frozen):
+            raise SystemExit(f"quill: {checkpoint} is of another plan or another model; remove it to train anew")
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         first, history = saved["step"], saved["history"]
@@ -110,8 +116,8 @@ def train(
             )
             model.train()
             losses = []
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save({**state, "history": history}, checkpoint.with_suffix(".part"))
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "plan": asdict(plan)}
+            torch.save({**state, "step": step + 1, "history": history}, checkpoint.with_suffix(".part"))
             os.replace(checkpoint.with_suffix(".part"), checkpoint)  # a checkpoint is there whole, or not at all
             report(step + 1, history[-1]["loss"], history[-1]["validation"])
     model.eval()
