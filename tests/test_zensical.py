@@ -26,7 +26,8 @@ SHOWN = {
 def zensical(root: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as Zensical builds it, in a copy of the repository: it always writes to `site/` and `.cache/`."""
     copy = tmp_path_factory.mktemp("zensical")
-    shutil.copy(root / "mkdocs.yml", copy)
+    for file in ("mkdocs.yml", "LICENSE"):  # a page reads the licence, as a text that is no play
+        shutil.copy(root / file, copy)
     for part in PARTS:
         shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     kept = Path(os.environ.get("HANDBOOK_CACHE", root / ".cache")) / "pages"

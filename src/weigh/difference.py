@@ -28,7 +28,8 @@ class Change:
         name: Its name.
         kind: `added`, `removed`, `reshaped`, `retyped` (the dtype differs, whatever the values do) or `changed`.
         component: `weights`, `optimizer`, `rng` or `metadata`.
-        before, after: Its dtype and shape on either side; `None` where it is not.
+        before: Its dtype and shape there; `None` if it is not there.
+        after: The same of the other side.
         norm: ‖after − before‖₂, in float64. `None` where there is nothing to subtract, or no way to.
         relative: The norm over ‖before‖₂; infinite if that is 0.
         largest: The largest absolute difference of one element. `nan` if a difference is no number.
@@ -51,7 +52,8 @@ class Difference:
     """What `weigh diff` answers.
 
     Attributes:
-        before, after: The two that were compared.
+        before: The path of one of the two.
+        after: The path of the other.
         changes: The tensors that are not the same, in the order of `before`, the added ones last.
         equal: How many tensors are the same to the byte.
         metadata: The values beside the tensors that differ, as pairs; `None` where there is none.

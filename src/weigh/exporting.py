@@ -37,7 +37,8 @@ class Export:
     Attributes:
         directory: Where the model is now.
         files: The files that were written, weights first.
-        tensors, parameters: What they hold.
+        tensors: How many they hold.
+        parameters: How many numbers those have.
         bytes_on_disk: The bytes of the weights' files.
         stripped: The bytes of the checkpoint that were left behind, by component.
         prefix: What was taken off the front of every name.

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def test_source_that_unpacks_to_more_than_any_header(scripted: Path, tmp_path: P
     path = tmp_path / "bomb.pt"
     with zipfile.ZipFile(path, "w") as file:
         for info, data in records.items():
-            if info.filename.endswith("linear.py"):
+            if re.search(r"/linear\b.*\.py$", info.filename):  # torch mangles the name of a class that it saved before
                 file.writestr(info.filename, bytes(100_000_001), zipfile.ZIP_DEFLATED)
             else:
                 file.writestr(info, data)
