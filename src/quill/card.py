@@ -67,8 +67,9 @@ domain; the package offers its collection under CC BY 2.5. *Twelfth Night* was k
 ## Training
 
 {steps:,} steps of {batch} windows of {context} tokens, AdamW, learning rate {peak} with {warmup} steps of
-warm-up and a cosine, weight decay {decay}, seed {seed}, float32. `make quill` repeats it; `training.json` has
-the loss curves.
+warm-up and a cosine, weight decay {decay}, seed {seed}, float32. `make quill` repeats it: bit for bit with the same
+PyTorch on the same processor, whatever the number of threads; elsewhere expect the perplexity within 1 %.
+`training.json` has the loss curves.
 
 ## Metrics
 

@@ -17,7 +17,7 @@ from weigh.terminal import table
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(package_name="weights-and-measures", prog_name="weigh")
 def weigh() -> None:
-    """Weigh model files: sizes from headers and configs, with nothing loaded and nothing executed."""
+    """Weigh model files: sizes from headers and configs. Nothing that a file asks for is ever executed."""
 
 
 @weigh.command("params")
