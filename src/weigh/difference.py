@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weigh.errors import UnknownDtype
 from weigh.inspection import inspect
 from weigh.payload import load
-from weigh.tensors import Contents, Tensor, shared_prefix
+from weigh.tensors import Contents, Tensor, place, shared_prefix
 
 if TYPE_CHECKING:
     import torch
@@ -160,16 +160,12 @@ def _without_aliases(here: Named, there: Named) -> tuple[Named, Named, list[str]
     notes: list[str] = []
 
     def bare(named: Named, other: Named) -> Named:
-        places = {_place(tensor): name for name, tensor in named.items() if name in other and tensor.numel}
-        aliases = {name for name, tensor in named.items() if name not in other and _place(tensor) in places}
-        notes.extend(f"{name} is another name of {places[_place(named[name])]}, on one side only" for name in aliases)
+        places = {place(tensor): name for name, tensor in named.items() if name in other and tensor.numel}
+        aliases = {name for name, tensor in named.items() if name not in other and place(tensor) in places}
+        notes.extend(f"{name} is another name of {places[place(named[name])]}, on one side only" for name in aliases)
         return {name: tensor for name, tensor in named.items() if name not in aliases}
 
     return bare(here, there), bare(there, here), sorted(notes)
-
-
-def _place(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.storage, tensor.begin, tensor.end, tensor.shape, tensor.strides
 
 
 def _describe(tensor: Tensor) -> str:

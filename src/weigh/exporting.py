@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weigh import errors, files
-from weigh.dtypes import DTYPES
+from weigh.dtypes import DTYPES, bytes_of
 from weigh.dtypes import dtype as number_format
 from weigh.inspection import inspect
 from weigh.parameters import Model, params
@@ -187,7 +187,7 @@ def _model(home: Path, config: str | os.PathLike[str] | None) -> Model | None:
 
 def _size(tensor: Tensor, cast: str | None) -> int:
     floating = DTYPES[tensor.dtype].kind == "float"
-    return tensor.numel * int(DTYPES[cast if cast and floating else tensor.dtype].bits) // 8
+    return bytes_of(tensor.numel, DTYPES[cast if cast and floating else tensor.dtype])
 
 
 def _shards(sizes: dict[str, int], most: int) -> dict[str, list[str]]:

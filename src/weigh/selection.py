@@ -1,10 +1,8 @@
 """Which tensors of a checkpoint are the model, and by which names does it know them?"""
 
-from typing import Any
-
 from weigh import errors
 from weigh.parameters import Model
-from weigh.tensors import Contents, Tensor, shared_prefix
+from weigh.tensors import Contents, Tensor, place, shared_prefix
 
 WRAPPERS = ("module", "_orig_mod")
 """What DistributedDataParallel and torch.compile put in front of every name."""
@@ -81,9 +79,6 @@ def untied(named: dict[str, Tensor], model: Model | None) -> dict[str, Tensor]:
 
     Of tensors that only share a part of their bytes, such as the thirds of a fused matrix, each is written.
     """
-
-    def place(tensor: Tensor) -> tuple[Any, ...]:
-        return tensor.storage, tensor.begin, tensor.end, tensor.shape, tensor.strides
 
     kept = {tensor.name for tensor in model.distinct} if model else set()
     places = {place(named[name]) for name in kept}

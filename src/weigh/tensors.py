@@ -58,6 +58,11 @@ class Tensor:
         return bytes_of(self.numel, DTYPES[self.dtype])
 
 
+def place(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], tuple[int, ...] | None]:
+    """Equal for two names of the same numbers."""
+    return tensor.storage, tensor.begin, tensor.end, tensor.shape, tensor.strides
+
+
 def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     """Count every byte once: each tensor with the bytes that no tensor before it in the same storage has covered.
 
