@@ -13,8 +13,9 @@ from mkdocs.config import load_config
 from mkdocs.structure.files import get_files
 from mkdocs.structure.nav import get_navigation
 
-from handbook import pages
+from handbook import outputs, pages
 from handbook.outputs import run_pages
+from handbook.site import Site
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,8 +56,9 @@ def runs() -> dict[str, pages.Run]:
     """What runs and what came of it, for each page that says `exec`, by its path below `docs/`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setattr(pages, "site", pages.Site())
-        patch.setattr("handbook.outputs.site", pages.site)
+        own = Site()
+        for module in (pages, outputs):
+            patch.setattr(module, "site", own)
         ran = run_pages(load_config("mkdocs.yml"))
-        pages.site.engine.close()
+        own.engine.close()
     return ran

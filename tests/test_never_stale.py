@@ -21,8 +21,9 @@ from mkdocs.config import load_config
 from mkdocs.utils.meta import get_data
 
 from handbook import hooks
-from handbook.engine import Engine, Entry
+from handbook.engine import Engine
 from handbook.pages import find, finder
+from handbook.store import Entry
 from handbook.worker import Block, Job
 
 ROOT = Path(__file__).parent.parent
@@ -130,7 +131,7 @@ def build(engine: Engine) -> tuple[dict[str, str], set[str]]:
     """What each page shows, and which pages were run."""
     engine.begin()
     done = {name: engine.submit(job, name) for name, job in JOBS.items()}
-    shown = {name: _shown(future.result()) for name, future in done.items()}
+    shown = {name: _shown(task.result()) for name, task in done.items()}
     return shown, {page.rpartition(",")[0] for _, page in engine.counts.seconds}
 
 
@@ -254,7 +255,7 @@ def test_no_page_is_replayed_after_an_edit_of_a_function_that_it_calls(tmp_path:
     if (ROOT / ".cache" / "pages").exists():
         shutil.copytree(ROOT / ".cache" / "pages", tmp_path / ".cache" / "pages")
     engine = Engine(tmp_path, tmp_path / ".cache" / "pages")
-    entries = {page: future.result() for page, future in [(page, engine.submit(jobs[page], page)) for page in jobs]}
+    entries = {page: task.result() for page, task in [(page, engine.submit(jobs[page], page)) for page in jobs]}
     assert all(engine._find(job) for job in jobs.values())
 
     calls = {page: called(job) for page, job in jobs.items()}

@@ -1,8 +1,7 @@
-"""Gets the outcome of a page's job: from the cache if nothing that it depends on has changed, else by running it.
+"""Gets the entry of a page's job: from the store if nothing that it depends on has changed, else by running it.
 
-The cache is content-addressed: a job is found by its code, and an outcome of it is good as long as every file it read,
-every module of `src/` it reached, `models/`, and the versions of the packages it imported are what they were. The cache
-may be shared by builds that run at the same time, killed, or damaged: what cannot be read is run again.
+A job is found by its code, and an outcome of it is good as long as every file it read, every module of `src/` it
+reached, `models/`, and the versions of the packages it imported are what they were.
 """
 
 from __future__ import annotations
@@ -10,65 +9,22 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
-import json
 import logging
-import multiprocessing
-import os
 import platform
-import re
-import shutil
-import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import diskcache
-
-from handbook import worker
-from handbook.machine import machine
+from handbook import versions
+from handbook.digests import Digests
+from handbook.machine import commit, machine
+from handbook.running import Pool, Task
+from handbook.store import Entry, Store
 from handbook.worker import Job, Outcome
 
 log = logging.getLogger("mkdocs.handbook")
-
-SIZE = 2**28
-"""Bytes that the cache may take; what was used least recently goes first."""
-
-_SETTLED = "settled"
-
-VARIANTS = 4
-"""Outcomes kept of one job, so that going back to another branch runs nothing."""
-
-
-@dataclass
-class Entry:
-    """An outcome, and how it came about.
-
-    Attributes:
-        outcome: What the blocks of a page gave.
-        files: The digest of every file that it depends on.
-        versions: The version of every distribution that was imported, directly or not.
-        imports: Names and versions of those that the blocks themselves import.
-        python: The version of Python.
-        machine: Where it was run.
-        made: The day, as `YYYY-MM-DD`.
-        commit: The commit that was checked out, or nothing outside of git.
-    """
-
-    outcome: Outcome
-    files: dict[str, str]
-    versions: dict[str, str]
-    imports: list[str]
-    python: str
-    machine: str
-    made: str
-    commit: str
 
 
 @dataclass
@@ -80,176 +36,114 @@ class Counts:
     seconds: list[tuple[float, str]] = field(default_factory=list)
 
 
+@dataclass
+class Progress:
+    """How far the pages are.
+
+    Attributes:
+        pages: How many have run, and how many there are.
+        blocks: The same of their blocks.
+    """
+
+    pages: tuple[int, int]
+    blocks: tuple[int, int]
+
+
 class Engine:
-    """Runs jobs, two at a time on a machine of two cores, and remembers their outcomes.
+    """The tasks of a build, and what it knows of their outcomes.
 
     Args:
         root: The root of the repository. Blocks run there; dependencies are paths from there.
-        store: The directory of the cache.
+        store: The directory of the store.
     """
 
     def __init__(self, root: Path, store: Path) -> None:
-        self.root, self.store = root.resolve(), store
+        self.root = root.resolve()
         self.counts = Counts()
-        self._jobs: dict[Job, Future[Entry]] = {}
-        self._hashes: dict[str, tuple[tuple[int, ...], str]] = {}
-        self._found: dict[str, str] = {}
+        self.digests, self.store = Digests(self.root), Store(store)
+        self.pool = Pool(self._work)
+        self.behind = False
+        """Whether pages that no reader asked for leave the cores to others."""
+        self.when_done: Callable[[Task], None] = lambda task: None
+        """What is told of each task that has run."""
+        self._tasks: dict[Job, Task] = {}
+        self._asked: set[Job] = set()
+        self._world = ""
         self._texts: list[str] = []
         self._settled: set[str] | None = None
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
-        self._cache = self._open()
 
-    def begin(self) -> None:
-        """Start a build: forget what the last one found out about the files."""
+    def begin(self, edited: bool = True) -> None:
+        """Start a build: forget what the last one found out about the files.
+
+        Args:
+            edited: Whether any file may have changed. If not, what is known stays known, a failure too.
+        """
         self.counts = Counts()
-        self._jobs.clear()
-        self._found.clear()
+        self.digests.begin()
+        versions.forget()
+        commit.cache_clear()
+        self._asked.clear()
         self._texts.clear()
         self._settled = None
-        _installed.cache_clear()
-        _owners.cache_clear()
-        _commit.cache_clear()
+        before, self._world = self._world, self.digests.world()
+        if edited or before != self._world:
+            for job, task in list(self._tasks.items()):
+                if task.done or before != self._world:  # else it runs what it would run if it began now
+                    self._drop(job)
 
-    def submit(self, job: Job, page: str = "") -> Future[Entry]:
-        """Have a job done. The future gives its entry at once if nothing that it depends on has changed."""
-        if job not in self._jobs:
+    def submit(self, job: Job, page: str = "") -> Task:
+        """Have a job done. The task is done at once if nothing that it depends on has changed."""
+        self._asked.add(job)
+        if job not in self._tasks:
+            self._tasks[job] = task = Task(job, page)
             entry = self._find(job)
             if entry:
                 self.counts.replayed += len(job.blocks)
-                self._jobs[job] = Future()
-                self._jobs[job].set_result(entry)
+                task.finish(entry)
             else:
-                self._jobs[job] = self._pool.submit(self._make, job, page)
-        return self._jobs[job]
+                self.pool.add(task)
+        return self._tasks[job]
 
-    def _make(self, job: Job, page: str) -> Entry:
-        before, started = self._sources(), time.time_ns()
-        outcome = self._run(job, page)
+    def _drop(self, job: Job) -> None:
+        task = self._tasks.pop(job)
+        if not task.done:
+            task.cancel()
+
+    def _work(self, task: Task) -> None:
+        before, started = self.digests.sources(), time.time_ns()
+        outcome = task.run(self.root, self.behind and not task.asked_for)
         self.counts.ran += len(outcome.outputs)
-        self.counts.seconds += [(s, f"{page}, block {n}") for n, s in enumerate(outcome.seconds, start=1)]
-        files = {path: self._hash(path) for path in sorted(outcome.files)} | {"models": self._hash("models")}
-        owners = _owners()
-        versions = {name: _version(name) for module in outcome.modules for name in owners.get(module, ())}
-        named = {name for module in _imports(job) for name in owners.get(module, ())}
-        imports = [f"{name} {_version(name)}" for name in sorted(named, key=str.lower)]
-        python, today = platform.python_version(), datetime.now(UTC).strftime("%Y-%m-%d")
-        entry = Entry(outcome, files, versions, imports, python, machine(), today, _commit(self.root))
-        changed = any(before.get(path, digest) != digest for path, digest in files.items())
-        changed = changed or any(self._time(path) > started for path in files)
+        self.counts.seconds += [(s, f"{task.page}, block {n}") for n, s in enumerate(outcome.seconds, start=1)]
+        entry = self._entry(task.job, outcome)
+        changed = any(before.get(path, digest) != digest for path, digest in entry.files.items())
+        changed = changed or any(self.digests.changed_at(path) > started for path in entry.files)
         if outcome.failed < 0 and not outcome.wrong_formulas and not changed:
-            self._keep(job, entry)
-        return entry
+            self.store.keep(task.job, entry)
+        task.finish(entry)
+        if self._tasks.get(task.job) is task:
+            self.when_done(task)
 
-    def _run(self, job: Job, page: str) -> Outcome:
-        context = _context()
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=worker.work, args=(sender, str(self.root), job), daemon=True)
-        process.start()
-        sender.close()
-        outputs: list[str] = []
-        started, patience = time.monotonic(), worker.Block("").limit
-        limits = [*(block.limit for block in job.blocks), patience]
-        try:
-            while receiver.poll(patience):
-                message = receiver.recv()
-                if isinstance(message, Outcome):
-                    return message
-                outputs, patience = message, limits[len(message)]
-                if time.monotonic() - started > 5:
-                    started = time.monotonic()
-                    log.info(f"{page}: block {len(outputs) + 1} of {len(job.blocks)}")
-            error = f"ran for longer than {patience:g} seconds; give the fence a larger limit if it must"
-        except (EOFError, OSError):
-            process.join()
-            error = f"ended its process with exit code {process.exitcode}"
-        finally:
-            process.kill()
-        if len(outputs) == len(job.blocks):
-            error = f"when it was over, a formula {error}"
-        return Outcome(outputs, failed=min(len(outputs), len(job.blocks) - 1), error=error)
-
-    # What an outcome depends on
-
-    def _hash(self, path: str) -> str:
-        """A digest of a file, or of a directory with all that is below it. Read again only if its times changed."""
-        full = self.root / path
-        try:
-            if full.is_dir():
-                names = sorted(str(p.relative_to(full)) for p in full.rglob("*") if "__pycache__" not in p.parts)
-                below = [self._hash(f"{path}/{name}") for name in names if not (full / name).is_dir()]
-                return hashlib.sha256("\n".join(names + below).encode()).hexdigest()
-            status = full.stat()
-            stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-            known, digest = self._hashes.get(path, ((), ""))
-            if known != stamp:
-                with full.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                if time.time_ns() - max(stamp[:2]) > 10**8:  # else a second edit might fall in the same tick
-                    self._hashes[path] = stamp, digest
-            return digest
-        except OSError:
-            return "absent"
-
-    def _digest(self, path: str) -> str:
-        """The digest that a build goes by: many pages depend on the same files."""
-        if path not in self._found:
-            self._found[path] = self._hash(path)
-        return self._found[path]
-
-    def _time(self, path: str) -> int:
-        """When a file was last changed, or the directory that it is missing from."""
-        full = self.root / path
-        while not full.exists():
-            full = full.parent
-        status = full.stat()
-        return max(status.st_mtime_ns, status.st_ctime_ns)
-
-    def _sources(self) -> dict[str, str]:
-        """The digests of the sources before a job runs: if one changes meanwhile, nobody knows which version ran."""
-        paths = [str(path.relative_to(self.root)) for path in (self.root / "src").rglob("*.py")]
-        return {path: self._hash(path) for path in [*paths, "src", "models"]}
-
-    # The cache
-
-    def _open(self) -> diskcache.Cache:
-        for _ in range(2):
-            try:
-                return diskcache.Cache(str(self.store), disk=diskcache.JSONDisk, size_limit=SIZE)
-            except (sqlite3.DatabaseError, OSError, ValueError):
-                shutil.rmtree(self.store, ignore_errors=True)
-        raise OSError(f"cannot write to {self.store}")
-
-    def _get(self, key: str) -> Any:
-        try:
-            return self._cache.get(key)
-        except Exception:  # a damaged entry can fail in any way, and costs a run
-            return None
-
-    def _set(self, key: str, value: Any) -> None:
-        try:
-            self._cache.set(key, value)
-        except sqlite3.DatabaseError:
-            self._cache = self._open()
-
-    def _variants(self, job: Job) -> list[dict[str, Any]]:
-        found = self._get(_address(job))
-        return found if isinstance(found, list) else []
+    def _entry(self, job: Job, outcome: Outcome) -> Entry:
+        files = {path: self.digests.now(path) for path in sorted(outcome.files | {"models"})}
+        owners = versions.owners()
+        found = {name: versions.version(name) for module in outcome.modules for name in owners.get(module, ())}
+        named = {name for module in _imports(job) for name in owners.get(module, ())}
+        imports = [f"{name} {versions.version(name)}" for name in sorted(named, key=str.lower)]
+        python, today = platform.python_version(), datetime.now(UTC).strftime("%Y-%m-%d")
+        return Entry(outcome, files, found, imports, python, machine(), today, commit(self.root))
 
     def _find(self, job: Job) -> Entry | None:
-        for variant in self._variants(job):
-            with contextlib.suppress(TypeError, KeyError, AttributeError):
-                entry = Entry(**variant | {"outcome": Outcome(**variant["outcome"])})
-                complete = len(entry.outcome.outputs) == len(job.blocks)
-                fresh = all(self._digest(path) == digest for path, digest in entry.files.items())
-                same = all(_version(name) == found for name, found in entry.versions.items())
-                if complete and fresh and same:
-                    return entry
+        for entry in self.store.entries(job):
+            fresh = all(self.digests.in_build(path) == digest for path, digest in entry.files.items())
+            if fresh and all(versions.version(name) == found for name, found in entry.versions.items()):
+                return entry
         return None
 
-    def _keep(self, job: Job, entry: Entry) -> None:
-        plain = asdict(entry)
-        plain["outcome"] |= {"files": sorted(entry.outcome.files), "modules": sorted(entry.outcome.modules)}
-        self._set(_address(job), [plain, *self._variants(job)][:VARIANTS])
+    def progress(self) -> Progress:
+        """How far the pages of this build are."""
+        tasks = list(self._tasks.values())
+        done, blocks = sum(task.done for task in tasks), sum(len(task.outputs) for task in tasks)
+        return Progress((done, len(tasks)), (blocks, sum(len(task.job.blocks) for task in tasks)))
 
     def needs_preparing(self, text: str) -> bool:
         """Whether a page may have to run: not if the last build replayed this text, and no source has changed since.
@@ -258,42 +152,22 @@ class Engine:
         """
         self._texts.append(hashlib.sha256(text.encode()).hexdigest())
         if self._settled is None:
-            known = self._get(_SETTLED)
-            same = isinstance(known, dict) and known.get("world") == self._world()
-            self._settled = set(known.get("texts", ())) if same else set()
+            self._settled = self.store.settled(self.digests.world())
         return self._texts[-1] not in self._settled
 
     def finish(self) -> None:
-        """End a build: remember the texts of its pages, none of which has anything left to run."""
-        if self._settled != set(self._texts):
-            self._set(_SETTLED, {"world": self._world(), "texts": self._texts})
-
-    def _world(self) -> str:
-        return " ".join(self._digest(path) for path in ("src", "snippets", "docs/labs", "models"))
+        """End a build: stop what none of its pages asked for, and remember which texts have nothing left to run."""
+        for job in self._tasks.keys() - self._asked:
+            self._drop(job)
+        if self._settled != set(self._texts) and all(task.done for task in self._tasks.values()):
+            self.store.settle(self.digests.world(), self._texts)
 
     def close(self) -> None:
-        """End the threads and close the cache."""
-        self._pool.shutdown()
-        self._cache.close()
-
-
-def _address(job: Job) -> str:
-    text = json.dumps([_MACHINERY, sys.version, platform.platform(), asdict(job)])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-_MACHINERY = hashlib.sha256(Path(worker.__file__).read_bytes()).hexdigest()
-
-
-@cache
-def _context() -> Any:
-    # What a page shows does not depend on the order of sets, and two pages at a time do not fight for the cores.
-    os.environ |= {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    if sys.platform == "win32":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["handbook.worker", *worker.PRELOADED])
-    return context
+        """Stop everything that runs, and close the store."""
+        for job in list(self._tasks):
+            self._drop(job)
+        self.pool.close()
+        self.store.close()
 
 
 def _imports(job: Job) -> set[str]:
@@ -306,40 +180,3 @@ def _imports(job: Job) -> set[str]:
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 found.update(name.partition(".")[0] for name in names)
     return found
-
-
-@cache
-def _owners() -> Mapping[str, list[str]]:
-    from importlib.metadata import packages_distributions  # slow, and for pages that run only
-
-    return packages_distributions()
-
-
-@cache
-def _installed() -> dict[str, str]:
-    """The version of each distribution on the path, by the names of their metadata directories: nothing is read."""
-    found: dict[str, str] = {}
-    for directory in sys.path:
-        with contextlib.suppress(OSError):
-            for name in os.listdir(directory):
-                if name.endswith(".dist-info"):
-                    distribution, _, version = name.removesuffix(".dist-info").partition("-")
-                    found.setdefault(_normal(distribution), version)
-    return found
-
-
-def _normal(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def _version(distribution: str) -> str:
-    return _installed().get(_normal(distribution), "absent")
-
-
-@cache
-def _commit(root: Path) -> str:
-    try:
-        done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True)
-    except OSError:  # there is no git
-        return ""
-    return done.stdout.strip()

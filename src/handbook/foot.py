@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from handbook.engine import Entry
 from handbook.programs import names, program_of
+from handbook.store import Entry
 
 
 def foot(page: Page, entry: Entry, root: Path) -> str:

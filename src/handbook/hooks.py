@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import click
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -14,29 +16,44 @@ from mkdocs.utils.meta import get_data
 
 from handbook import fences, programs
 from handbook.foot import foot
-from handbook.pages import finder, prepare, site
-from handbook.serve import Reuse
+from handbook.pages import finder, prepare
+from handbook.serve.live import Live
+from handbook.serve.reuse import Reuse
+from handbook.site import site
 
 log = logging.getLogger("mkdocs.hooks.handbook")
 
 reuse: Reuse | None = None
+live: Live | None = None
 
 
 def on_startup(command: str, dirty: bool) -> None:
-    """Show what fails in the page under `mkdocs serve`, and remember from one build to the next what stays."""
-    global reuse
-    site.show_errors = command == "serve"
-    reuse = Reuse() if command == "serve" else None
+    """Under `mkdocs serve`: show what fails in its page, keep what stays from build to build, and wait little."""
+    global reuse, live
+    serves = command == "serve"
+    site.show_errors = serves
+    reuse = Reuse() if serves else None
+    # Without live reload nobody would ever see what a page that was served early has become.
+    context = click.get_current_context(silent=True)
+    live = Live() if serves and (context is None or context.params.get("livereload")) else None
 
 
 @event_priority(100)  # before other plugins ask for a template
 def on_config(config: MkDocsConfig) -> None:
     """Prepare a build, the first one or one after a change."""
+    if config.strict:
+        # With -q MkDocs neither shows warnings nor counts them, and a strict build of a broken site would pass.
+        mkdocs = logging.getLogger("mkdocs")
+        mkdocs.setLevel(min(mkdocs.level, logging.WARNING))
     if reuse:
         reuse.join(config)
     site.root = Path(config.config_file_path).parent
     site.entries.clear()
-    site.engine.begin()
+    site.tasks.clear()
+    if live:
+        live.begin(config, site.engine)
+    else:
+        site.engine.begin()
     # Tables, admonitions and the rest work in what a block prints as they do in a page. Only the glossary is not added:
     # to read it again for each block would take longer than all else.
     snippets = config.mdx_configs.get("pymdownx.snippets", {}) | {"auto_append": []}
@@ -53,6 +70,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
             prepare(md, body, (file.src_uri, _lines_above(text, body)))
         for name, content in programs.downloads(site.root, file.src_uri):
             files.append(File.generated(config, name, content=content))
+    if live:
+        live.note(files)
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> None:
@@ -73,6 +92,13 @@ def on_post_build(**_: Any) -> None:
     log.info(f"Blocks: {counts.ran} run, {counts.replayed} replayed")
     for seconds, block in sorted(counts.seconds, reverse=True)[:5]:
         log.info(f"{seconds:6.1f} s  {block}")
+
+
+@event_priority(100)  # before other plugins have it watch more
+def on_serve(server: LiveReloadServer, config: MkDocsConfig, **_: Any) -> None:
+    """Let the pages run, now that the first of them can be read."""
+    if live:
+        live.serve(server, config)
 
 
 def on_shutdown() -> None:

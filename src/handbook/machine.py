@@ -1,4 +1,4 @@
-"""The machine that runs the pages, described without naming it."""
+"""The machine that runs the pages, described without naming it, and what is checked out there."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from pathlib import Path
 def machine() -> str:
     """Processor, cores, memory, operating system."""
     parts = [_processor(), f"{os.cpu_count()} cores"]
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):  # not on Windows
-        parts.append(f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory")
+    if memory := memory_bytes():
+        parts.append(f"{memory / 2**30:.0f} GiB of memory")
     return ", ".join([*parts, _system()])
+
+
+def memory_bytes() -> int:
+    """The bytes of memory of the machine, or 0 where the system does not say."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # on Windows
+        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _processor() -> str:
@@ -34,3 +41,13 @@ def _system() -> str:
     if sys.platform == "linux":
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     return f"{platform.system()} {platform.release()}"
+
+
+@cache
+def commit(root: Path) -> str:
+    """The commit that is checked out, or nothing outside of git."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True)
+    except OSError:  # there is no git
+        return ""
+    return done.stdout.strip()

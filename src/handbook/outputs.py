@@ -16,7 +16,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import get_files
 from mkdocs.utils.meta import get_data
 
-from handbook.pages import INCLUDE, Run, find, finder, site
+from handbook.pages import INCLUDE, Run, find, finder
+from handbook.site import site
 
 EXPECTED = Path("tests", "expected")
 """Where they are, from the root of the repository."""

@@ -3,13 +3,12 @@
 All fences of a page run in one session, in order, before any of it is rendered. A code span that starts with `=` is a
 formula, as in a cell of a spreadsheet: `` `=format_bytes(size)` `` is replaced by its value once all fences have run.
 `` `=~ratio` `` is a value that depends on the machine, and is marked as measured. What fails stops the build with its
-page and line; under `mkdocs serve` it is shown in the page instead.
+page and line; under `mkdocs serve` it is shown in the page instead, and so is what has yet to run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,9 +26,11 @@ from markdown.util import AtomicString, code_escape
 from pymdownx.superfences import SuperFencesException
 
 from handbook import labs
-from handbook.engine import Engine, Entry
 from handbook.fences import Fence, Misuse, parse_header
-from handbook.worker import Job
+from handbook.running import Task
+from handbook.site import site
+from handbook.store import Entry
+from handbook.worker import Job, Outcome
 
 OPENING = re.compile(r"^(?P<indent>[\s>]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)$")
 INCLUDE = re.compile(r'(?<!;)--8<--\s+"(?P<path>[^":;]+)(?::(?P<section>[\w-]+))?"')
@@ -45,42 +46,12 @@ class PageError(SuperFencesException):  # type: ignore[misc]
 
 
 @dataclass
-class Site:
-    """What the pages of a build share.
-
-    Attributes:
-        root: The root of the repository.
-        show_errors: Show what fails in the page instead of stopping.
-        page: The page that is being rendered: its path below `docs/`, and the lines of front matter above its text.
-        entries: The outcome of each page that has run.
-        fences: The executed fences of each page.
-    """
-
-    root: Path = field(default_factory=Path.cwd)
-    show_errors: bool = False
-    page: tuple[str, int] = ("this page", 0)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    fences: dict[str, list[Fence]] = field(default_factory=dict)
-    _engine: Engine | None = None
-
-    @property
-    def engine(self) -> Engine:
-        """The engine, started when a page first needs it."""
-        if self._engine is None:
-            cache = Path(os.environ.get("HANDBOOK_CACHE", self.root / ".cache"))
-            self._engine = Engine(self.root, cache / "pages")
-        return self._engine
-
-
-site = Site()
-
-
-@dataclass
 class Run:
     """The executed fences and formulas of one Markdown text, and what came of them.
 
     A fence comes with its line in the page; a formula with what stands before it: `~` if its value depends on the
-    machine, or nothing. `above` counts the lines of front matter.
+    machine, or nothing. `above` counts the lines of front matter. As long as there is no `entry`,
+    `task` is what runs, and `outputs` is what it gave so far.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -88,6 +59,8 @@ class Run:
     places: list[int] = field(default_factory=list)
     formulas: tuple[tuple[str, str], ...] = ()
     entry: Entry | None = None
+    task: Task | None = None
+    outputs: list[str] = field(default_factory=list)
     asked: int = 0
     above: int = 0
 
@@ -210,8 +183,9 @@ class RunPage(Preprocessor):  # type: ignore[misc]
         except PageError as error:
             return error_box(error).split("\n")
         if run.fences:
-            run.entry = site.engine.submit(run.job, site.page[0]).result()
-            site.entries[site.page[0]], site.fences[site.page[0]] = run.entry, run.fences
+            run.task = site.ask(run.job)
+            run.outputs = run.task.outputs[: site.tasks[site.page[0]][1]]
+            run.entry, site.fences[site.page[0]] = site.entries.get(site.page[0]), run.fences
             blocks = self.md.htmlStash.rawHtmlBlocks
             for number, fence in enumerate(run.fences):
                 blocks[blocks.index(_mark(number))] = self.show(run, number, fence)
@@ -231,9 +205,10 @@ class RunPage(Preprocessor):  # type: ignore[misc]
         return run
 
     def show(self, run: Run, number: int, fence: Fence) -> str:
-        assert run.entry
-        outcome = run.entry.outcome
+        outcome = run.entry.outcome if run.entry else Outcome(run.outputs)
         message = ""
+        if not run.entry and number >= len(outcome.outputs):
+            return fence.render("", self.md) + self.pending(run, number, fence)
         if number == outcome.failed:
             message = outcome.error
         elif number >= len(outcome.outputs):
@@ -245,6 +220,13 @@ class RunPage(Preprocessor):  # type: ignore[misc]
         first = next((line for line in fence.code.splitlines() if line.strip()), "")
         error = run.fail(f"block {number + 1}, which starts with {first!r}: {message}", run.line(number))
         return error_box(error)
+
+    def pending(self, run: Run, number: int, fence: Fence) -> str:
+        """What stands where an output will be. serve/live.js keeps its words up to date."""
+        assert run.task
+        state = "running" if run.task.started and number == len(run.outputs) else "waiting"
+        words = f"{state}, {number + 1} of {len(run.fences)}"
+        return f'<p class="pending" data-block="{number}">{words}</p>' if fence.shows_output else ""
 
 
 def error_box(error: PageError) -> str:
@@ -272,15 +254,19 @@ class FormulaProcessor(InlineProcessor):  # type: ignore[misc]
         formula = data[start + (3 if measured else 2) : end - 1].strip()
         if not formula:
             return found, start, end
-        value = self.value(formula)
+        run = run_of(self.md)
+        if run.task and not run.entry:
+            element = Element("span", {"class": "pending", "title": "Known when this page has run"})
+            element.text = AtomicString("…")
+            return element, start, end
+        value = self.value(run, formula)
         if measured:
             element = Element("span", {"class": "measured", "title": "Measured on the machine that built this page"})
             element.text = AtomicString(value)
             return element, start, end
         return code_escape(value), start, end
 
-    def value(self, formula: str) -> str:
-        run = run_of(self.md)
+    def value(self, run: Run, formula: str) -> str:
         outcome = run.entry.outcome if run.entry else None
         if outcome and formula in outcome.formulas:
             return outcome.formulas[formula]

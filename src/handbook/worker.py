@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
 
+from handbook.machine import memory_bytes
+
 WIDTH = "80"
 
 
@@ -42,7 +44,7 @@ class Block:
     alt: str = ""
     caption: str = ""
     raises: str = ""
-    limit: float = 60
+    limit: float = 600
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,16 @@ class Failure(Exception):
     """A block did not end as it should."""
 
 
-def work(connection: Connection, root: str, job: Job) -> None:
-    """Run a job and send an `Outcome`; before each block and the formulas, as a sign of life, the outputs so far."""
+def work(connection: Connection, root: str, job: Job, behind: bool = False) -> None:
+    """Run a job and send an `Outcome`; before each block and the formulas, as a sign of life, the outputs so far.
+
+    Args:
+        connection: Where to send them.
+        root: The root of the repository.
+        job: What to run.
+        behind: Leave the cores to other processes that want them.
+    """
+    _keep_to_itself(behind)
     os.chdir(root)
     os.environ["COLUMNS"] = WIDTH
     outcome = Outcome()
@@ -121,6 +131,18 @@ def work(connection: Connection, root: str, job: Job) -> None:
         elif name.partition(".")[0] not in sys.stdlib_module_names:
             outcome.modules.add(name.partition(".")[0])
     connection.send(outcome)
+
+
+def _keep_to_itself(behind: bool) -> None:
+    """Be the head of a group that can be ended together, and take at most half of the memory, as far as systems do."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+        os.nice(10 if behind else 0)
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        most = max(memory_bytes() // 2, 2**32)  # less than four GiB would not do for torch
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 class _Fresh(SourceFileLoader):

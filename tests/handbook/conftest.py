@@ -13,7 +13,8 @@ from bs4 import BeautifulSoup
 from markdown import Markdown
 from markdown_exec import markdown_config
 
-from handbook import engine, pages
+from handbook import pages, versions
+from handbook.site import Site, site
 
 EXTENSIONS = [
     "admonition",
@@ -35,7 +36,7 @@ OWNERS = packages_distributions()
 @pytest.fixture(autouse=True)
 def _owners(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build looks once which distribution each module is of; these tests are hundreds of builds."""
-    monkeypatch.setattr(engine, "_owners", functools.cache(lambda: OWNERS))
+    monkeypatch.setattr(versions, "owners", functools.cache(lambda: OWNERS))
 
 
 @pytest.fixture
@@ -44,11 +45,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("docs", "models", "snippets", "src"):
         (tmp_path / name).mkdir()
     monkeypatch.delenv("HANDBOOK_CACHE", raising=False)
-    for name, value in vars(pages.Site(root=tmp_path, page=("page.md", 0))).items():
-        monkeypatch.setattr(pages.site, name, value)
+    for name, value in vars(Site(root=tmp_path, page=("page.md", 0))).items():
+        monkeypatch.setattr(site, name, value)
     yield tmp_path
-    if pages.site._engine:
-        pages.site.engine.close()
+    if site._engine:
+        site.engine.close()
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def convert(project: Path) -> Iterator[Callable[..., BeautifulSoup]]:
     markdown_config.save(EXTENSIONS, configs)
 
     def converted(text: str, page: str = "page.md", lines_above: int = 0) -> BeautifulSoup:
-        pages.site.page = page, lines_above
-        pages.site.engine.begin()
+        site.page = page, lines_above
+        site.engine.begin()
         md = Markdown(extensions=EXTENSIONS, extension_configs=configs)
         return BeautifulSoup(md.convert(text), "html.parser")
 

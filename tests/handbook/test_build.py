@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from markdown_exec import MarkdownConverter
 from mkdocs.__main__ import cli
 
-from handbook import pages
+from handbook.site import Site, site
 
 ROOT = Path(__file__).parent.parent.parent
 Write = Callable[[str, str], Path]
@@ -76,8 +76,8 @@ def mkdocs(small: Path, monkeypatch: pytest.MonkeyPatch) -> Mkdocs:
     """Run MkDocs' command in this process, with what a process begins with."""
 
     def run(*arguments: str) -> Result:
-        for name, value in vars(pages.Site(root=small)).items():
-            monkeypatch.setattr(pages.site, name, value)
+        for name, value in vars(Site(root=small)).items():
+            monkeypatch.setattr(site, name, value)
         monkeypatch.setattr(MarkdownConverter, "counter", 0)
         done = CliRunner().invoke(cli, ["build", *arguments])
         logging.getLogger("mkdocs").handlers.clear()
@@ -181,7 +181,7 @@ def test_a_build_after_a_failure_runs_only_what_failed(mkdocs: Mkdocs, write: Wr
     assert mkdocs("--strict").exit_code != 0
     planted.write_text(block("1 / 1"))
     assert mkdocs("--strict").exit_code == 0
-    counts = pages.site.engine.counts
+    counts = site.engine.counts
     assert (counts.ran, counts.replayed) == (1, 2)
 
 

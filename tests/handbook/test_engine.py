@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from handbook import engine as engine_module
-from handbook import pages
-from handbook.engine import VARIANTS, Engine, Entry
+from handbook import pages, running, versions
+from handbook.engine import Engine
+from handbook.running import Task
+from handbook.store import VARIANTS, Entry, address
 from handbook.worker import Block, Job
 
 Convert = Callable[..., BeautifulSoup]
@@ -179,13 +180,13 @@ def test_another_version_of_what_it_imports_runs_it_again(
 ) -> None:
     code = "import torch, scipy, yaml"
     build(engine, code)
-    found = engine_module._version
+    found = versions.version
 
     @functools.cache
     def other(name: str) -> str:
         return "0.0" if name.lower() == distribution else found(name)
 
-    monkeypatch.setattr(engine_module, "_version", other)
+    monkeypatch.setattr(versions, "version", other)
     build(engine, code)
     assert did(engine) == (1, 0)
     build(engine, code)
@@ -194,9 +195,9 @@ def test_another_version_of_what_it_imports_runs_it_again(
 
 def test_a_version_of_something_else_runs_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     build(engine, "1")
-    found = engine_module._version
+    found = versions.version
     other = functools.cache(lambda name: "0.0" if name == "beautifulsoup4" else found(name))
-    monkeypatch.setattr(engine_module, "_version", other)
+    monkeypatch.setattr(versions, "version", other)
     build(engine, "1")
     assert did(engine) == (0, 1)
 
@@ -216,9 +217,9 @@ def test_edits_in_one_tick_of_the_clock_are_seen(engine: Engine, write: Write) -
     path = write("data/x.txt", "0")
     for number in range(40):
         path.write_text(str(number % 10))
-        digest = engine._hash("data/x.txt")
+        digest = engine.digests.now("data/x.txt")
         path.write_text(str((number + 1) % 10))
-        assert engine._hash("data/x.txt") != digest
+        assert engine.digests.now("data/x.txt") != digest
 
 
 def test_a_page_that_starts_a_process_depends_on_all_of_src(engine: Engine, write: Write) -> None:
@@ -321,7 +322,7 @@ def test_a_damaged_entry_is_run_again(engine: Engine, project: Path, store: Path
 )
 def test_an_entry_of_another_form_is_run_again(engine: Engine, value: object) -> None:
     job = Job((Block("1"),))
-    engine._cache.set(engine_module._address(job), value)
+    engine.store._cache.set(address(job), value)
     assert build(engine, "1") == ["1\n"]
     assert did(engine) == (1, 0)
 
@@ -329,9 +330,9 @@ def test_an_entry_of_another_form_is_run_again(engine: Engine, value: object) ->
 def test_an_entry_without_all_outputs_is_run_again(engine: Engine) -> None:
     job = Job((Block("1"), Block("2")))
     build(engine, "1", "2")
-    (plain,) = engine._cache.get(engine_module._address(job))
+    (plain,) = engine.store._cache.get(address(job))
     plain["outcome"]["outputs"].pop()
-    engine._cache.set(engine_module._address(job), [plain])
+    engine.store._cache.set(address(job), [plain])
     assert build(engine, "1", "2") == ["1\n", "2\n"]
 
 
@@ -394,15 +395,15 @@ WRITER = """
 import random
 import sys
 from pathlib import Path
-from handbook.engine import Engine, Entry
+from handbook.store import Entry, Store
 from handbook.worker import Block, Job, Outcome
 
-engine = Engine(Path(sys.argv[1]), Path(sys.argv[2]))
+store = Store(Path(sys.argv[2]))
 print("begun", flush=True)
 for number in range(10**6):
     outcome = Outcome([random.Random(number % 5).randbytes(60_000).hex() + "\\n"])
     entry = Entry(outcome, {}, {}, [], "", "", "", "")
-    engine._keep(Job((Block(sys.argv[3].format(number % 5)),)), entry)
+    store.keep(Job((Block(sys.argv[3].format(number % 5)),)), entry)
 """
 
 
@@ -433,17 +434,21 @@ def test_a_job_is_found_by_all_that_it_says() -> None:
         Job((Block("1", raises="ValueError"),)),
         Job((Block("1", limit=1),)),
     ]
-    assert len({engine_module._address(job) for job in jobs}) == len(jobs)
+    assert len({address(job) for job in jobs}) == len(jobs)
 
 
 def test_long_pages_show_progress(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     steps = iter(range(0, 1000, 6))
-    monkeypatch.setattr(engine_module.time, "monotonic", lambda: next(steps))
+    monkeypatch.setattr(running.time, "monotonic", lambda: next(steps))
     with caplog.at_level("INFO"):
-        engine._run(Job((Block("1"), Block("2"))), "a.md")
-    assert "a.md: block 2 of 2" in caplog.messages
+        Task(Job((Block("1"), Block("2"))), "a.md").run(engine.root, behind=False)
+    assert [message for message in caplog.messages if message.startswith("a.md")] == [
+        "a.md: block 1 of 2",
+        "a.md: block 2 of 2",
+        "a.md: its formulas",
+    ]
 
 
 def test_entries_survive_the_store(engine: Engine) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from handbook.engine import Entry
 from handbook.foot import foot
 from handbook.machine import machine
+from handbook.store import Entry
 from handbook.worker import Outcome
 
 MADE = Entry(

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from handbook.__main__ import main
-from handbook.engine import Entry
 from handbook.fences import Fence
 from handbook.outputs import differences, path_of, record, renew
 from handbook.pages import Run
+from handbook.store import Entry
 from handbook.worker import Outcome
 
 FIGURE = '<figure class="plot"><svg role="img" aria-label="a &lt; b">\n<path d="M 1 2"/></svg></figure>\n'

@@ -60,8 +60,10 @@ import jinja2
 from mkdocs.commands import serve
 from mkdocs.structure.pages import Page
 from handbook import worker
+from handbook.serve import live
 
 worker.PRELOADED = ()
+live.PATIENCE = 600  # a build waits for all that it runs
 rendered, made = [], []
 
 def noted(method, seen, name):

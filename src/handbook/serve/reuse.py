@@ -11,8 +11,8 @@ if all that they are made of is what it was, compared by value:
 
 A change of the configuration, of a template of ours or of the date forgets everything. A page that failed, or that
 was warned of, is rendered each time. Files are copied, links are checked and all events take place as in any build.
-Two things are not noticed: an edit in `src/handbook/` or in an installed package, which needs a new start, and what a
-template shows of the content of pages other than its own, which none of ours or Material's does.
+Two things are not noticed: an edit in an installed package, which needs a new start, and what a template shows of the
+content of pages other than its own, which none of ours or Material's does.
 """
 
 from __future__ import annotations
@@ -25,17 +25,14 @@ from typing import Any
 
 import jinja2
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.livereload import LiveReloadServer
-from mkdocs.plugins import event_priority
 from mkdocs.structure.files import Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.theme import Theme
 from mkdocs.utils import CountHandler, get_build_date
-from watchdog.observers.polling import PollingObserver
 
-from handbook.engine import Entry
-from handbook.pages import find, finder, site
+from handbook.pages import find, finder
+from handbook.site import site
 
 # What rendering sets in a page, apart from its links; and what a template is given that is not of one page alone.
 RENDERED = ("content", "toc", "_title_from_render", "present_anchor_ids")
@@ -124,16 +121,19 @@ class Reuse:
         kept = self._pages.get(path, source)
         if kept:
             job, shown, fences, links, values = kept
-            entry = site.engine.submit(job, path).result() if job.blocks else None
-            if _shown(entry) == shown:
+            if job.blocks:
+                site.ask(job)
+            if _shown(path) == shown:
                 vars(page).update(values)
                 page.links_to_anchors = {files.src_uris[uri]: anchors for uri, anchors in links.items()}
-                if entry:
-                    site.entries[path], site.fences[path] = entry, fences
+                if job.blocks:
+                    site.fences[path] = fences
                 return
         self._warnings.counts.clear()
         Page.render(page, config, files)
-        shown = _shown(site.entries.get(path))
+        if path in site.tasks and path not in site.entries:
+            page.present_anchor_ids = None  # what is yet to come may have anchors: links to them are no mistake
+        shown = _shown(path)
         if shown is not None and not self._warnings.counts:
             job = find(self._finder, str(page.markdown), site.page).job
             links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
@@ -164,16 +164,6 @@ class Reuse:
         else:
             index.entries.extend(entries)
 
-    @event_priority(100)  # before other plugins have it watch more
-    def on_serve(self, server: LiveReloadServer, config: MkDocsConfig, **_: Any) -> None:
-        """Have the server look for changes ten times a second, and wait less for the last of several."""
-        watched = config.docs_dir, str(config.config_file_path)
-        for path in watched:
-            server.unwatch(path)
-        server.observer, server.build_delay = PollingObserver(timeout=0.1), 0.02
-        for path in watched:
-            server.watch(path)
-
 
 def _asked_once(find: Any) -> Any:
     """The theme's ten thousand files stay what they are. MkDocs asks for some of them in each build."""
@@ -192,9 +182,12 @@ def _outline(page: Page) -> str:
     return json.dumps(list(page.toc), default=vars)
 
 
-def _shown(entry: Entry | None) -> Any:
-    """All that a page shows of what its blocks gave, or `None` if one failed."""
-    if entry is None:
+def _shown(path: str) -> Any:
+    """All that a page shows of what its blocks gave so far, or `None` if one failed."""
+    if path not in site.tasks:
         return ()
-    outcome = entry.outcome
+    if path not in site.entries:
+        task, known = site.tasks[path]
+        return task.outputs[:known]
+    outcome = site.entries[path].outcome
     return None if outcome.failed >= 0 or outcome.wrong_formulas else (outcome.outputs, outcome.formulas)

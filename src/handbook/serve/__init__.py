@@ -1,0 +1,1 @@
+"""What `mkdocs serve` does beyond MkDocs: all that reaches into its server, in one place."""

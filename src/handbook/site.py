@@ -1,0 +1,61 @@
+"""What the pages of a build share: where they are, what runs them, and what came of them so far."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handbook.engine import Engine
+from handbook.fences import Fence
+from handbook.running import Task
+from handbook.store import Entry
+from handbook.worker import Job
+
+
+@dataclass
+class Site:
+    """What the pages of a build share.
+
+    Attributes:
+        root: The root of the repository.
+        show_errors: Show what fails in the page instead of stopping.
+        deadline: When the build stops to wait for what runs, on the clock of `time.monotonic`; never, unless it serves.
+        page: The page that is being rendered: its path below `docs/`, and the lines of front matter above its text.
+        tasks: The task of each page that runs, and how much of it was known when the page was rendered.
+        entries: The outcome of each page that has run.
+        fences: The executed fences of each page.
+    """
+
+    root: Path = field(default_factory=Path.cwd)
+    show_errors: bool = False
+    deadline: float = math.inf
+    page: tuple[str, int] = ("this page", 0)
+    tasks: dict[str, tuple[Task, int]] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    fences: dict[str, list[Fence]] = field(default_factory=dict)
+    _engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, started when a page first needs it."""
+        if self._engine is None:
+            cache = Path(os.environ.get("HANDBOOK_CACHE", self.root / ".cache"))
+            self._engine = Engine(self.root, cache / "pages")
+        return self._engine
+
+    def ask(self, job: Job) -> Task:
+        """The task of the page that is being rendered, done unless the build does not wait for it."""
+        path, task = self.page[0], self.engine.submit(job, self.page[0])
+        self.entries.pop(path, None)
+        timeout = None if math.isinf(self.deadline) else max(0, self.deadline - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            self.entries[path] = task.result(timeout)
+        self.tasks[path] = task, task.known if path in self.entries else len(task.outputs)
+        return task
+
+
+site = Site()
