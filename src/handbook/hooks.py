@@ -85,9 +85,17 @@ def on_page_content(html: str, page: Page, **_: Any) -> str:
     return html + foot(page, site.entries[path], site.root) if path in site.entries else html
 
 
+def on_build_error(**_: Any) -> None:
+    """Let what is known be built another time."""
+    if live:
+        live.end()
+
+
 def on_post_build(**_: Any) -> None:
     """Say what was run."""
     site.engine.finish()
+    if live:
+        live.end()
     counts = site.engine.counts
     log.info(f"Blocks: {counts.ran} run, {counts.replayed} replayed")
     for seconds, block in sorted(counts.seconds, reverse=True)[:5]:

@@ -176,6 +176,16 @@ def test_a_failure_stops_the_terminal(small: Path, write: Write, name: str, flag
     assert re.search(f"(?s){message}", done.stderr)
 
 
+@pytest.mark.parametrize("quiet", [(), ("-q",)], ids=["said", "quiet"])
+def test_a_dead_anchor_stops_a_strict_build(small: Path, write: Write, quiet: tuple[str, ...]) -> None:
+    write("mkdocs.yml", SITE + "validation: {anchors: warn}\n")
+    write("docs/planted.md", "See [there](index.md#nowhere).\n")
+    done = terminal(small, "--strict", *quiet)
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+    assert terminal(small, *quiet).returncode == 0
+
+
 def test_a_build_after_a_failure_runs_only_what_failed(mkdocs: Mkdocs, write: Write) -> None:
     planted = write("docs/planted.md", block("1 / 0"))
     assert mkdocs("--strict").exit_code != 0

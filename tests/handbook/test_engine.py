@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import diskcache
 import pytest
 from bs4 import BeautifulSoup
 
@@ -325,6 +326,20 @@ def test_an_entry_of_another_form_is_run_again(engine: Engine, value: object) ->
     engine.store._cache.set(address(job), value)
     assert build(engine, "1") == ["1\n"]
     assert did(engine) == (1, 0)
+
+
+def test_an_entry_of_another_writer_is_not_unpickled(engine: Engine, store: Path, project: Path) -> None:
+    job, opened = Job((Block("1"),)), project / "opened"
+
+    class Planted:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (opened,)
+
+    key, _ = engine.store._cache.disk.put(address(job))  # as the store writes it
+    with diskcache.Cache(str(store)) as pickling:
+        pickling.set(bytes(key), Planted())
+    assert build(engine, "1") == ["1\n"]
+    assert not opened.exists()
 
 
 def test_an_entry_without_all_outputs_is_run_again(engine: Engine) -> None:

@@ -6,9 +6,10 @@
   const show = ({ pages, blocks, page }) => {
     for (const place of page ? document.querySelectorAll(".pending[data-block]") : []) {
       const number = Number(place.dataset.block);
-      const which = `${number + 1} of ${page.blocks[1]}`;
-      const runs = page.started && number === page.blocks[0];
-      place.textContent = runs ? `running, ${which}, ${page.seconds} s` : `waiting, ${which}`;
+      const ahead = number - page.blocks[0];
+      const state = ahead < 0 ? "done" : ahead > 0 || !page.started ? "waiting" : "running";
+      const words = `${state}, ${number + 1} of ${page.blocks[1]}`;
+      place.textContent = state === "running" ? `${words}, ${page.seconds} s` : words;
     }
     const words = `${pages[0]} of ${pages[1]} pages have run, ${blocks[0]} of ${blocks[1]} blocks`;
     if (box.textContent !== words) box.textContent = words;

@@ -49,7 +49,7 @@ class Live:
     def __init__(self) -> None:
         self._server: LiveReloadServer | None = None
         self._addresses: dict[str, str] = {}
-        self._for_news = False
+        self._for_news = self._building_news = False
         self._built = 0.0
         self._machinery = _machinery()
 
@@ -63,6 +63,11 @@ class Live:
         if not self._server:
             engine.behind, engine.when_done = True, self._when_done
             engine.pool.hold()
+
+    def end(self) -> None:
+        """End a build."""
+        self._building_news = False
+        self._build_when_all_is_known()
 
     def note(self, files: Files) -> None:
         """Note the addresses of the pages."""
@@ -124,13 +129,23 @@ class Live:
     def _when_done(self, task: Task) -> None:
         done, count = site.engine.progress().pages
         log.info(f"{done} of {count} pages have run, {task.page} in {time.monotonic() - task.started:.1f} s")
-        if done == count and any(shown.known > known for shown, known in list(site.tasks.values())):
+        outcome = task.result().outcome
+        if outcome.failed >= 0:
+            log.info(f"{task.page}, block {outcome.failed + 1} failed: {outcome.error}")
+        self._build_when_all_is_known()
+
+    def _build_when_all_is_known(self) -> None:
+        done, count = site.engine.progress().pages
+        if self._server and done == count and any(task.known > known for task, known in list(site.tasks.values())):
             self._build()
 
     def _build(self) -> None:
         """Have the site built for what has become known, as if a file had changed."""
         assert self._server
-        self._for_news, self._built = True, time.monotonic()
+        if self._building_news:
+            return
+        self._for_news = self._building_news = True
+        self._built = time.monotonic()
         with self._server._rebuild_cond:
             self._server._want_rebuild = True
             self._server._rebuild_cond.notify_all()
