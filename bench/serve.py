@@ -1,16 +1,20 @@
-"""How long after a file is saved does the browser have the page under `mkdocs serve`, and does the server grow?
+"""How long does `mkdocs serve` take to the first page, and after a file is saved? Does the server grow?
 
-Generates pages with cheap blocks, and asks the server what a browser asks: for a page, then for news, which comes when
-the site has been built again, and for the page once more. Three servers take turns: this site's; the same, but building
-everything again after each edit, as MkDocs does; and MkDocs on the same pages with nothing executed. Then the memory of
-the first is read while it builds a hundred times. Prints Markdown. Wants a quiet machine.
+First this book is served from nothing, as a newcomer does who opens one page: until that page is there, until all of it
+is there, and until all pages are. With `--against`, an older commit does the same, one after the other.
 
-    python bench/serve.py [--pages 60] [--rounds 7] [--rebuilds 100]
+Then it generates pages with cheap blocks, and asks the server what a browser asks: for a page, then for news, which comes
+when the site has been built again, and for the page once more. Three servers take turns: this site's; the same, but
+building everything again after each edit, as MkDocs does; and MkDocs on the same pages with nothing executed. Then the
+memory of the first is read while it builds a hundred times. Prints Markdown. Wants a quiet machine.
+
+    python bench/serve.py [--against COMMIT] [--pages 60] [--rounds 7] [--rebuilds 100]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import re
@@ -33,6 +37,7 @@ from handbook.machine import machine
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = 6
+OPENED = "checkpoints/anatomy/"
 EDITS = {
     "prose edit": "docs/chapter-0/page-00.md",
     "code edit": "docs/chapter-0/page-00.md",
@@ -75,6 +80,7 @@ class Server:
         root: The directory of its site.
         executed: Whether its pages run.
         program: What is run.
+        opened: The page that is open, from the root of the site.
         seconds: From saving to having the page, for each kind of edit.
     """
 
@@ -82,6 +88,7 @@ class Server:
     root: Path
     executed: bool
     program: str
+    opened: str = "chapter-0/page-00/"
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     numbers: dict[str, int] = field(default_factory=lambda: {what: 10**6 * n for n, what in enumerate(EDITS, start=1)})
 
@@ -140,10 +147,15 @@ class Server:
         raise SystemExit(f"{self.name} did not start")
 
     def page(self) -> str:
-        """The page that shows all edits."""
+        """The page that is open."""
+        return self.ask("/" + self.opened)
+
+    def ask(self, path: str) -> str:
+        """What is at a path, or nothing."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
-        connection.request("GET", "/chapter-0/page-00/")
-        return connection.getresponse().read().decode()
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.read().decode() if answer.status == 200 else ""
 
     def save(self, what: str) -> float:
         """Make an edit, and return the seconds until the page shows it."""
@@ -163,6 +175,51 @@ class Server:
         """The resident memory in MiB."""
         done = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
         return int(done.stdout) / 1024
+
+
+def serve_book(tree: Path) -> dict[str, float]:
+    """Serve the pages of a clone from nothing, with one of them open, and return the seconds to each stage."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | {"HANDBOOK_CACHE": cache, "NO_MKDOCS_2_WARNING": "1"}
+        server = Server("the book", tree, True, MKDOCS, opened=OPENED)
+        start = time.perf_counter()
+        try:
+            server.start(environment)
+            stages = {"first page": time.perf_counter() - start}
+            while 'class="pending"' in server.page():
+                server.ask("/handbook/progress.json?page=/" + OPENED)
+                time.sleep(1)  # as live.js does
+            stages["opened page complete"] = time.perf_counter() - start
+            while True:
+                pages = json.loads(server.ask("/handbook/progress.json") or '{"pages": [1, 1]}')["pages"]
+                if pages[0] == pages[1]:
+                    break
+                time.sleep(1)
+            stages["book complete"] = time.perf_counter() - start
+            return stages
+        finally:
+            server.process.terminate()
+            server.process.wait()
+
+
+def start_times(against: str) -> None:
+    """Print how long a newcomer waits, with this tree and an older commit."""
+    with tempfile.TemporaryDirectory() as directory:
+        trees = {"this tree": ROOT}
+        if against:
+            clone = Path(directory).resolve() / "clone"
+            subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+            subprocess.run(["git", "checkout", "-q", against], cwd=clone, check=True)
+            trees = {against: clone, **trees}
+        rows = {name: serve_book(tree) for name, tree in trees.items()}
+    stages = list(rows["this tree"])
+    print(f"| seconds from the start | {' | '.join(stages)} |\n| --- |{' ---: |' * len(stages)}")
+    for name, seconds in rows.items():
+        print(f"| {name} | {' | '.join(f'{seconds[stage]:.1f}' for stage in stages)} |")
+    if against:
+        ratios = [rows[against][stage] / rows["this tree"][stage] for stage in stages]
+        print(f"| times faster | {' | '.join(f'{ratio:.1f}' for ratio in ratios)} |")
+    print()
 
 
 def compare(servers: list[Server], rounds: int) -> None:
@@ -195,10 +252,13 @@ def grow(server: Server, rebuilds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--against", default="", metavar="COMMIT")
     parser.add_argument("--pages", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rebuilds", type=int, default=100)
     options = parser.parse_args()
+    print(f"{machine()}\n")
+    start_times(options.against)
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory).resolve()
         environment = os.environ | {"HANDBOOK_CACHE": str(root / "cache"), "NO_MKDOCS_2_WARNING": "1"}
@@ -211,7 +271,7 @@ def main() -> None:
             for server in servers:
                 server.generate(options.pages)
                 server.start(environment)
-            print(f"{machine()}. {options.pages} pages. Seconds from saving to having the page, medians.\n")
+            print(f"{options.pages} pages. Seconds from saving to having the page, medians.\n")
             compare(servers, options.rounds)
             grow(servers[0], options.rebuilds)
         finally:

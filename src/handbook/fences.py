@@ -53,7 +53,7 @@ class Fence:
         alt: The text alternative of a figure, or a formula for it after `=`.
         caption: A line below a figure.
         raises: The exception that it is to end with.
-        limit: Seconds that it may take.
+        limit: Seconds that it may take. It is there for what hangs, not for what is slow.
         varies: The output depends on the machine, and is not compared with the recorded one.
         setup: It prepares others: nothing is shown.
         highlight: Options of the source's code block.
@@ -65,7 +65,7 @@ class Fence:
     alt: str = ""
     caption: str = ""
     raises: str = ""
-    limit: float = 60
+    limit: float = Block("").limit
     varies: bool = False
     setup: bool = False
     highlight: dict[str, str] = field(default_factory=dict, hash=False)
