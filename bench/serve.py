@@ -3,8 +3,8 @@
 First this book is served from nothing, as a newcomer does who opens one page: until that page is there, until all of it
 is there, and until all pages are. With `--against`, an older commit does the same, one after the other.
 
-Then it generates pages with cheap blocks, and asks the server what a browser asks: for a page, then for news, which comes
-when the site has been built again, and for the page once more. Three servers take turns: this site's; the same, but
+Then it generates pages with cheap blocks, and asks the server what a browser asks: for a page, then for news, which
+comes when the site has been built again, and for the page once more. Three servers take turns: this site's; the same, but
 building everything again after each edit, as MkDocs does; and MkDocs on the same pages with nothing executed. Then the
 memory of the first is read while it builds a hundred times. Prints Markdown. Wants a quiet machine.
 

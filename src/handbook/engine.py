@@ -121,6 +121,8 @@ class Engine:
             self.store.keep(task.job, entry)
         task.finish(entry)
         if self._tasks.get(task.job) is task:
+            done, count = self.progress().pages
+            log.info(f"{done} of {count} pages have run, {task.page} in {time.monotonic() - task.started:.1f} s")
             self.when_done(task)
 
     def _entry(self, job: Job, outcome: Outcome) -> Entry:

@@ -127,8 +127,6 @@ class Live:
         return found
 
     def _when_done(self, task: Task) -> None:
-        done, count = site.engine.progress().pages
-        log.info(f"{done} of {count} pages have run, {task.page} in {time.monotonic() - task.started:.1f} s")
         outcome = task.result().outcome
         if outcome.failed >= 0:
             log.info(f"{task.page}, block {outcome.failed + 1} failed: {outcome.error}")
