@@ -4,8 +4,8 @@ First this book is served from nothing, as a newcomer does who opens one page: u
 is there, and until all pages are. With `--against`, an older commit does the same, one after the other.
 
 Then it generates pages with cheap blocks, and asks the server what a browser asks: for a page, then for news, which
-comes when the site has been built again, and for the page once more. Three servers take turns: this site's; the same, but
-building everything again after each edit, as MkDocs does; and MkDocs on the same pages with nothing executed. Then the
+comes when the site has been built again, and for the page once more. Three servers take turns: this site's; the same,
+but building everything again after each edit, as MkDocs does; and MkDocs on these pages with nothing executed. Then the
 memory of the first is read while it builds a hundred times. Prints Markdown. Wants a quiet machine.
 
     python bench/serve.py [--against COMMIT] [--pages 60] [--rounds 7] [--rebuilds 100]
