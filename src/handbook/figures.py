@@ -1,7 +1,7 @@
 """Plots in the house style: inline SVG that takes its colours and its font from the page, in either colour scheme.
 
-Importing this module sets matplotlib's style. Draw with the defaults, then print `figure(fig, alt="…")` in a fence with
-`html="1"`.
+Importing this module sets matplotlib's style. A fence with `output="figure" alt="…"` shows the figure in its last line.
+`figure(fig, alt="…")` is the HTML that it becomes, to be printed with other HTML under `output="html"`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from weigh.errors import MissingPackage
+from weigh.optional import needed
 
 Word = tuple[bytes, ...]
 """A word, as the tokens that it consists of so far."""
@@ -71,10 +71,8 @@ def words(text: str) -> list[bytes]:
     Raises:
         MissingPackage: If `regex` is not installed: Python's own expressions know no Unicode categories.
     """
-    try:
+    with needed("byte-pair encoding"):
         import regex  # type: ignore[import-untyped]
-    except ImportError:
-        raise MissingPackage("byte-pair encoding", "needs the package regex; pip install regex") from None
     return [word.encode() for word in regex.findall(_WORDS, text)]
 
 

@@ -65,7 +65,7 @@ def _formats(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option("--encoder-context", type=click.IntRange(1), help="Tokens that an encoder reads.  [default: --context]")
 @click.option("--prefill", type=click.IntRange(1), help="Tokens of a prompt that are read at once.  [default: all]")
 @click.option("--device", metavar="SIZE", help="Memory, such as 24GiB: say what fits.")
-@click.option("--bandwidth", metavar="SIZE", help="Bytes a second, such as 3.35TB. With --flops: bound the speed.")
+@click.option("--bandwidth", metavar="RATE", help="Bytes a second, such as 3.35TB/s. With --flops: bound the speed.")
 @click.option("--flops", type=float, metavar="N", help="Operations a second, such as 989e12.")
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
@@ -89,7 +89,7 @@ def inference_command(
     from weigh.parameters import params
     from weigh.roofline import decode_bound, prefill_bound
     from weigh.serving import inference, largest_batch, largest_context
-    from weigh.units import parse_bytes
+    from weigh.units import parse_bytes, parse_rate
 
     if (bandwidth is None) != (flops is None):
         raise click.UsageError("--bandwidth and --flops are given together")
@@ -104,7 +104,7 @@ def inference_command(
             facts[f"largest_batch{name}"] = largest_batch(model, memory, context=context, bound=bound, **options)
     if bandwidth and flops:
         speed: dict[str, Any] = {
-            "bandwidth": parse_bytes(bandwidth),
+            "bandwidth": parse_rate(bandwidth),
             "flops": flops,
             "context": context,
             "batch": batch,

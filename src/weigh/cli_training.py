@@ -124,7 +124,7 @@ def _show_training(title: str, facts: dict[str, Any]) -> None:
 @click.option("--checkpoint", metavar="SIZE", help="A checkpoint's size, such as 112GB, in place of CONFIG.")
 @_OPTIMIZER
 @_PRECISION
-@click.option("--bandwidth", required=True, metavar="SIZE", help="Bytes written in a second, such as 5GB.")
+@click.option("--bandwidth", required=True, metavar="RATE", help="Bytes a second that are written, such as 5GB/s.")
 @click.option("--mtbf", required=True, metavar="TIME", help="Mean time between failures of the machine, such as 8h.")
 @click.option("--run", "run_time", required=True, metavar="TIME", help="Work in the run, such as 30d.")
 @click.option("--keep", default=1, show_default=True, type=_POSITIVE, help="Checkpoints that are kept.")
@@ -151,13 +151,13 @@ def plan_command(
     Example: weigh plan config.json --bandwidth 5GB --mtbf 8h --run 30d --keep 3
     """
     from weigh.planner import parse_seconds, plan
-    from weigh.units import parse_bytes
+    from weigh.units import parse_bytes, parse_rate
 
     if (config is None) == (checkpoint is None):
         raise click.UsageError("give either CONFIG or --checkpoint")
     size = parse_bytes(checkpoint) if checkpoint else _checkpoint_bytes(config, optimizer, precision)
     planned = plan(
-        size, parse_bytes(bandwidth.removesuffix("/s")), parse_seconds(mtbf), parse_seconds(run_time), keep,
+        size, parse_rate(bandwidth), parse_seconds(mtbf), parse_seconds(run_time), keep,
         restart=None if restart is None else parse_seconds(restart),
         interval=None if interval is None else parse_seconds(interval),
     )  # fmt: skip

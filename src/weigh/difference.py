@@ -106,7 +106,8 @@ def diff(
         progress: Called with the bytes compared so far and in all.
 
     Raises:
-        WeighError: What `weigh.inspect` raises, and `TruncatedFile` if a file changes meanwhile.
+        WeighError: What `weigh.inspect` raises, `TruncatedFile` if a file changes meanwhile, and `MissingPackage` if
+            there are numbers to compare and torch is not installed.
     """
     left, right = inspect(before), inspect(after)
     here, there, notes = _aligned(left, right)

@@ -13,6 +13,7 @@ from weigh import errors, files
 from weigh.dtypes import DTYPES, bytes_of
 from weigh.dtypes import dtype as number_format
 from weigh.inspection import inspect
+from weigh.optional import needed
 from weigh.parameters import Model, params
 from weigh.payload import load
 from weigh.repository import find_artifacts
@@ -121,8 +122,11 @@ def export(
         AmbiguousWeights: If it holds several sets of weights and no prefix says which.
         NothingToExport: If no weight begins with the prefix, or if two get the same name without it.
         MissingTensors: If a tensor that the config describes is not there or has another shape.
+        MissingPackage: If torch or safetensors is not installed.
         WeighError: What reading the checkpoint and the config raises.
     """
+    with needed(checkpoint):  # before anything is read or written
+        import safetensors.torch  # noqa: F401
     target = Path(directory)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise errors.AlreadyThere(target, "is there and not empty; give another directory, nothing was written")
@@ -216,10 +220,8 @@ def _cast(tensor: "torch.Tensor", cast: str | None, loss: _Loss) -> "torch.Tenso
 
 
 def _save(tensors: dict[str, "torch.Tensor"], path: Path) -> None:
-    try:
-        from safetensors.torch import save_file
-    except ImportError:
-        raise errors.MissingPackage(path, "needs the package safetensors; pip install safetensors") from None
+    from safetensors.torch import save_file
+
     path.touch()
     mode = path.stat().st_mode  # safetensors makes files that only their owner may read
     save_file(tensors, path, metadata={"format": "pt"})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from weigh import errors
+from weigh.optional import needed
 
 MAX_HEADER = 100_000_000
 """The most bytes that are read as a header in one piece: the limit of the safetensors format, kept for every format."""
@@ -36,13 +37,10 @@ def locate(path: str | os.PathLike[str]) -> Path:
     if path.startswith("http") and path.endswith("/"):
         raise errors.NotFound(path, "HTTP lists no directories; give the URL of a file")
     try:
-        from upath import UPath
+        with needed(path):
+            from upath import UPath
 
-        return UPath(path)  # type: ignore[return-value]
-    except ImportError as error:
-        raise errors.MissingPackage(
-            path, f"needs the package {error.name}; pip install universal-pathlib aiohttp (and s3fs for S3, …)"
-        ) from None
+            return UPath(path)  # type: ignore[return-value]
     except ValueError as error:
         raise errors.NotFound(path, f"is no URL that can be opened ({error})") from None
 
@@ -64,9 +62,11 @@ def opening(path: Path) -> Iterator[None]:
     Raises:
         NotFound: For what the operating system refuses.
         Unreachable: For what a remote file system does: each has exceptions of its own, so all of them are meant.
+        MissingPackage: For a remote file system that wants a package of its own, such as s3fs.
     """
     try:
-        yield
+        with needed(path):
+            yield
     except errors.WeighError:
         raise
     except OSError as error:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from weigh import errors
 from weigh.dtypes import DTYPES
+from weigh.optional import needed
 from weigh.tensors import Contents, Tensor
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
     Raises:
         UnknownDtype: If torch has no such number format: the block formats of GGUF, and those narrower than a byte.
         TruncatedFile: If the file has become shorter since.
+        MissingPackage: If torch is not installed.
     """
-    import torch
+    with needed(contents.path):
+        import torch
 
     dtype = getattr(torch, tensor.dtype, None)
     if not isinstance(dtype, torch.dtype) or DTYPES[tensor.dtype].bits < 8:

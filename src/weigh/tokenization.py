@@ -18,6 +18,7 @@ from typing import Any
 from weigh.bpe import unspell
 from weigh.errors import InvalidTokenizer, MissingPackage, NotFound
 from weigh.files import File, is_directory, is_remote, locate
+from weigh.optional import needed
 
 FILES = ("tokenizer.json", "tokenizer.model", "tekken.json", "spiece.model")
 """What is looked for in a directory, in this order."""
@@ -123,12 +124,10 @@ def tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 def _refusals(where: object) -> Iterator[None]:
     """One line for whatever a tokenizer's library raises: each has its own exceptions, and Rust's panics are none."""
     try:
-        yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, InvalidTokenizer):
+        with needed(where):
+            yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, InvalidTokenizer, MissingPackage):
         raise
-    except ImportError as error:
-        package = {"mistral_common": "mistral-common"}.get(str(error.name), error.name)
-        raise MissingPackage(where, f"needs the package {package}; pip install {package}") from None
     except BaseException as error:
         said = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise InvalidTokenizer(where, f"is no tokenizer that can be loaded and run ({said}); fetch it again") from None

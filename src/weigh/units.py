@@ -72,6 +72,28 @@ def parse_bytes(text: str) -> int:
     return int(size)
 
 
+def parse_rate(text: str) -> int:
+    """Read a number of bytes a second: `3.35TB/s`, or `3.35TB`.
+
+    Args:
+        text: A size, as `parse_bytes` reads it, with or without `/s`.
+
+    Raises:
+        WeighError: If it is none, or nothing.
+
+    Examples:
+        >>> parse_rate("3.35TB/s") == parse_rate("3.35 TB")
+        True
+    """
+    try:
+        rate = parse_bytes(text.rstrip().removesuffix("/s"))
+    except WeighError as error:
+        raise WeighError(f"rate {text!r:.40}", error.problem) from None
+    if not rate:
+        raise WeighError(f"rate {text!r:.40}", "must be more than nothing")
+    return rate
+
+
 def _four_digits(size: float) -> str:
     whole = len(str(int(size)))
     return f"{size:,.{max(0, 4 - whole)}f}"

@@ -10,6 +10,8 @@ import pytest
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 
+from handbook import figures
+from handbook.fences import parse_header
 from handbook.figures import DASHES, SERIES, VARIABLES, figure
 
 
@@ -31,6 +33,13 @@ def test_a_figure_says_what_it_shows() -> None:
     assert svg["viewbox"]
     assert page.figcaption.get_text() == "a < b"
     assert not BeautifulSoup(figure(plot(), alt="no caption"), "html.parser").select("figcaption")
+
+
+def test_the_fences_that_the_docstring_names_exist() -> None:
+    named = re.findall(r'`(\w+="[^`]*)`', str(figures.__doc__))
+    assert named
+    for header in named:
+        parse_header("python", {"exec": "exec", **dict(re.findall(r'(\w+)="([^"]*)"', header))})
 
 
 @pytest.mark.parametrize("alt", ["", " \n"])

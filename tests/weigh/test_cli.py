@@ -101,6 +101,22 @@ def test_help_of_every_command_has_an_example() -> None:
         assert f"weigh {command} " in done.stdout
 
 
+PLAN = ("plan", "--checkpoint", "112GB", "--mtbf", "8h", "--run", "30d")
+SPEED = ("inference", "models/gpt2", "--flops", "165e12")
+
+
+@pytest.mark.parametrize("command", [PLAN, SPEED], ids=["plan", "inference"])
+def test_every_command_reads_the_same_rates(command: tuple[str, ...]) -> None:
+    bare, with_unit = (weigh(*command, "--json", "--bandwidth", rate) for rate in ("3.35TB", "3.35TB/s"))
+    assert (bare.returncode, bare.stderr) == (0, "")
+    assert with_unit.stdout == bare.stdout
+    for wrong in ("3.35", "3.35T/s", "3.35TB/h", "0TB"):
+        refused = weigh(*command, "--bandwidth", wrong)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.startswith(f"weigh: rate {wrong!r}: ")
+    assert "/s" in weigh(command[0], "--help").stdout
+
+
 def test_importing_weigh_imports_nothing_heavy() -> None:
     check = "import sys; before = set(sys.modules); import weigh; print(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)

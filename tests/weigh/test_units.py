@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weigh import GB, GiB, format_bytes
+from weigh import GB, TB, GiB, MiB, WeighError, format_bytes
+from weigh.units import parse_rate
 
 POWERS = {
     False: {"bytes": 1, "byte": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15, "EB": 10**18},
@@ -40,3 +41,17 @@ def test_what_is_printed_is_the_size_to_four_digits(n: int, binary: bool) -> Non
 def test_a_fraction_of_a_byte_is_refused(n: object) -> None:
     with pytest.raises(TypeError):
         format_bytes(n)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("3.35TB/s", 3_350 * GB), ("3.35 TB", 3_350 * GB), (" 900 MiB /s ", 900 * MiB), ("1TB/s", TB)],
+)
+def test_a_rate_may_say_that_it_is_one(text: str, rate: int) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["5", "5G/s", "5Gb/s", "5GB/h", "5GB/s/s", "/s", "", "0GB/s", "-1GB/s", "0.5 bytes/s"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(WeighError, match="rate"):
+        parse_rate(text)

@@ -1,0 +1,41 @@
+"""The packages that `weigh` uses if they are there: torch, the libraries of tokenizers, what opens URLs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from weigh.errors import MissingPackage
+
+INSTALL = {
+    "google": "protobuf",  # a package of that name is there to be installed too, and is something else
+    "mistral_common": "mistral-common",
+    "upath": "universal-pathlib aiohttp",
+}
+"""What pip calls a module, where that is not its name; then what else it takes."""
+
+
+@contextmanager
+def needed(where: object) -> Iterator[None]:
+    """A place for imports, and for what imports by itself: one that fails becomes one line with its remedy.
+
+    Args:
+        where: What needs them: a file, or what was asked for.
+
+    Raises:
+        MissingPackage: If an import inside fails.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingPackage(where, _remedy(error)) from None
+
+
+def _remedy(error: ImportError) -> str:
+    """Name the module that was not found, which a library may have wrapped in an error with words of its own."""
+    cause: BaseException | None = error
+    while cause and not (isinstance(cause, ModuleNotFoundError) and cause.name):
+        cause = cause.__cause__ or cause.__context__
+    if not cause:
+        return f"needs a package that does not load ({error}); install it again"
+    module = str(cause.name).partition(".")[0]  # type: ignore[attr-defined]
+    install = INSTALL.get(module, module)
+    return f"needs the package {install.partition(' ')[0]}; pip install {install}"

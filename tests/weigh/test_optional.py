@@ -1,0 +1,71 @@
+"""The command where a package is missing that it uses: one line that names it and its remedy, and exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mistral_common
+import pytest
+
+from weigh.errors import MissingPackage
+from weigh.optional import needed
+
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from weigh.cli import main
+main(sys.argv[2:])
+"""
+QUILL = "models/quill/model.safetensors"
+MISTRAL = Path(mistral_common.__file__).parent / "data"
+PIECES = str(MISTRAL / "mistral_instruct_tokenizer_240323.model.v3")
+TEKKEN = str(MISTRAL / "tekken_240718.json")
+
+
+def without(module: str, *args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT, module, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "args", "remedy"),
+    [
+        ("torch", ("diff", QUILL, QUILL), f"{QUILL}: needs the package torch; pip install torch"),
+        ("torch", ("export", "models/quill", "{new}"), "models/quill: needs the package torch; pip install torch"),
+        ("safetensors", ("export", "models/quill", "{new}"), "pip install safetensors"),
+        ("tokenizers", ("tokenizer", "models/quill/tokenizer.json"), "pip install tokenizers"),
+        ("sentencepiece", ("tokenizer", PIECES), "pip install sentencepiece"),
+        ("google", ("tokenizer", PIECES), "needs the package protobuf; pip install protobuf"),
+        ("mistral_common", ("tokenizer", TEKKEN), "pip install mistral-common"),
+        ("upath", ("inspect", "https://example.org/model.safetensors"), "pip install universal-pathlib aiohttp"),
+        ("aiohttp", ("inspect", "https://127.0.0.1:1/model.safetensors"), "pip install aiohttp"),
+        ("s3fs", ("inspect", "s3://bucket/model.safetensors"), "pip install s3fs"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_remedy(
+    module: str, args: tuple[str, ...], remedy: str, tmp_path: Path
+) -> None:
+    done = without(module, *(arg.format(new=tmp_path / "new") for arg in args))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("weigh: ") and done.stderr.count("\n") == 1
+    assert done.stderr.rstrip().endswith(remedy)
+    assert not list(tmp_path.iterdir())
+
+
+def test_headers_need_no_package() -> None:
+    done = without("torch", "inspect", QUILL)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_package_that_does_not_load_is_not_called_missing() -> None:
+    said = r"model\.pt: .* does not load \(undefined symbol: x\); install it again"
+    with pytest.raises(MissingPackage, match=said), needed("model.pt"):
+        raise ImportError("undefined symbol: x")
