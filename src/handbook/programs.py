@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from handbook.needs import check
+
 DOCSTRING = re.compile(r'\s*"""(.*?)"""', re.DOTALL)
+REPOSITORY = "https://github.com/weights-and-measures/handbook"
 MARKER = re.compile(r"# --8<-- \[(?P<what>start|end):(?P<name>[\w-]+)\]$")
 
 
@@ -25,26 +28,51 @@ def names(root: Path, page: str) -> tuple[str, ...]:
     return f"{stem}.py", f"{stem}.ipynb"
 
 
-def downloads(root: Path, page: str) -> Iterator[tuple[str, str]]:
-    """The files that a page offers, with their `names`."""
+def downloads(root: Path, page: str, edit_uri_template: str | None = None) -> Iterator[tuple[str, str]]:
+    """The files that a page offers, with their `names`.
+
+    Args:
+        root: The repository.
+        page: The page's path below `docs/`.
+        edit_uri_template: Where its pages are edited, which tells where the repository is cloned from.
+    """
     offered = names(root, page)
     if offered:
         source = (root / program_of(page)).read_text("utf-8")
-        yield from zip(offered, (_without_markers(source), notebook(source)), strict=True)
+        checked = check(source, root, program_of(page), clone_address(edit_uri_template))
+        yield from zip(offered, (script(source, checked), notebook(source, checked)), strict=True)
 
 
-def _without_markers(source: str) -> str:
-    lines = [line for line in source.splitlines() if not MARKER.match(line)]
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
+def clone_address(edit_uri_template: str | None) -> str:
+    """The address of a repository whose files are edited below `/edit/`, as on GitHub; of any other, this one's."""
+    return str(edit_uri_template).partition("/edit/")[0] if "/edit/" in str(edit_uri_template) else REPOSITORY
 
 
-def notebook(source: str) -> str:
+def script(source: str, checked: str = "") -> str:
+    """A program as a script, without the marks of its sections.
+
+    Args:
+        source: The program.
+        checked: The lines that it begins with, after its docstring.
+    """
+    title = DOCSTRING.match(source)
+    body = "\n".join(line for line in source[title.end() if title else 0 :].splitlines() if not MARKER.match(line))
+    parts = [title.group().strip() if title else "", checked.strip(), body.strip()]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n\n".join(part for part in parts if part)) + "\n"
+
+
+def notebook(source: str, checked: str = "") -> str:
     """A program as a Jupyter notebook of format 4.5: a cell for its docstring, and one for each section.
 
     What stands between two sections belongs to the first.
+
+    Args:
+        source: The program.
+        checked: The lines that it begins with, in a cell of their own.
     """
     title = DOCSTRING.match(source)
-    cells: list[tuple[str, str, list[str]]] = [("markdown", "title", [title[1]] if title else []), ("code", "head", [])]
+    cells: list[tuple[str, str, list[str]]] = [("markdown", "title", [title[1]] if title else [])]
+    cells += [("code", "needs", checked.splitlines()), ("code", "head", [])]
     for line in source[title.end() if title else 0 :].splitlines():
         marker = MARKER.match(line)
         if marker and marker["what"] == "start":

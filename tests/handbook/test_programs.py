@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from handbook.programs import MARKER, downloads, notebook, program_of
+from handbook.needs import check
+from handbook.programs import MARKER, REPOSITORY, downloads, notebook, program_of
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = sorted((ROOT / "snippets").rglob("*.py"))
@@ -110,9 +111,13 @@ def test_other_programs_are_notebooks_too(source: str, kinds: list[str]) -> None
 def test_downloads_are_the_program(program: Path) -> None:
     """The same statements in the same order, whatever comments and empty lines stand between them."""
     source = program.read_text("utf-8")
+    name = str(program.relative_to(ROOT))
     page = str(program.relative_to(ROOT / "snippets").with_suffix(".md"))
     script = dict(downloads(ROOT, page))[f"programs/{page.removesuffix('.md')}.py"]
-    assert ast.dump(ast.parse(script)) == ast.dump(ast.parse(source))
+    begin = ast.parse(check(source, ROOT, name, REPOSITORY)).body
+    first, *rest = ast.parse(source).body
+    assert begin and isinstance(first, ast.Expr), "what it needs is checked after its docstring"
+    assert [ast.dump(node) for node in ast.parse(script).body] == [ast.dump(node) for node in (first, *begin, *rest)]
     assert not any(MARKER.match(line) for line in script.splitlines())
     (title, *code) = cells(source)
     assert title == ("markdown", (ast.get_docstring(ast.parse(source), clean=False) or "") + "\n")
