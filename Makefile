@@ -18,11 +18,11 @@ export NO_MKDOCS_2_WARNING := 1
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-# A package is compiled when it is first imported: to compile all of all of them takes longer than to install them.
+# Modules are compiled when they are first imported: to compile all of them takes longer than to install them.
 INSTALL := $(BIN)/python -m pip install --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-# With uv, which downloads several at a time. What it does not read is pip's variables.
+# uv, where it is installed, takes less time. It does not read pip's variables.
 ifneq ($(shell command -v uv 2>/dev/null),)
 INSTALL := uv pip install --python $(BIN)/python --index-strategy unsafe-best-match \
 	$(addprefix --extra-index-url ,$(PIP_EXTRA_INDEX_URL)) $(addprefix --find-links ,$(PIP_FIND_LINKS))
@@ -35,15 +35,15 @@ $(SITE): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; \
 	$(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv .venv
-	@echo "About 0.4 GB to download and 1.5 GB on disk, in two minutes on two cores and a fast line."
-	@echo "On Linux without PyTorch's CPU build (see README.md) 3 GB to download and 6 GB on disk."
+	@echo "About 0.5 GB to download and 1.5 GB on disk: a minute or two."
+	@echo "On Linux it is some gigabytes more, unless PyTorch's CPU build is asked for: see README.md."
 	$(INSTALL) --requirement requirements.txt
 	$(INSTALL) --quiet --no-deps --editable .
 	@touch $(SITE)
 
 # What the tests and checks need on top.
 $(STAMP): $(SITE) requirements-dev.txt
-	@echo "About 0.2 GB more to download and 0.4 GB on disk, in a minute."
+	@echo "About 0.2 GB more to download and 0.4 GB on disk: a minute."
 	$(INSTALL) --requirement requirements-dev.txt
 	@touch $(STAMP)
 
@@ -79,7 +79,7 @@ bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too,
 	$(BIN)/python bench/pages.py $(OTHERS)
 	EVERY_FUNCTION=1 $(BIN)/python -m pytest -s tests/test_never_stale.py
 
-quill: $(STAMP) ## Train the demo model again from its text, in half an hour; interrupted, it goes on where it was
+quill: $(SITE) ## Train the demo model again from its text, in half an hour; interrupted, it goes on where it was
 	$(BIN)/python -m quill
 
 clean: ## Remove what was built, except the virtual environment and the outputs of pages
