@@ -14,6 +14,10 @@ for line in Path("requirements.in").read_text("utf-8").splitlines():
         if not wanted.marker or wanted.marker.evaluate():
             why[canonicalize_name(wanted.name)] = reason.strip()
 assert all(why.values()), "Each package has its reason"
+
+pins = [line.partition("==")[0] for line in Path("requirements.txt").read_text("utf-8").splitlines() if "==" in line]
+pinned = set(map(canonicalize_name, pins))
+assert why.keys() <= pinned, "`make lock` pins it"
 # --8<-- [end:wanted]
 
 # --8<-- [start:brings]
