@@ -1,14 +1,17 @@
-"""What the tests share: the environment of the processes they start, the built site, its navigation, and what runs."""
+"""What the tests share: the environment of the processes they start, the built site, its navigation, and what runs.
+
+Several processes may share the work (pytest-xdist, `-n`). The site is built once for all of them.
+"""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from mkdocs.config import load_config
 from mkdocs.structure.files import get_files
 from mkdocs.structure.nav import get_navigation
@@ -22,9 +25,9 @@ ROOT = Path(__file__).parent.parent
 # Two processes with a thread for each core are slower than two with one.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# The browser tests serve the site where its absolute addresses say it is: Material's instant navigation compares them.
-with socket.create_server(("127.0.0.1", 0)) as probe:
-    os.environ["SITE_URL"] = f"http://127.0.0.1:{probe.getsockname()[1]}/"
+# Material's instant navigation compares absolute addresses. Each process serves the one site on a port of its own, which
+# its browser takes for this host; browsers trust `localhost` and what is below it as they trust https.
+os.environ["SITE_URL"] = "http://handbook.localhost/"
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +37,23 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of this test run, the same in all of its processes."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def site(shared: Path) -> Path:
     """The site, built once and strictly. Never with -q, which switches strictness off."""
-    target = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if built.returncode:
-        pytest.fail(f"the site does not build:\n{built.stdout}{built.stderr}", pytrace=False)
+    target, built = shared / "site", shared / "site.built"
+    with FileLock(shared / "pages.lock"):
+        if not built.exists():
+            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode:
+                pytest.fail(f"the site does not build:\n{done.stdout}{done.stderr}", pytrace=False)
+            built.touch()
     return target
 
 
@@ -52,9 +65,10 @@ def nav() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def runs() -> dict[str, pages.Run]:
+def runs(shared: Path) -> dict[str, pages.Run]:
     """What runs and what came of it, for each page that says `exec`, by its path below `docs/`."""
-    with pytest.MonkeyPatch.context() as patch:
+    # While one process runs the pages, here or in a build, the others wait: then they have them from the cache.
+    with FileLock(shared / "pages.lock"), pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         own = Site()
         for module in (pages, outputs):
