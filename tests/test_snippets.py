@@ -1,4 +1,8 @@
-"""Each program runs on its own, from the root of the repository and without a network, as its reader runs it."""
+"""Each program runs on its own, from the root of the repository and without a network, as its reader runs it.
+
+Most pages execute the sections of their program and nothing else: their run is the program's. The other programs are
+run through the engine, which replays them like pages, and one as a plain process, as all of them could be.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,15 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from handbook.engine import Engine
+from handbook.pages import Run, Site
+from handbook.programs import program_of
+from handbook.worker import Block, Job
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = sorted((ROOT / "snippets").rglob("*.py"))
@@ -29,7 +38,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 
 def run_guarded(program: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", GUARDED, str(program)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_there_are_programs() -> None:
@@ -37,19 +46,97 @@ def test_there_are_programs() -> None:
 
 
 @pytest.fixture(scope="module")
-def running(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[subprocess.CompletedProcess[str]]]]:
-    """The programs that are to be tested, two at a time: on two cores that takes half as long."""
-    tests = (item for item in request.session.items if isinstance(item, pytest.Function))
-    chosen = [test.callspec.params["program"] for test in tests if test.originalname == "test_program_runs"]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {program: pool.submit(run_guarded, program) for program in chosen}
-        pool.shutdown(cancel_futures=True)
+def engine() -> Iterator[Engine]:
+    engine = Site(root=ROOT).engine
+    yield engine
+    engine.close()
+
+
+def is_run_by(job: Job, source: str) -> bool:
+    """Whether the blocks of a page are the statements of a program, all of them in order, and end as a script's do."""
+    blocks = [ast.dump(statement) for block in job.blocks for statement in ast.parse(block.code).body]
+    _docstring, *statements = map(ast.dump, ast.parse(source).body)
+    return blocks == statements and not any(block.raises for block in job.blocks)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=NAMES)
-def test_program_runs(program: Path, running: dict[Path, Future[subprocess.CompletedProcess[str]]]) -> None:
-    done = running[program].result()
+def test_program_runs(program: Path, runs: dict[str, Run], engine: Engine) -> None:
+    source, name = program.read_text("utf-8"), str(program.relative_to(ROOT))
+    run = next(run for page, run in runs.items() if program_of(page) == name)
+    entry = run.entry if is_run_by(run.job, source) else engine.submit(Job((Block(source),)), name).result()
+    assert entry
+    assert entry.outcome.failed < 0, entry.outcome.error
+
+
+def test_a_program_runs_as_a_plain_process() -> None:
+    done = run_guarded(ROOT / "snippets" / "models" / "first_commands.py")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("blocks", "same"),
+    [
+        ([Block("x = 1"), Block("y = x  # more\ny")], True),
+        ([Block("x = 1\ny = x\n\ny")], True),
+        ([Block("x = 1"), Block("y = x")], False),
+        ([Block("x = 1"), Block("import os"), Block("y = x\ny")], False),
+        ([Block("y = x\ny"), Block("x = 1")], False),
+        ([Block("x = 1"), Block("y = x\ny", raises="NameError")], False),
+    ],
+    ids=["sections", "one block", "not all", "and more", "another order", "stops"],
+)
+def test_a_page_that_does_not_run_its_program_is_told_from_one_that_does(blocks: list[Block], same: bool) -> None:
+    assert is_run_by(Job(tuple(blocks)), '"""A program."""\n\n# --8<-- [start:a]\nx = 1\ny = x  # and\ny\n') == same
+
+
+# Modules that were imported before a page runs, and which a reader has only by importing them.
+EARLIER = """
+import sys
+from handbook.worker import PRELOADED
+
+own = set()
+for package in sorted({name.partition(".")[0] for name in PRELOADED}):
+    __import__(package)
+    own |= {name for name in sys.modules if name.partition(".")[0] == package}
+for name in PRELOADED:
+    __import__(name)
+print(*(sys.modules.keys() - own))
+"""
+
+
+@pytest.fixture(scope="module")
+def earlier() -> set[str]:
+    done = subprocess.run([sys.executable, "-c", EARLIER], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def used_but_not_imported(source: str, modules: set[str]) -> set[str]:
+    """Those of the modules that a program reaches as attributes of their package, and does not import."""
+    nodes = list(ast.walk(ast.parse(source)))
+    aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names = {alias.asname or alias.name: alias.name for alias in aliases}
+    imported = {*names.values(), *(node.module for node in nodes if isinstance(node, ast.ImportFrom))}
+    attributes = (ast.unparse(node).partition(".") for node in nodes if isinstance(node, ast.Attribute))
+    found = {f"{names.get(first, first)}.{rest}" for first, _, rest in attributes} & modules - imported
+    return {module for module in found if not comes_with_its_package(module)}
+
+
+@cache
+def comes_with_its_package(module: str) -> bool:
+    code = f"import {module.partition('.')[0]}; {module}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=NAMES)
+def test_program_imports_the_modules_that_it_uses(program: Path, earlier: set[str]) -> None:
+    assert not used_but_not_imported(program.read_text("utf-8"), earlier)
+
+
+def test_a_missing_import_is_found(earlier: set[str]) -> None:
+    use = "sklearn.datasets.load_digits()"
+    assert used_but_not_imported(f"import sklearn\n{use}", earlier) == {"sklearn.datasets"}
+    assert used_but_not_imported(f"import sklearn as s\ns.{use[8:]}", earlier) == {"sklearn.datasets"}
+    assert used_but_not_imported(f"import sklearn.datasets\n{use}", earlier) == set()
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=NAMES)
