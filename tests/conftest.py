@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 # Two processes with a thread for each core are slower than two with one.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# Material's instant navigation compares absolute addresses. Each process serves the one site at a port of its own, where
-# its browser finds this host. What is below `localhost` is trusted as https is.
+# Material's instant navigation compares absolute addresses. Each process serves the one site at a port of its own,
+# where its browser finds this host. What is below `localhost` is trusted as https is.
 os.environ["SITE_URL"] = "http://handbook.localhost/"
 
 
