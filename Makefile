@@ -13,7 +13,7 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build test outputs lint lock bench quill clean clean-cache
+.PHONY: help setup serve build test test-all outputs lint lock bench quill clean clean-cache
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -54,8 +54,16 @@ serve: $(SITE) ## Serve the site and reload the browser when a file changes
 build: $(SITE) ## Build the site into site/, with every warning an error
 	$(BIN)/python -m mkdocs build --strict
 
-test: $(STAMP) ## Run all tests
-	$(BIN)/python -m pytest
+# Each process takes the next tests from the one that has most left, so that none is idle at the end.
+TESTS := -m pytest --numprocesses auto --dist worksteal
+
+test: $(STAMP) ## Run the tests, on all cores
+	$(BIN)/python -m handbook run
+	$(BIN)/python $(TESTS)
+
+test-all: $(STAMP) ## Run the slow tests too
+	$(BIN)/python -m handbook run
+	$(BIN)/python $(TESTS) -m ""
 
 outputs: $(STAMP) ## Renew what tests/expected/ records of the pages' outputs
 	$(BIN)/python -m handbook outputs
@@ -73,7 +81,7 @@ lock: $(STAMP) ## Renew the pins of requirements*.txt from requirements*.in
 	done
 
 bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too, and installs them under .cache/)
-	@for program in $(filter-out bench/pages.py,$(wildcard bench/*.py)); do \
+	@for program in $(filter-out bench/pages.py bench/tests.py,$(wildcard bench/*.py)); do \
 		echo "$$program"; $(BIN)/python "$$program" || exit 1; \
 	done
 	$(BIN)/python bench/pages.py $(OTHERS)

@@ -1,4 +1,7 @@
-"""requirements.txt has all that a build needs: what pages and packages import is pinned there; `make` says its size."""
+"""requirements.txt has all that a build needs: what pages and packages import is pinned there; `make` says its size.
+
+What tests and benchmarks import on top is named, with its reason, in one of the files that the pins are made from.
+"""
 
 import ast
 import re
@@ -15,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 OWN = {path.name for path in (ROOT / "src").iterdir()}
 OPTIONAL = {"upath"}  # remote files, which no page reads: the extra "remote" of pyproject.toml
 CODE = [*(ROOT / "snippets").rglob("*.py"), *(ROOT / "src").rglob("*.py")]
+CHECKS = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
 PROVIDED = packages_distributions()
 
 
@@ -28,24 +32,48 @@ def imported(path: Path) -> Iterator[str]:
 
 @cache
 def names(file: str) -> set[str]:
+    """The distributions that a file pins or asks for."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    pinned = (re.match(r"([\w.-]+)==", line) for line in lines)
-    return {canonical(match[1]) for match in pinned if match}
+    named = (re.match(r"[a-zA-Z0-9][\w.-]*", line) for line in lines)
+    return {canonical(match[0]) for match in named if match}
 
 
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_is_imported_is_pinned(path: Path) -> None:
+def missing(path: Path, named: set[str]) -> set[str]:
+    """The modules that a file imports from distributions that are not named."""
     modules = {name.partition(".")[0] for name in imported(path)} - OWN - OPTIONAL - set(sys.stdlib_module_names)
-    missing = {
-        module
-        for module in modules
-        if not {canonical(name) for name in PROVIDED.get(module, ())} & names("requirements.txt")
-    }
-    assert not missing, "add it to requirements.in, with its reason, and run make lock"
+    return {module for module in modules if not {canonical(name) for name in PROVIDED.get(module, ())} & named}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_what_is_imported_is_pinned(path: Path) -> None:
+    hint = "add it to requirements.in, with its reason, and run make lock"
+    assert not missing(path, names("requirements.txt")), hint
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=name)
+def test_what_tests_and_benchmarks_import_is_named(path: Path) -> None:
+    hint = "add it to requirements-dev.in, with its reason, and run make lock"
+    assert not missing(path, names("requirements.in") | names("requirements-dev.in")), hint
+
+
+def test_what_is_named_is_pinned() -> None:
+    for file in ("requirements", "requirements-dev"):
+        assert not names(f"{file}.in") - names(f"{file}.txt"), "run make lock"
+
+
+def test_an_import_of_what_is_not_named_is_found(tmp_path: Path) -> None:
+    (tmp_path / "test.py").write_text(
+        "import json, pytest\nfrom mkdocs.config import load_config\nimport bs4.element\n"
+    )
+    assert missing(tmp_path / "test.py", {"pytest", "beautifulsoup4"}) == {"mkdocs"}
 
 
 def test_the_makefile_says_how_much_is_installed() -> None:

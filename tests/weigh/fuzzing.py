@@ -66,18 +66,30 @@ class Report(NamedTuple):
         )
 
 
-def fuzz(seeds: list[Seed], seconds: float, *, seed: int = 0, target: str = "", folder: Path = FORMATS) -> Report:
-    """Damage the seeds for so many seconds.
+def fuzz(
+    seeds: list[Seed],
+    seconds: float,
+    *,
+    executions: int = sys.maxsize,
+    crashes: int = sys.maxsize,
+    seed: int = 0,
+    target: str = "",
+    folder: Path = FORMATS,
+) -> Report:
+    """Damage the seeds until one of three limits is reached.
 
     Args:
         seeds: Files that the target reads. They are overwritten.
         seconds: How long.
+        executions: How often. The inputs are then the same each time, on one version of Python.
+        crashes: How many are enough.
         seed: Of the random damage.
         target: The function to call with a path, as `module:function`; as a default `weigh.inspect`, with checks.
         folder: The code whose coverage guides.
     """
     originals = {seed.file: seed.file.read_bytes() for seed in seeds}
-    job = [seconds, seed, target, str(folder), [[str(path) for path in seed] for seed in seeds]]
+    paths = [[str(path) for path in seed] for seed in seeds]
+    job = [seconds, executions, crashes, seed, target, str(folder), paths]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen([sys.executable, __file__, json.dumps(job)], stdout=out, stderr=err)
         try:
@@ -106,7 +118,7 @@ class Forbidden(BaseException):
     """Raised by the audit hook."""
 
 
-def loop(seconds: float, seed: int, target: str, folder: str, paths: list[list[str]]) -> Report:
+def loop(seconds: float, most: int, enough: int, seed: int, target: str, folder: str, paths: list[list[str]]) -> Report:
     """Inspect damaged seeds, keep those that reach something new, and note what crashes."""
     refusal, inspect = _target(target)
     seeds = [Seed(Path(file), Path(inspected)) for file, inspected in paths]
@@ -155,7 +167,7 @@ def loop(seconds: float, seed: int, target: str, folder: str, paths: list[list[s
     resource.setrlimit(resource.RLIMIT_AS, (used + MAX_GROWTH, resource.RLIM_INFINITY))
     peak = _peak()
     damaged, end = seeds[0].file, time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and executions < most and len(crashes) < enough:
         kept, data = chance.choice(corpus)
         if kept.file != damaged:
             write(damaged, originals[damaged])

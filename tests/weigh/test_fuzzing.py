@@ -1,4 +1,4 @@
-"""Two seconds of fuzzing for each format, and that the fuzzer finds what it looks for."""
+"""A little fuzzing of each format, more in the slow tests, and that the fuzzer finds what it looks for."""
 
 from pathlib import Path
 
@@ -8,16 +8,27 @@ import weigh
 
 from . import fuzzing
 
+ENOUGH = 600.0  # seconds: other limits end what is not slow
+
+
+def check(report: fuzzing.Report) -> None:
+    assert not [what for what, _ in report.crashes], report
+    assert report.executions > 20
+    assert report.lines
+    assert report.memory_growth < 150e6
+
 
 @pytest.mark.parametrize("name", fuzzing.SEEDS)
 def test_no_damaged_file_does_more_than_be_refused(name: str, tmp_path: Path) -> None:
     seeds = fuzzing.SEEDS[name](tmp_path)
     assert any([weigh.inspect(seed.inspected).named for seed in seeds])  # and none is refused
-    report = fuzzing.fuzz(seeds, 2)
-    assert not [what for what, _ in report.crashes], report
-    assert report.executions > 20
-    assert report.lines
-    assert report.memory_growth < 150e6
+    check(fuzzing.fuzz(seeds, ENOUGH, executions=200))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", fuzzing.SEEDS)
+def test_in_two_seconds_no_damaged_file_does_more_than_be_refused(name: str, tmp_path: Path) -> None:
+    check(fuzzing.fuzz(fuzzing.SEEDS[name](tmp_path), 2))
 
 
 # A reader of a format that begins with "KEY", which coverage finds from "key" bit by bit; it has the flaw `FLAW`.
@@ -61,27 +72,33 @@ def seeds_of_planted_reader(flaw: str, tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_a_planted_flaw_is_found(flaw: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = seeds_of_planted_reader(flaw, tmp_path, monkeypatch)
-    report = fuzzing.fuzz(seeds, 1, target="planted:read", folder=tmp_path / "code")
+    report = fuzzing.fuzz(seeds, ENOUGH, crashes=1, target="planted:read", folder=tmp_path / "code")
     assert [what for what, _ in report.crashes if what.startswith(found)], report
     assert all(data.startswith(b"KEY") for _, data in report.crashes)
 
 
 def test_memory_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds = seeds_of_planted_reader("b'x' * 300_000_000", tmp_path, monkeypatch)
-    report = fuzzing.fuzz(seeds, 1, target="planted:read", folder=tmp_path / "code")
-    assert not report.crashes
+    seeds = seeds_of_planted_reader("b'x' * 300_000_000; {}[0]", tmp_path, monkeypatch)
+    report = fuzzing.fuzz(seeds, ENOUGH, crashes=1, target="planted:read", folder=tmp_path / "code")
+    assert report.crashes
     assert 290e6 < report.memory_growth < 350e6
 
 
 def test_a_planted_endless_loop_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = seeds_of_planted_reader("while True: pass", tmp_path, monkeypatch)
-    report = fuzzing.fuzz(seeds, 4, target="planted:read", folder=tmp_path / "code")
+    report = fuzzing.fuzz(seeds, ENOUGH, crashes=1, target="planted:read", folder=tmp_path / "code")
     assert [what for what, _ in report.crashes] == ["TooLong at planted.py:13"]
     assert report.max_seconds > 1.5
 
 
 def test_a_reader_without_flaw_is_found_to_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = seeds_of_planted_reader("return", tmp_path, monkeypatch)
-    report = fuzzing.fuzz(seeds, 1, target="planted:read", folder=tmp_path / "code")
+    report = fuzzing.fuzz(seeds, ENOUGH, executions=20_000, target="planted:read", folder=tmp_path / "code")
     assert not report.crashes
     assert report.lines == {"planted.py": [8, 8]}
+
+
+def test_so_many_executions_are_the_same_each_time(tmp_path: Path) -> None:
+    first, second = (fuzzing.fuzz(fuzzing.SEEDS["npy"](tmp_path), ENOUGH, executions=100) for _ in range(2))
+    assert first.executions == second.executions == 100
+    assert (first.lines, first.corpus) == (second.lines, second.corpus)
