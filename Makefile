@@ -13,7 +13,7 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build test test-all outputs lint lock bench quill clean clean-cache
+.PHONY: help setup serve build test test-all outputs lint lock bench quill findings clean clean-cache
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,7 +48,7 @@ $(STAMP): $(SITE) requirements-dev.txt
 	@touch $(STAMP)
 
 serve: $(SITE) ## Serve the site and reload the browser when a file changes
-	@echo "Running the programs of all pages. Then the site is at http://$(ADDRESS)/ (Ctrl+C stops it)."
+	@echo "The site is soon at http://$(ADDRESS)/ and its pages run while you read (Ctrl+C stops it)."
 	$(BIN)/python -m mkdocs serve --livereload --dev-addr $(ADDRESS)
 
 build: $(SITE) ## Build the site into site/, with every warning an error
@@ -89,6 +89,9 @@ bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too,
 
 quill: $(SITE) ## Train the demo model again from its text, in half an hour; interrupted, it goes on where it was
 	$(BIN)/python -m quill
+
+findings: ## See whether other tools still do what findings/ says, each installed anew
+	@for script in findings/*.sh; do echo "$$script"; "$$script" || exit 1; done
 
 clean: ## Remove what was built, except the virtual environment and the outputs of pages
 	rm -rf site .hypothesis .mypy_cache .pytest_cache .ruff_cache
