@@ -16,7 +16,7 @@ from mkdocs.utils.meta import get_data
 
 from handbook import fences as handbook
 from handbook import labs
-from handbook.outputs import differences, path_of, record
+from handbook.outputs import differences, is_recorded, path_of, records
 from handbook.pages import Run
 
 ROOT = Path(__file__).parent.parent
@@ -214,7 +214,7 @@ def test_the_reader_of_fences_reads_them() -> None:
 @pytest.fixture(scope="module")
 def changes(runs: dict[str, Run]) -> dict[str, str]:
     """The differences between what the pages print and what is recorded, by the path of the record."""
-    return differences(ROOT, {page: record(run) for page, run in runs.items()})
+    return differences(ROOT, records(ROOT, runs))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -227,6 +227,14 @@ def test_a_page_prints_what_is_recorded(page: Path, changes: dict[str, str]) -> 
 def test_each_recorded_output_is_of_a_page(changes: dict[str, str]) -> None:
     known = {str(path_of(str(page.relative_to(ROOT / "docs")))) for page in PAGES}
     assert set(changes) <= known, "`make outputs` removes the records of pages that are gone"
+
+
+REFERENCE = {"docs/glossary.md", "docs/tools/command-reference.md", "docs/tools/library.md"}
+
+
+def test_only_reference_that_is_read_from_sources_goes_unrecorded() -> None:
+    assert {name(page) for page in PAGES if not is_recorded(page)} == REFERENCE
+    assert not [page for page in REFERENCE if program_of(ROOT / page).exists()], "what a program prints is recorded"
 
 
 # Numbers in prose

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from mkdocs.config import load_config
 
-from handbook.outputs import differences, record, renew, run_pages
+from handbook.outputs import differences, records, renew, run_pages
 from handbook.pages import PageError
 
 
@@ -21,13 +21,13 @@ def main() -> None:
 def outputs(check: bool) -> None:
     """Run the pages and renew what tests/expected/ records of their outputs."""
     try:
-        records = {page: record(run) for page, run in run_pages(load_config("mkdocs.yml")).items()}
+        now = records(Path(), run_pages(load_config("mkdocs.yml")))
     except PageError as error:
         raise click.ClickException(str(error)) from None
-    found = differences(Path(), records)
+    found = differences(Path(), now)
     if not check:
-        renew(Path(), records)
-        click.echo(f"{len(found)} of {len(records)} recorded outputs renewed")
+        renew(Path(), now)
+        click.echo(f"{len(found)} of {len(now)} recorded outputs renewed")
     elif found:
         click.echo("\n\n".join(found.values()))
         raise click.ClickException(

@@ -24,7 +24,7 @@ CHOICES = {
     "output": ("auto", "text", "markdown", "html", "figure", "hide"),
 }
 FLAGS = ("exec", "setup", "varies")
-TEXTS = ("alt", "caption", "raises", "limit", "title")
+TEXTS = ("alt", "caption", "raises", "limit", "tolerance", "title")
 HIGHLIGHT = ("title", "linenums", "hl_lines")
 
 
@@ -54,6 +54,7 @@ class Fence:
         caption: A line below a figure.
         raises: The exception that it is to end with.
         limit: Seconds that it may take. It is there for what hangs, not for what is slow.
+        tolerance: Percent by which its numbers may differ from the recorded ones, with the machine.
         varies: The output depends on the machine, and is not compared with the recorded one.
         setup: It prepares others: nothing is shown.
         highlight: Options of the source's code block.
@@ -66,6 +67,7 @@ class Fence:
     caption: str = ""
     raises: str = ""
     limit: float = Block("").limit
+    tolerance: float = 0
     varies: bool = False
     setup: bool = False
     highlight: dict[str, str] = field(default_factory=dict, hash=False)
@@ -101,13 +103,16 @@ class Fence:
             raise Misuse('source="fold" needs title="what is folded"')
         if fence.setup and {"source", "output", "alt"} & set(options):
             raise Misuse("setup shows neither source nor output")
-        try:
-            limit = float(options.get("limit", fence.limit))
-        except ValueError:
-            limit = nan
+        if "tolerance" in options and (fence.varies or not fence.shows_output):
+            raise Misuse("tolerance is of an output that is compared with the recorded one")
+        limit = _number(options.get("limit", str(fence.limit)))
         if not 0 < limit < inf:
             raise Misuse(f"limit is a number of seconds, not {options['limit']!r}")
-        return replace(fence, limit=limit)
+        share = options.get("tolerance")
+        tolerance = _number(share[:-1] if share.endswith("%") else "") if share is not None else 0
+        if share is not None and not 0 < tolerance < 100:
+            raise Misuse(f'tolerance is a share such as "2%", not {share!r}')
+        return replace(fence, limit=limit, tolerance=tolerance)
 
     @property
     def block(self) -> Block:
@@ -144,6 +149,13 @@ class Fence:
                 html = _markdown(md, output) if self.output == "markdown" else output
                 parts.append(f'<div class="varies">{html}</div>' if self.varies else html)
         return "\n".join(parts)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def _markdown(md: Markdown, text: str) -> str:

@@ -120,6 +120,7 @@ def test_options_are_read_as_written() -> None:
     options = {"exec": "exec", "limit": "2.5", "raises": "ValueError", "varies": "varies"}
     fence = Fence.parse(options)
     assert (fence.limit, fence.raises, fence.varies, fence.setup) == (2.5, "ValueError", True, False)
+    assert Fence.parse({"exec": "exec", "tolerance": "0.5%"}).tolerance == 0.5
 
 
 VALUES = {
@@ -217,6 +218,12 @@ MISTAKES = {
     "limit is zero": ('```python exec limit="0"\n```', "number of seconds, not '0'"),
     "limit is negative": ('```python exec limit="-1"\n```', "number of seconds, not '-1'"),
     "limit is no number": ('```python exec limit="nan"\n```', "number of seconds, not 'nan'"),
+    "tolerance without a unit": ('```python exec tolerance="2"\n1\n```', "such as .2%., not '2'"),
+    "tolerance of nothing": ('```python exec tolerance="0%"\n1\n```', "not '0%'"),
+    "tolerance of anything": ('```python exec tolerance="100%"\n1\n```', "not '100%'"),
+    "tolerance that is empty": ('```python exec tolerance=""\n1\n```', "not ''"),
+    "tolerance of what varies": ('```python exec varies tolerance="2%"\n1\n```', "an output that is compared"),
+    "tolerance of what is hidden": ('```python exec setup tolerance="2%"\n1\n```', "an output that is compared"),
     "no quotes": ("```python exec limit=3\n1\n```", "malformed"),
     "not closed": ("```python exec\nprint(1)\n", "not closed"),
     "not closed, tildes": ("~~~python exec\nprint(1)\n", "not closed"),

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from handbook.__main__ import main
 from handbook.fences import Fence
-from handbook.outputs import differences, path_of, record, renew
+from handbook.outputs import differences, path_of, record, records, renew
 from handbook.pages import Run
 from handbook.store import Entry
 from handbook.worker import Outcome
@@ -60,10 +60,41 @@ def test_a_changed_a_new_and_a_lost_record_are_seen_and_renewed(tmp_path: Path) 
     assert not (tmp_path / path_of("gone.md")).exists()
 
 
+def test_what_is_as_good_stays_as_it_was_recorded(tmp_path: Path) -> None:
+    def now(loss: str, steps: str) -> dict[str, str]:
+        page = run((Fence(), f"loss {loss}"), (Fence(tolerance=5), f"{steps} steps"), (Fence(), "3 files"))
+        return {"page.md": record(page)}
+
+    renew(tmp_path, first := now("0.50", "100"))
+    assert "[2] snippets/page.py:part ±5 %\n" in first["page.md"]
+    assert differences(tmp_path, now("0.51", "104")) == {}
+    renew(tmp_path, now("0.51", "104"))
+    assert (tmp_path / path_of("page.md")).read_text("utf-8") == first["page.md"]
+    (found,) = differences(tmp_path, now("0.51", "110")).values()
+    changed = [line for line in found.splitlines()[2:] if line[0] in "+-"]
+    assert changed == ["-100 steps", "+110 steps"]
+
+
+def test_a_changed_tolerance_is_seen(tmp_path: Path) -> None:
+    renew(tmp_path, {"page.md": record(run((Fence(tolerance=1), "100 steps")))})
+    assert differences(tmp_path, {"page.md": record(run((Fence(tolerance=2), "100 steps")))})
+    assert differences(tmp_path, {"page.md": record(run((Fence(), "100 steps")))})
+
+
+def test_a_page_may_go_unrecorded(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").write_text("# Page\n", "utf-8")
+    (tmp_path / "docs" / "reference.md").write_text("---\nrecorded: false\n---\n\n# Reference\n", "utf-8")
+    runs = {"page.md": run((Fence(), "1")), "reference.md": run((Fence(), "2"))}
+    assert set(records(tmp_path, runs)) == {"page.md"}
+
+
 def test_the_command_compares(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("handbook.__main__.load_config", lambda _: None)
     monkeypatch.setattr("handbook.__main__.run_pages", lambda _: {"page.md": run((Fence(), "1"))})
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").write_text("# Page\n", "utf-8")
     checked = CliRunner().invoke(main, ["outputs", "--check"])
     assert checked.exit_code == 1 and "+1" in checked.output and "make outputs" in checked.output
     assert CliRunner().invoke(main, ["outputs"]).exit_code == 0
