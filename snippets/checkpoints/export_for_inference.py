@@ -15,12 +15,13 @@ scratch = tempfile.TemporaryDirectory()
 work = Path(scratch.name)
 
 digits = load_digits()
-pixels = torch.tensor(digits.images, dtype=torch.float32).flatten(1) / 16
+pixels = torch.tensor(digits.images).flatten(1) / 16
 labels = torch.tensor(digits.target)
 model = torch.nn.Sequential(
     torch.nn.Linear(64, 256), torch.nn.GELU(), torch.nn.LayerNorm(256),
     torch.nn.Linear(256, 256), torch.nn.GELU(), torch.nn.Linear(256, 10),
 )  # fmt: skip
+model.double()  # every processor then finds the same weights, to more digits than float32 has
 optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
 order = torch.randperm(len(pixels))
 train, held_out = order[:1200], order[1200:]
@@ -30,6 +31,9 @@ for _ in range(epochs):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(pixels[batch]), labels[batch]).backward()
         optimizer.step()
+pixels = pixels.float()
+model.float()
+optimizer.load_state_dict(optimizer.state_dict())  # which takes on the format of the weights
 # --8<-- [end:train]
 
 # --8<-- [start:checkpoint]

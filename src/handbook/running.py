@@ -209,8 +209,9 @@ def _end(process: Any) -> None:
 @cache
 def _context() -> Any:
     # What a page shows does not depend on the order of sets, and two pages at a time do not fight for the cores.
-    defaults = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    os.environ |= defaults | os.environ
+    # Whoever asks for something else, to see whether that holds, gets it.
+    for name, value in {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items():
+        os.environ.setdefault(name, value)
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
