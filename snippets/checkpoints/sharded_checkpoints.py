@@ -132,72 +132,71 @@ def bytes_of_a_step(folder, stage):
     return here
 
 
-def main(folder, checkpoint):
+def main(rank, processes, folder, checkpoint):
     """Train up to step 20, from the start or from a checkpoint; save at step 10; report."""
-    from datetime import timedelta
-
-    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
+    meet = f"file://{folder}/meeting-of-{processes}"
+    dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=processes)
     model, optimizer = build(folder)
     first = load(checkpoint, model, optimizer) if checkpoint.exists() else 0
     losses = []
     for number in range(first, 20):
         if number == 10:
-            save(folder / f"by-{dist.get_world_size()}", model, optimizer, number)
+            save(folder / f"by-{processes}", model, optimizer, number)
         loss = forward(model, number)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        mean = loss.detach() / dist.get_world_size()
+        mean = loss.detach() / processes
         dist.all_reduce(mean)
         losses.append(mean.item())
-    held = [None] * dist.get_world_size()
+    held = [None] * processes
     dist.all_gather_object(held, {stage: bytes_of_a_step(folder, stage) for stage in (1, 2, 3)})
-    if dist.get_rank() == 0:
+    if rank == 0:
         (folder / "report.json").write_text(json.dumps({"losses": losses, "held": held}))
     dist.destroy_process_group()
 
 
 # --8<-- [end:training]
 
-# --8<-- [start:torchrun]
+# --8<-- [start:start]
 import inspect
 import os
 import subprocess
 import sys
 
 functions = (build, pieces, save, load, batch, forward, bytes_here, bytes_of_a_step, main)
+# The slow imports come before the processes part, and so are paid for once.
+slow = ("checkpoint.state_dict", "fsdp", "optim")
+imports = ["json", "os", "sys", "torch", "torch.distributed as dist", "transformers.models.llama.modeling_llama"]
 script = folder / "training.py"
 script.write_text(
-    "".join(f"import {name}\n" for name in ("json", "os", "sys", "torch", "torch.distributed as dist"))
+    "".join(f"import {name}\n" for name in (*imports, *(f"torch.distributed.{name}" for name in slow)))
     + "from pathlib import Path\n\n\n"
     + "\n\n".join(map(inspect.getsource, functions))
-    + "\n\nmain(Path(sys.argv[1]), Path(sys.argv[2]))\n"
-    + "os._exit(0)  # at once: gloo's threads may hold tensors, over which the end of Python would trip\n"
+    + """
+
+if __name__ == "__main__":
+    processes, folder, checkpoint = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    method = "fork" if hasattr(os, "fork") else "spawn"
+    torch.multiprocessing.start_processes(main, (processes, folder, checkpoint), processes, start_method=method)
+"""
 )
 
 
-def torchrun(processes, *arguments):
-    """Start the script in some processes of this machine, wait for them, and return their report."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    command = [*torchrun, "--nproc-per-node", str(processes), script, *arguments]
+def start(processes, checkpoint):
+    """Run the script in some processes of this machine, and return their report."""
+    command = [sys.executable, script, str(processes), folder, checkpoint]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with (folder / "log").open("w+b") as log:
-        started = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            code = started.wait(timeout=150)
-        except subprocess.TimeoutExpired:
-            started.terminate()  # torchrun ends its processes before itself
-            started.wait()
-            raise
-    if code:
-        raise RuntimeError((folder / "log").read_text()[-4000:])
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-4000:])
     return json.loads((folder / "report.json").read_text())
 
 
-# --8<-- [end:torchrun]
+# --8<-- [end:start]
 
 # --8<-- [start:two]
-two = torchrun(2, folder, folder / "none")
+two = start(2, folder / "none")
 saved = folder / "by-2"
 for file in sorted(saved.iterdir()):
     print(f"{file.name:<13}{file.stat().st_size:>10,} bytes")
@@ -216,7 +215,7 @@ for piece, place in metadata.storage_data.items():
 # --8<-- [end:where]
 
 # --8<-- [start:three]
-three = torchrun(3, folder, saved)
+three = start(3, saved)
 
 later = zip(two["losses"][10:], three["losses"], strict=True)
 apart = max(abs(a - b) for a, b in later)
