@@ -1,4 +1,4 @@
-"""What a contributor asks of the machinery beside a build: `python -m handbook outputs`."""
+"""What a contributor asks of the machinery beside a build: `python -m handbook outputs` and `portable`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mkdocs.config import load_config
 
 from handbook.outputs import differences, records, renew, run_pages
 from handbook.pages import PageError
+from handbook.portable import check, settings
 
 
 @click.group()
@@ -17,15 +18,15 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--check", is_flag=True, help="Compare and show the differences instead.")
-def outputs(check: bool) -> None:
+@click.option("--check", "compare", is_flag=True, help="Compare and show the differences instead.")
+def outputs(compare: bool) -> None:
     """Run the pages and renew what tests/expected/ records of their outputs."""
     try:
         now = records(Path(), run_pages(load_config("mkdocs.yml")))
     except PageError as error:
         raise click.ClickException(str(error)) from None
     found = differences(Path(), now)
-    if not check:
+    if not compare:
         renew(Path(), now)
         click.echo(f"{len(found)} of {len(now)} recorded outputs renewed")
     elif found:
@@ -33,6 +34,22 @@ def outputs(check: bool) -> None:
         raise click.ClickException(
             "these outputs are not the recorded ones: see whether they should differ, then `make outputs`"
         )
+
+
+@main.command()
+def portable() -> None:
+    """Run the pages under several instruction sets and compare them with their recorded outputs."""
+    outcomes = {}
+    for setting in settings():
+        click.echo(f"{setting}: running the pages")
+        outcomes[setting] = outcome = check(setting)
+        if not outcome.good:
+            click.echo(outcome.output)
+    click.echo(f"{'setting':34}pages that differ   lines")
+    for setting, outcome in outcomes.items():
+        click.echo(f"{setting!s:34}{'failed' if outcome.failed else outcome.pages:>17}{outcome.lines:>8}")
+    if not all(outcome.good for outcome in outcomes.values()):
+        raise click.ClickException("make these exact, or declare them: see Numbers that hold on any machine")
 
 
 if __name__ == "__main__":

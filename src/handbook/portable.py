@@ -1,8 +1,7 @@
-"""The settings under which a page must print what is recorded: what another machine would do, done on this one.
+"""Runs the pages as other machines would, and compares what they print with what is recorded.
 
-Sums of floating-point numbers come out differently where a processor adds them in another order, and each of the
-libraries chooses its kernels by instruction set when it is imported. So each setting is a set of environment variables,
-for processes of their own.
+A sum of floating-point numbers depends on the order in which a processor adds. Libraries choose their kernels by
+instruction set when they are imported, so a setting is an environment, for processes of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from handbook.outputs import EXPECTED
 
 AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
 
@@ -56,31 +58,64 @@ class Setting:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a process under it, with a cache that no other has. What is set already stays."""
-        threads = str(self.threads)
-        name = f"{self.instructions}-{threads}-{self.hash_seed}"
-        chosen = {
-            "OMP_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
+        """The environment of its processes, with a cache of their own. Of kernels, what is set already stays."""
+        name = f"{self.instructions}-{self.threads}-{self.hash_seed}"
+        own = {
+            "OMP_NUM_THREADS": str(self.threads),
+            "OPENBLAS_NUM_THREADS": str(self.threads),
             "PYTHONHASHSEED": str(self.hash_seed),
-            "HANDBOOK_CACHE": str(Path(".cache", "portable", name).absolute()),
+            "HANDBOOK_CACHE": str(Path(".cache", "portable", name).resolve()),
         }
-        return INSTRUCTIONS[self.instructions] | os.environ | chosen
+        return INSTRUCTIONS[self.instructions] | os.environ | own
 
 
-def settings() -> list[Setting]:
-    """A handful that has every instruction set of this processor, and any two values of what varies together."""
-    there = list(INSTRUCTIONS)
-    best = capability({name: value for name, value in os.environ.items() if name != "ATEN_CPU_CAPABILITY"})
-    if best in there:  # on other architectures there is only one
-        there = there[: there.index(best) + 1]
-    else:
-        there = there[:1]
-    return [Setting(name, *order) for name in there for order in ORDERS[name]]
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the pages under a setting.
+
+    Attributes:
+        pages: How many of them print something else.
+        lines: How many of their recorded lines are not printed.
+        output: The differences.
+        failed: Nothing was compared: a program failed, or the setting did not take effect.
+    """
+
+    pages: int
+    lines: int
+    output: str
+    failed: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether all pages print what is recorded."""
+        return not (self.failed or self.pages)
+
+
+def settings() -> Iterator[Setting]:
+    """A handful, with every instruction set of this processor, in which any two values meet."""
+    plain = {name: value for name, value in os.environ.items() if name not in INSTRUCTIONS["default"]}
+    best = capability(plain)
+    for name in INSTRUCTIONS:
+        yield from (Setting(name, *order) for order in ORDERS[name])
+        if name == best or best not in INSTRUCTIONS:  # other architectures have no more than the default here
+            break
 
 
 def capability(environment: dict[str, str]) -> str:
     """The instruction set of the kernels that PyTorch chooses in an environment."""
     program = "import torch; print(torch.backends.cpu.get_cpu_capability().lower())"
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def check(setting: Setting) -> Outcome:
+    """Run the pages under a setting and compare them with the recorded outputs."""
+    found = capability(setting.environment)
+    if found != setting.instructions:
+        return Outcome(0, 0, f"PyTorch takes its {found} kernels, whatever ATEN_CPU_CAPABILITY says", failed=True)
+    command = [sys.executable, "-m", "handbook", "outputs", "--check"]
+    done = subprocess.run(command, env=setting.environment, stdout=subprocess.PIPE, text=True)
+    lines = done.stdout.splitlines()
+    pages = sum(line.startswith(f"--- {EXPECTED}") for line in lines)
+    lost = sum(line.startswith("-") for line in lines) - pages
+    return Outcome(pages, lost, done.stdout, failed=bool(done.returncode) and not pages)
