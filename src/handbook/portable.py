@@ -42,7 +42,7 @@ INSTRUCTIONS = {
 """Instruction sets, the least first: of ATen's kernels, oneDNN's, MKL's, and of NumPy's BLAS and its own."""
 
 ORDERS = {"default": ((1, 0), (2, 1)), "avx2": ((1, 1), (2, 0)), "avx512": ((1, 0), (2, 1))}
-"""Threads and hash seeds for each, so that any two values meet in a setting."""
+"""Threads and hash seeds for each, so that of two instruction sets or more any two values meet in a setting."""
 
 
 @dataclass(frozen=True)
