@@ -233,10 +233,9 @@ DECODING = {
     "greedy, repetition penalty 1.2": ({"repetition_penalty": 1.2}, None),
     "greedy, no repeated 4-gram": ({"no_repeat_ngram_size": 4}, None),
 }
+methods = {f"beam search, {beams}": [searched(ids, beams) for ids in PROMPTS] for beams in (4, 2)}
 by_prompt = [written(ids, list(DECODING.values()), LENGTH) for ids in PROMPTS]
-methods = {name: list(texts) for name, texts in zip(DECODING, zip(*by_prompt, strict=True), strict=True)}
-for beams in (2, 4):
-    methods[f"beam search, {beams}"] = [searched(ids, beams) for ids in PROMPTS]
+methods |= {name: list(texts) for name, texts in zip(DECODING, zip(*by_prompt, strict=True), strict=True)}
 # --8<-- [end:repetition]
 
 # --8<-- [start:repetition_table]
