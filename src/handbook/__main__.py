@@ -1,13 +1,14 @@
-"""What a contributor asks of the machinery beside a build: `python -m handbook outputs` and `portable`."""
+"""What a contributor asks of the machinery beside a build: `python -m handbook run`, `outputs` and `portable`."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 from mkdocs.config import load_config
 
-from handbook.outputs import differences, records, renew, run_pages
+from handbook.outputs import differences, records, renew, run_pages, start_pages
 from handbook.pages import PageError
 from handbook.portable import check, settings
 
@@ -15,6 +16,17 @@ from handbook.portable import check, settings
 @click.group()
 def main() -> None:
     """The machinery of the handbook."""
+
+
+@main.command()
+def run() -> None:
+    """Run the programs of all pages, and say how far it is. What is wrong with them is for builds and tests to say."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        for _, task in start_pages(load_config("mkdocs.yml")).values():
+            task.result()
+    except PageError as error:
+        click.echo(error)
 
 
 @main.command()

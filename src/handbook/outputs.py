@@ -20,6 +20,7 @@ from mkdocs.utils.meta import get_data
 
 from handbook.numbers import settle
 from handbook.pages import INCLUDE, Run, find, finder
+from handbook.running import Task
 from handbook.site import site
 
 EXPECTED = Path("tests", "expected")
@@ -33,30 +34,40 @@ HEADER = re.compile(r"\[(?:\d+|formulas)\](?:.* ±(?P<tolerance>[\d.]+) %)?")
 FIGURE = re.compile(r'<figure class="plot">.*?aria-label="(?P<alt>[^"]*)".*?</figure>', re.DOTALL)
 
 
+def start_pages(config: MkDocsConfig) -> dict[str, tuple[Run, Task]]:
+    """Start to run the pages that say `exec`, and return what runs of each, by its path below `docs/`.
+
+    Raises:
+        PageError: A page is malformed.
+    """
+    site.root = Path(config.config_file_path).parent
+    site.engine.begin()
+    md = finder(config.mdx_configs)
+    started = {}
+    for file in get_files(config).documentation_pages():
+        body = get_data(file.content_string)[0]
+        run = find(md, body, (file.src_uri, file.content_string.count("\n") - body.count("\n")))
+        if run.fences:
+            started[file.src_uri] = run, site.engine.submit(run.job, file.src_uri)
+    return started
+
+
 def run_pages(config: MkDocsConfig) -> dict[str, Run]:
     """Run the pages that say `exec`, or replay them, and return each by its path below `docs/`.
 
     Raises:
         PageError: A page is malformed, or one of its programs or formulas failed.
     """
-    site.root = Path(config.config_file_path).parent
-    site.engine.begin()
-    md = finder(config.mdx_configs)
-    jobs = {}
-    for file in get_files(config).documentation_pages():
-        body = get_data(file.content_string)[0]
-        run = find(md, body, (file.src_uri, file.content_string.count("\n") - body.count("\n")))
-        if run.fences:
-            jobs[file.src_uri] = run, site.engine.submit(run.job, file.src_uri)
-    for page, (run, entry) in jobs.items():
-        run.entry = entry.result()
+    started = start_pages(config)
+    for page, (run, task) in started.items():
+        run.entry = task.result()
         outcome = run.entry.outcome
         site.page = page, run.above
         if outcome.failed >= 0:
             raise run.fail(outcome.error, run.line(outcome.failed))
         for formula, error in outcome.wrong_formulas.items():
             raise run.fail(f"the formula `={formula}` has no value: {error}", run.above)
-    return {page: run for page, (run, _) in jobs.items()}
+    return {page: run for page, (run, _) in started.items()}
 
 
 def records(root: Path, runs: dict[str, Run]) -> dict[str, str]:
