@@ -99,6 +99,7 @@ for dtype in ("float32", "bfloat16", "float16"):
 # --8<-- [start:cast_claims]
 assert casts["float32"][1] == 0, "without a cast the logits are equal"
 assert casts["bfloat16"][0].largest_relative_error <= 2**-8, "bfloat16 keeps 8 significant bits"
+assert casts["float16"][0].largest_relative_error > 4 * 2**-11, "float16 keeps fewer than 11 of a tiny weight"
 assert casts["bfloat16"][1] > casts["float16"][1], "bfloat16 moves the logits more"
 assert not any(flipped for *_, flipped in casts.values()), "no answer flips"
 # --8<-- [end:cast_claims]
