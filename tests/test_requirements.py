@@ -45,7 +45,8 @@ def canonical(name: str) -> str:
 def missing(path: Path, named: set[str]) -> set[str]:
     """The modules that a file imports from distributions that are not named."""
     modules = {name.partition(".")[0] for name in imported(path)} - OWN - OPTIONAL - set(sys.stdlib_module_names)
-    return {module for module in modules if not {canonical(name) for name in PROVIDED.get(module, ())} & named}
+    # What is pinned for other Pythons alone, and so is not installed, goes by its own name.
+    return {module for module in modules if not {canonical(name) for name in PROVIDED.get(module, [module])} & named}
 
 
 def name(path: Path) -> str:
