@@ -318,6 +318,21 @@ for step in chain.steps:
     print(f"{step.name:12} {step.parameter:4}  keeps {len(step.kept):,}")
 # --8<-- [end:own]
 
+# --8<-- [start:ties]
+from pathlib import Path
+
+exact = Quill.read("models/quill").double()
+play = words.encode(Path("models/quill/held-out.txt").read_text("utf-8")).ids
+with torch.no_grad():
+    scores = exact(torch.tensor(play[:2048]).view(-1, 128))[0].flatten(0, 1)
+top_two = {dtype: scores.to(dtype).topk(2).values for dtype in (torch.bfloat16, torch.float64)}
+tied = {dtype: (two[:, 0] == two[:, 1]).nonzero().flatten() for dtype, two in top_two.items()}
+
+both = weigh.top_k(scores[tied[torch.bfloat16][0]].bfloat16().float(), 1).kept
+assert len(both) == 2, "top-k of 1 keeps both of two that are equal"
+assert not len(tied[torch.float64]), "the rounding alone made them equal"
+# --8<-- [end:ties]
+
 # --8<-- [start:problems]
 toy = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 toy_p = len(weigh.top_p(toy, 0.75).kept)

@@ -68,7 +68,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         if site.engine.needs_preparing(text):
             body = get_data(text)[0]
             prepare(md, body, (file.src_uri, _lines_above(text, body)))
-        for name, content in programs.downloads(site.root, file.src_uri):
+        for name, content in programs.downloads(site.root, file.src_uri, config.edit_uri_template):
             files.append(File.generated(config, name, content=content))
     if live:
         live.note(files)

@@ -94,6 +94,11 @@ def work(connection: Connection, root: str, job: Job, behind: bool = False) -> N
         behind: Leave the cores to other processes that want them.
     """
     _keep_to_itself(behind)
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+        _work(connection, root, job)
+
+
+def _work(connection: Connection, root: str, job: Job) -> None:
     os.chdir(root)
     os.environ["COLUMNS"] = WIDTH
     outcome = Outcome()
