@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from handbook.engine import Engine
-from handbook.pages import Run, Site
+from handbook.pages import Run
 from handbook.programs import program_of
+from handbook.site import Site
 from handbook.worker import Block, Job
 
 ROOT = Path(__file__).parent.parent
