@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, R
 
 HOME = os.environ["SITE_URL"]  # of conftest.py
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [*sorted(str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md")), "404.html"]
+NAMES = sorted(str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md"))
+PAGES = [*(name for name in NAMES if not name.startswith("assets/")), "404.html"]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 READERS = {

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,17 @@ def zensical(root: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -
         shutil.copy(root / file, copy)
     for part in PARTS:
         shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    kept = Path(os.environ.get("HANDBOOK_CACHE", root / ".cache")) / "pages"
-    shutil.copytree(kept, copy / ".cache" / "pages")  # filled by the build of `site`: little is run again
-    environment = {name: value for name, value in os.environ.items() if name != "HANDBOOK_CACHE"}
+    # What the build of `site` has run is replayed here too.
+    cache = os.environ.get("HANDBOOK_CACHE", str(root / ".cache"))
+    environment = os.environ | {"HANDBOOK_CACHE": cache, "PYTHONPATH": str(copy / "src")}
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
-    built = subprocess.run(
-        command, cwd=copy, env=environment | {"PYTHONPATH": str(copy / "src")}, capture_output=True, text=True
-    )
+    built = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     if built.returncode:
         pytest.fail(f"Zensical does not build the site:\n{built.stdout}{built.stderr}", pytrace=False)
     return copy / "site"
 
 
+@cache
 def article(site: Path, url: str) -> Tag:
     """What a page says, without what the theme and the build's hooks put around it."""
     found = BeautifulSoup((site / url / "index.html").read_text("utf-8"), "html.parser").article
