@@ -11,8 +11,11 @@ import contextlib
 import io
 import ipaddress
 import linecache
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -139,15 +142,24 @@ def _work(connection: Connection, root: str, job: Job) -> None:
 
 
 def _keep_to_itself(behind: bool) -> None:
-    """Be the head of a group that can be ended together, and take at most half of the memory, as far as systems do."""
+    """Be the head of a group that ends together, and take at most half of the memory, as far as systems do."""
     if hasattr(os, "setsid"):
         os.setsid()
         os.nice(10 if behind else 0)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         most = max(memory_bytes() // 2, 2**32)  # less than four GiB would not do for torch
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _end_with_parent() -> None:
+    """End the group when the process that asked for the job is gone, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os.killpg(0, signal.SIGKILL)
 
 
 class _Fresh(SourceFileLoader):

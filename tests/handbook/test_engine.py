@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import py_compile
@@ -435,6 +436,43 @@ def test_a_build_that_is_killed_leaves_a_store_that_works(project: Path, store: 
         for number in range(5):
             assert build(engine, RANDOM.format(number)) == [drawn(number)]
         engine.close()
+
+
+BUILDER = """
+import sys
+from pathlib import Path
+from handbook import worker
+from handbook.engine import Engine
+from handbook.worker import Block, Job
+
+if __name__ == "__main__":
+    worker.PRELOADED = ()
+    code = "import os, subprocess, time; print(os.getpid()); subprocess.Popen(['sleep', '600']); open('runs', 'w')"
+    Engine(Path(sys.argv[1]), Path(sys.argv[2])).submit(Job((Block(code + "\\nwhile True: time.sleep(1)"),))).result()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_what_a_killed_build_ran_ends_with_it(project: Path, store: Path, write: Write) -> None:
+    program = write("builder.py", BUILDER)
+    builder = subprocess.Popen([sys.executable, str(program), str(project), str(store)])
+
+    def left() -> list[Path]:
+        """The processes that work in the repository of this test."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "cwd").readlink() == project:
+                    found.append(process)
+        return found
+
+    while not (project / "runs").exists():
+        time.sleep(0.01)
+    assert len(left()) >= 2
+    builder.kill()
+    builder.wait()
+    while left():
+        time.sleep(0.01)
 
 
 def test_a_job_is_found_by_all_that_it_says() -> None:
