@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup, Tag
 
 pytest.importorskip("zensical", reason="it is in requirements-dev.txt")
 
+READ = ("LICENSE", "requirements.in", "requirements.txt")  # by pages
 PARTS = ("docs", "models", "overrides", "snippets", "src")
 SHOWN = {
     "outputs": ".output code",
@@ -27,7 +28,7 @@ SHOWN = {
 def zensical(root: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as Zensical builds it, in a copy of the repository: it always writes to `site/` and `.cache/`."""
     copy = tmp_path_factory.mktemp("zensical")
-    for file in ("mkdocs.yml", "LICENSE"):  # a page reads the licence, as a text that is no play
+    for file in ("mkdocs.yml", *READ):
         shutil.copy(root / file, copy)
     for part in PARTS:
         shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -109,6 +109,7 @@ def _work(connection: Connection, root: str, job: Job) -> None:
     # Of two clones with one virtual environment, each runs its own src/, in the processes that its pages start too.
     sys.path.insert(0, source)
     os.environ["PYTHONPATH"] = source
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # theirs would be matched by whole seconds, and could hide an edit
     sys.path_hooks.insert(0, _fresh_below(source))
     sys.path_importer_cache.clear()
     # What the building process has imported of src/ is the page's to import again, as it is now.
