@@ -294,7 +294,7 @@ def loss_by_place(tokens):
     inputs = play_ids[:fit].view(-1, tokens)
     targets = play_ids[1 : fit + 1].view(-1, tokens)
     found = [
-        cross_entropy(model(x)[0].transpose(1, 2), y, reduction="none")
+        cross_entropy(model(x)[0].flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
         for x, y in zip(inputs.split(32), targets.split(32), strict=True)
     ]
     return torch.cat(found).mean(0)
