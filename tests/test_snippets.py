@@ -1,7 +1,7 @@
 """Each program runs on its own, from the root of the repository and without a network, as its reader runs it.
 
-Most pages execute the sections of their program and nothing else: their run is the program's. The other programs are
-run through the engine, which replays them like pages, and one as a plain process, as all of them could be.
+A page executes the sections of its program, and little else: its run is the program's. A program of which that is not
+so is run through the engine, which replays it like a page, and one as a plain process, as all of them could be.
 """
 
 from __future__ import annotations
@@ -54,10 +54,34 @@ def engine() -> Iterator[Engine]:
 
 
 def is_run_by(job: Job, source: str) -> bool:
-    """Whether the blocks of a page are the statements of a program, all of them in order, and end as a script's do."""
-    blocks = [ast.dump(statement) for block in job.blocks for statement in ast.parse(block.code).body]
-    _docstring, *statements = map(ast.dump, ast.parse(source).body)
-    return blocks == statements and not any(block.raises for block in job.blocks)
+    """Whether a page runs the statements of a program, all of them in order, and ends them as a script would.
+
+    Its other blocks must not lend the program a name that it does not make itself.
+    """
+    tree = ast.parse(source)
+    _docstring, *left = map(ast.dump, tree.body)
+    lent: set[str] = set()
+    for block in job.blocks:
+        statements = ast.parse(block.code)
+        dumped = list(map(ast.dump, statements.body))
+        if dumped == left[: len(dumped)] and not block.raises:
+            del left[: len(dumped)]
+        else:
+            lent |= bound(statements)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return not left and not (lent & used) - bound(tree)
+
+
+def bound(tree: ast.Module) -> set[str]:
+    """The names that statements give to something."""
+    names = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.alias(name=name, asname=other):
+                names.add(other or name.partition(".")[0])
+    return names
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=NAMES)
@@ -74,17 +98,24 @@ def test_a_program_runs_as_a_plain_process() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_program_that_lives_on_a_name_of_its_page_is_told() -> None:
+    blocks = Block("x = 1"), Block("from os import sep as y"), Block("x = y")
+    assert not is_run_by(Job(blocks), '"""A program."""\nx = 1\nx = y\n')
+    assert is_run_by(Job((Block("y = 2"), *blocks)), '"""A program."""\ny = 2\nx = 1\nx = y\n')
+
+
 @pytest.mark.parametrize(
     ("blocks", "same"),
     [
         ([Block("x = 1"), Block("y = x  # more\ny")], True),
         ([Block("x = 1\ny = x\n\ny")], True),
         ([Block("x = 1"), Block("y = x")], False),
-        ([Block("x = 1"), Block("import os"), Block("y = x\ny")], False),
+        ([Block("x = 1"), Block("import os\nx"), Block("y = x\ny")], True),
+        ([Block("x = 1"), Block("1 / 0", raises="ZeroDivisionError"), Block("y = x\ny")], True),
         ([Block("y = x\ny"), Block("x = 1")], False),
         ([Block("x = 1"), Block("y = x\ny", raises="NameError")], False),
     ],
-    ids=["sections", "one block", "not all", "and more", "another order", "stops"],
+    ids=["sections", "one block", "not all", "and more", "and an error", "another order", "stops"],
 )
 def test_a_page_that_does_not_run_its_program_is_told_from_one_that_does(blocks: list[Block], same: bool) -> None:
     assert is_run_by(Job(tuple(blocks)), '"""A program."""\n\n# --8<-- [start:a]\nx = 1\ny = x  # and\ny\n') == same
