@@ -44,7 +44,7 @@ EDITS = {
     "library edit": "src/gauge/unit.py",
 }
 MKDOCS = "from mkdocs.__main__ import cli; cli()"
-FORGETFUL = f"import handbook.hooks; handbook.hooks.Reuse = lambda: None; {MKDOCS}"
+FORGETFUL = f"import handbook.serve.reuse; handbook.serve.reuse.Reuse = lambda: None; {MKDOCS}"
 NEWS = re.compile(r"livereload\((\d+), (\d+)\);")
 
 PARAGRAPH = """A tensor is a block of **numbers** of one type, with a `shape` that says how to read it. What it takes in
