@@ -29,20 +29,14 @@ from handbook.worker import Block, Job
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 
+FENCES = (ROOT / "tests" / "handbook" / "fences.yml").read_text("utf-8")
 MKDOCS = f"""
 site_name: Scales
 theme: {{name: null, custom_dir: theme}}
 plugins: []
 hooks: [{Path(hooks.__file__).as_posix()}]
 markdown_extensions:
-  - pymdownx.superfences:
-      custom_fences:
-        - name: python
-          class: python
-          validator: !!python/name:handbook.pages.validator
-          format: !!python/name:handbook.pages.formatter
-  - handbook.pages
-"""
+{FENCES}"""
 
 # Without importing ahead what none of these pages needs.
 PROGRAM = "from handbook import worker; worker.PRELOADED = (); from mkdocs.__main__ import cli; cli()"

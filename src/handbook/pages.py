@@ -183,9 +183,9 @@ class RunPage(Preprocessor):  # type: ignore[misc]
         except PageError as error:
             return error_box(error).split("\n")
         if run.fences:
-            run.task = site.ask(run.job)
-            run.outputs = run.task.outputs[: site.tasks[site.page[0]][1]]
-            run.entry, site.fences[site.page[0]] = site.entries.get(site.page[0]), run.fences
+            page, run.task = site.page[0], site.ask(run.job)
+            run.outputs = run.task.outputs[: site.tasks[page][1]]
+            run.entry, site.fences[page] = site.entries.get(page), run.fences
             blocks = self.md.htmlStash.rawHtmlBlocks
             for number, fence in enumerate(run.fences):
                 blocks[blocks.index(_mark(number))] = self.show(run, number, fence)

@@ -53,7 +53,9 @@ class Site:
         self.entries.pop(path, None)
         timeout = None if math.isinf(self.deadline) else max(0, self.deadline - time.monotonic())
         with contextlib.suppress(TimeoutError):
-            self.entries[path] = task.result(timeout)
+            task.result(timeout)
+        if task.done:
+            self.entries[path] = task.result()  # or its error, which may be a TimeoutError too
         self.tasks[path] = task, task.known if path in self.entries else len(task.outputs)
         return task
 

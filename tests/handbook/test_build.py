@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 Write = Callable[[str, str], Path]
 Mkdocs = Callable[..., Result]
 
+FENCES = Path(__file__).with_name("fences.yml").read_text("utf-8")  # the last of a site's Markdown extensions
 SITE = f"""
 site_name: planted
 site_url: http://127.0.0.1:8000/
@@ -32,14 +33,7 @@ markdown_extensions:
   - tables
   - pymdownx.highlight: {{pygments_lang_class: true}}
   - pymdownx.snippets: {{base_path: ["."], check_paths: true, dedent_subsections: true}}
-  - pymdownx.superfences:
-      custom_fences:
-        - name: python
-          class: python
-          validator: !!python/name:handbook.pages.validator
-          format: !!python/name:handbook.pages.formatter
-  - handbook.pages
-"""
+{FENCES}"""
 PROGRAM = '"""Planted."""\n\n# --8<-- [start:one]\nimport near\n\nx = near.X\n# --8<-- [end:one]\n'
 PAGE = """---
 assumes: Nothing.

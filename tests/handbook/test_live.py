@@ -20,20 +20,14 @@ from urllib.request import urlopen
 import pytest
 from bs4 import BeautifulSoup
 
+FENCES = Path(__file__).with_name("fences.yml").read_text("utf-8")
 CONFIG = """
 site_name: live
 plugins: []
 theme: {{name: null, custom_dir: theme}}
 hooks: [{hooks}]
 markdown_extensions:
-  - pymdownx.superfences:
-      custom_fences:
-        - name: python
-          class: python
-          validator: !!python/name:handbook.pages.validator
-          format: !!python/name:handbook.pages.formatter
-  - handbook.pages
-watch: [src]
+{fences}watch: [src]
 """
 UNTIL = "import time\nfrom pathlib import Path\n\nwhile not Path('{}').exists():\n    time.sleep(0.01)\n"
 SERVE = "from handbook import worker; worker.PRELOADED = (); from mkdocs.__main__ import cli; cli()"
@@ -113,7 +107,7 @@ def eventually(ask: Callable[[], Any]) -> Any:
 def site(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.delenv("HANDBOOK_CACHE", raising=False)
     site = Site(tmp_path, [])
-    site.write("mkdocs.yml", CONFIG.format(hooks=root / "src/handbook/hooks.py"))
+    site.write("mkdocs.yml", CONFIG.format(fences=FENCES, hooks=root / "src/handbook/hooks.py"))
     site.write("theme/main.html", "<html><body>{{ page.content }}</body></html>")
     site.write("docs/index.md", "# Home\n")
     site.write("src/near.py", "X = 1\n")
@@ -229,7 +223,7 @@ def test_without_live_reload_a_page_is_served_when_it_has_run(site: Site) -> Non
 def test_an_edit_of_the_machinery_starts_the_server_again(site: Site, root: Path) -> None:
     source = site.root / "src"
     shutil.copytree(root / "src" / "handbook", source / "handbook")
-    site.write("mkdocs.yml", CONFIG.format(hooks=source / "handbook" / "hooks.py"))
+    site.write("mkdocs.yml", CONFIG.format(fences=FENCES, hooks=source / "handbook" / "hooks.py"))
     site.write("docs/some.md", page("6 * 7"))
     server = site.serve(source=source)
     eventually(lambda: server.open("some/").select("aside.assay"))

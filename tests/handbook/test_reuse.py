@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+FENCES = Path(__file__).with_name("fences.yml").read_text("utf-8")
 CONFIG = """
 site_name: served
 site_url: http://127.0.0.1:8000/
@@ -24,14 +25,7 @@ markdown_extensions:
   - attr_list
   - toc: {{permalink: true}}
   - pymdownx.snippets: {{check_paths: true, auto_append: [snippets/glossary.md]}}
-  - pymdownx.superfences:
-      custom_fences:
-        - name: python
-          class: python
-          validator: !!python/name:handbook.pages.validator
-          format: !!python/name:handbook.pages.formatter
-  - handbook.pages
-validation: {{anchors: warn}}
+{fences}validation: {{anchors: warn}}
 """
 
 FILES = {
@@ -135,7 +129,9 @@ def contents(directory: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def served(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     place = tmp_path_factory.mktemp("served")
-    for path, text in (FILES | {"mkdocs.yml": CONFIG.format(hooks=root / "src/handbook/hooks.py")}).items():
+    for path, text in (
+        FILES | {"mkdocs.yml": CONFIG.format(fences=FENCES, hooks=root / "src/handbook/hooks.py")}
+    ).items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text(text)
     process = subprocess.Popen(
