@@ -9,7 +9,7 @@ import torch
 
 from quill import tokenizer
 from quill.model import Quill
-from weigh.generation import generate
+from weigh.decoding.generation import generate
 
 torch.set_num_threads(1)
 HOME = Path("models/quill")

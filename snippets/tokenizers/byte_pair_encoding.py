@@ -1,7 +1,7 @@
 """The program of "Byte-pair encoding": training it merge by merge, and encoding with what it has learned."""
 
 # --8<-- [start:train]
-from weigh.bpe import encode, train_bpe
+from weigh.tokenizers.bpe import encode, train_bpe
 
 text = "she sells sea shells by the sea shore"
 merges = list(train_bpe([text], vocabulary=256 + 18))
@@ -34,7 +34,7 @@ import json
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from weigh.bpe import spell, unspell
+from weigh.tokenizers.bpe import spell, unspell
 
 
 def library(texts, vocabulary):
@@ -116,7 +116,7 @@ assert [stored["vocab"][spell(token)] for token in steps[-1].word] == quill_toke
 # --8<-- [start:curve]
 from collections import Counter
 
-from weigh.bpe import words
+from weigh.tokenizers.bpe import words
 
 sizes = [256, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200, 1256]
 learned = [merge.pair for merge in longer]

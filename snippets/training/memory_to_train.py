@@ -529,7 +529,7 @@ in_one, in_eight = (weigh.training(eight, batch=8, sequence=TOKENS, accumulate=p
 # --8<-- [end:accumulate]
 
 # --8<-- [start:published]
-from weigh.activation_memory import korthikanti
+from weigh.memory.activations import korthikanti
 
 gpt = {"s": 2048, "b": 1, "h": 4096, "a": 32, "L": 32}
 token_numbers = gpt["s"] * gpt["b"] * gpt["h"] * gpt["L"]

@@ -43,13 +43,13 @@ class Library:
             docstring_options={"warnings": False},
             resolve_aliases=True,
         )
-        self.places = {name: tree.imports[name].split(".")[1:] for name in package.__all__}
+        self.modules = {name: tree.imports[name].split(".", 1)[1].rpartition(".")[0] for name in package.__all__}
         self.tree = tree
         classes = [name for name in package.__all__ if isinstance(getattr(package, name), type)]
         self._classes = re.compile(rf"(?<![.\w])({'|'.join(classes)})\b")  # torch.Tensor is none of ours
         self.taught = {module: _link(page, path) for page, modules in taught.items() for module in modules.split()}
         self.groups: dict[str, list[str]] = {"questions": [], "results": [], "notation": [], "values": [], "errors": []}
-        for name, (module, _) in self.places.items():
+        for name, module in self.modules.items():
             value = getattr(package, name)
             is_error = isinstance(value, type) and issubclass(value, Exception)
             kind = "results" if isinstance(value, type) else "questions" if callable(value) else "notation"
@@ -70,7 +70,7 @@ class Library:
     def subclasses(self) -> str:
         """A table of all errors below the public ones, each with its condition."""
         classes = [
-            found for name in self.groups["errors"] for found in self.tree[self.places[name][0]].classes.values()
+            found for name in self.groups["errors"] for found in self.tree[self.modules[name]].classes.values()
         ]
         rows = [
             f"| `{found.parent.name}.{found.name}` | {_text(found)} |"
@@ -87,7 +87,7 @@ class Library:
         return f"`{name}`{{ #{self.package.__name__}.{name} }}"
 
     def _entry(self, name: str) -> Iterator[str]:
-        found = self.tree[self.places[name]]
+        found = self.tree[f"{self.modules[name]}.{name}"]
         yield f"### `{name}` {{ #{self.package.__name__}.{name} }}"
         if isinstance(found, griffe.Function):
             yield f"```py\n{_signature(found)}\n```"
@@ -97,7 +97,7 @@ class Library:
             yield from self._members(found)
         elif isinstance(value, dict | list | tuple):
             yield "**Names:** " + ", ".join(f"`{key}`" for key in value) + "."
-        module = self.places[name][0]
+        module = self.modules[name]
         if module in self.taught:
             yield f"Taught on {self.taught[module]}."
 

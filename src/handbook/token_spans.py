@@ -8,7 +8,7 @@ _SHOWN = {" ": "·", "\n": "↵\n", "\t": "→", "\r": "␍", "\u200d": "⁃"}
 
 
 class Token(Protocol):
-    """What is shown of a token: see `weigh.tokenization.Token`."""
+    """What is shown of a token: see `weigh.Token`."""
 
     @property
     def id(self) -> int: ...

@@ -11,174 +11,137 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weigh.activation_memory import Activations, activations, korthikanti
-    from weigh.beams import Hypothesis, beam_search
-    from weigh.bpe import Merge, train_bpe
-    from weigh.checkpoints import MEGATRON, PRECISIONS, Checkpoint, Precision, checkpoint
-    from weigh.decoding import Choice, greedy, min_p, temperature, top_k, top_p, typical_p
-    from weigh.difference import Change, Difference, diff
-    from weigh.dtypes import DTYPES, DType
-    from weigh.errors import WeighError
-    from weigh.exporting import Export, export
-    from weigh.generation import Generation, generate, sample
-    from weigh.inspection import inspect
-    from weigh.kv_cache import CACHE_FORMATS
-    from weigh.lora import Lora
-    from weigh.modules import Module, tree
-    from weigh.optimizers import OPTIMIZERS
-    from weigh.parameters import Model, params
-    from weigh.payload import load
-    from weigh.penalties import frequency_penalty, no_repeat_ngram, presence_penalty, repetition_penalty
-    from weigh.planner import Plan, daly, plan, wall_time, young
-    from weigh.roofline import Bound, decode_bound, experts_touched, prefill_bound
-    from weigh.samplers import SAMPLER_ORDERS, filter_logits
-    from weigh.serving import Inference, inference, largest_batch, largest_context
-    from weigh.speculative import (
-        Speculation,
-        TargetPass,
-        acceptance_probability,
-        expected_tokens,
-        judge_draft,
-        residual_distribution,
-        speculate,
-    )
-    from weigh.storage_formats import STORAGE_FORMATS, Stored, bits_per_weight, stored
-    from weigh.tensors import Contents, Tensor
-    from weigh.tokenization import Token, Tokenizer, tokenizer
-    from weigh.training_memory import Training, training
-    from weigh.units import GB, MB, TB, GiB, KiB, MiB, TiB, format_bytes, kB, parse_bytes
-    from weigh.work import Range, Step
-
-__all__ = [
-    "CACHE_FORMATS",
-    "DTYPES",
-    "GB",
-    "MB",
-    "MEGATRON",
-    "OPTIMIZERS",
-    "PRECISIONS",
-    "SAMPLER_ORDERS",
-    "STORAGE_FORMATS",
-    "TB",
-    "Activations",
-    "Bound",
-    "Change",
-    "Checkpoint",
-    "Choice",
-    "Contents",
-    "DType",
-    "Difference",
-    "Export",
-    "Generation",
-    "GiB",
-    "Hypothesis",
-    "Inference",
-    "KiB",
-    "Lora",
-    "Merge",
-    "MiB",
-    "Model",
-    "Module",
-    "Plan",
-    "Precision",
-    "Range",
-    "Speculation",
-    "Step",
-    "Stored",
-    "TargetPass",
-    "Tensor",
-    "TiB",
-    "Token",
-    "Tokenizer",
-    "Training",
-    "WeighError",
-    "acceptance_probability",
-    "activations",
-    "beam_search",
-    "bits_per_weight",
-    "checkpoint",
-    "daly",
-    "decode_bound",
-    "diff",
-    "expected_tokens",
-    "experts_touched",
-    "export",
-    "filter_logits",
-    "format_bytes",
-    "frequency_penalty",
-    "generate",
-    "greedy",
-    "inference",
-    "inspect",
-    "judge_draft",
-    "kB",
-    "korthikanti",
-    "largest_batch",
-    "largest_context",
-    "load",
-    "min_p",
-    "no_repeat_ngram",
-    "params",
-    "parse_bytes",
-    "plan",
-    "prefill_bound",
-    "presence_penalty",
-    "repetition_penalty",
-    "residual_distribution",
-    "sample",
-    "speculate",
-    "stored",
-    "temperature",
-    "tokenizer",
-    "top_k",
-    "top_p",
-    "train_bpe",
-    "training",
-    "tree",
-    "typical_p",
-    "wall_time",
-    "young",
-]
+    from weigh.decoding.beams import Hypothesis as Hypothesis
+    from weigh.decoding.beams import beam_search as beam_search
+    from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
+    from weigh.decoding.chain import filter_logits as filter_logits
+    from weigh.decoding.filters import Choice as Choice
+    from weigh.decoding.filters import greedy as greedy
+    from weigh.decoding.filters import min_p as min_p
+    from weigh.decoding.filters import temperature as temperature
+    from weigh.decoding.filters import top_k as top_k
+    from weigh.decoding.filters import top_p as top_p
+    from weigh.decoding.filters import typical_p as typical_p
+    from weigh.decoding.generation import Generation as Generation
+    from weigh.decoding.generation import generate as generate
+    from weigh.decoding.generation import sample as sample
+    from weigh.decoding.penalties import frequency_penalty as frequency_penalty
+    from weigh.decoding.penalties import no_repeat_ngram as no_repeat_ngram
+    from weigh.decoding.penalties import presence_penalty as presence_penalty
+    from weigh.decoding.penalties import repetition_penalty as repetition_penalty
+    from weigh.decoding.speculative import Speculation as Speculation
+    from weigh.decoding.speculative import TargetPass as TargetPass
+    from weigh.decoding.speculative import acceptance_probability as acceptance_probability
+    from weigh.decoding.speculative import expected_tokens as expected_tokens
+    from weigh.decoding.speculative import judge_draft as judge_draft
+    from weigh.decoding.speculative import residual_distribution as residual_distribution
+    from weigh.decoding.speculative import speculate as speculate
+    from weigh.dtypes import DTYPES as DTYPES
+    from weigh.dtypes import DType as DType
+    from weigh.errors import WeighError as WeighError
+    from weigh.files.comparing import Change as Change
+    from weigh.files.comparing import Difference as Difference
+    from weigh.files.comparing import diff as diff
+    from weigh.files.exporting import Export as Export
+    from weigh.files.exporting import export as export
+    from weigh.files.inspecting import inspect as inspect
+    from weigh.files.loading import load as load
+    from weigh.files.modules import Module as Module
+    from weigh.files.modules import tree as tree
+    from weigh.formulas import Range as Range
+    from weigh.formulas import Step as Step
+    from weigh.memory.activations import Activations as Activations
+    from weigh.memory.activations import activations as activations
+    from weigh.memory.activations import korthikanti as korthikanti
+    from weigh.memory.checkpoints import MEGATRON as MEGATRON
+    from weigh.memory.checkpoints import PRECISIONS as PRECISIONS
+    from weigh.memory.checkpoints import Checkpoint as Checkpoint
+    from weigh.memory.checkpoints import Precision as Precision
+    from weigh.memory.checkpoints import checkpoint as checkpoint
+    from weigh.memory.inference import Inference as Inference
+    from weigh.memory.inference import inference as inference
+    from weigh.memory.inference import largest_batch as largest_batch
+    from weigh.memory.inference import largest_context as largest_context
+    from weigh.memory.kv_cache import CACHE_FORMATS as CACHE_FORMATS
+    from weigh.memory.lora import Lora as Lora
+    from weigh.memory.optimizers import OPTIMIZERS as OPTIMIZERS
+    from weigh.memory.planner import Plan as Plan
+    from weigh.memory.planner import daly as daly
+    from weigh.memory.planner import plan as plan
+    from weigh.memory.planner import wall_time as wall_time
+    from weigh.memory.planner import young as young
+    from weigh.memory.roofline import Bound as Bound
+    from weigh.memory.roofline import decode_bound as decode_bound
+    from weigh.memory.roofline import experts_touched as experts_touched
+    from weigh.memory.roofline import prefill_bound as prefill_bound
+    from weigh.memory.storage_formats import STORAGE_FORMATS as STORAGE_FORMATS
+    from weigh.memory.storage_formats import Stored as Stored
+    from weigh.memory.storage_formats import bits_per_weight as bits_per_weight
+    from weigh.memory.storage_formats import stored as stored
+    from weigh.memory.training import Training as Training
+    from weigh.memory.training import training as training
+    from weigh.models.parameters import Model as Model
+    from weigh.models.parameters import params as params
+    from weigh.tensors import Contents as Contents
+    from weigh.tensors import Tensor as Tensor
+    from weigh.tokenizers.bpe import Merge as Merge
+    from weigh.tokenizers.bpe import train_bpe as train_bpe
+    from weigh.tokenizers.reading import Token as Token
+    from weigh.tokenizers.reading import Tokenizer as Tokenizer
+    from weigh.tokenizers.reading import tokenizer as tokenizer
+    from weigh.units import GB as GB
+    from weigh.units import MB as MB
+    from weigh.units import TB as TB
+    from weigh.units import GiB as GiB
+    from weigh.units import KiB as KiB
+    from weigh.units import MiB as MiB
+    from weigh.units import TiB as TiB
+    from weigh.units import format_bytes as format_bytes
+    from weigh.units import kB as kB
+    from weigh.units import parse_bytes as parse_bytes
 
 _MODULES = {
-    "activation_memory": "Activations activations korthikanti",
-    "beams": "Hypothesis beam_search",
-    "bpe": "Merge train_bpe",
-    "checkpoints": "MEGATRON PRECISIONS Checkpoint Precision checkpoint",
-    "decoding": "Choice greedy min_p temperature top_k top_p typical_p",
-    "difference": "Change Difference diff",
+    "decoding.beams": "Hypothesis beam_search",
+    "decoding.chain": "SAMPLER_ORDERS filter_logits",
+    "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",
+    "decoding.generation": "Generation generate sample",
+    "decoding.penalties": "frequency_penalty no_repeat_ngram presence_penalty repetition_penalty",
+    "decoding.speculative": "Speculation TargetPass acceptance_probability expected_tokens judge_draft "
+    "residual_distribution speculate",
     "dtypes": "DTYPES DType",
     "errors": "WeighError",
-    "exporting": "Export export",
-    "generation": "Generation generate sample",
-    "inspection": "inspect",
-    "kv_cache": "CACHE_FORMATS",
-    "lora": "Lora",
-    "modules": "Module tree",
-    "optimizers": "OPTIMIZERS",
-    "parameters": "Model params",
-    "payload": "load",
-    "penalties": "frequency_penalty no_repeat_ngram presence_penalty repetition_penalty",
-    "planner": "Plan daly plan wall_time young",
-    "roofline": "Bound decode_bound experts_touched prefill_bound",
-    "samplers": "SAMPLER_ORDERS filter_logits",
-    "serving": "Inference inference largest_batch largest_context",
-    "speculative": "Speculation TargetPass acceptance_probability expected_tokens judge_draft "
-    "residual_distribution speculate",
-    "storage_formats": "STORAGE_FORMATS Stored bits_per_weight stored",
+    "files.comparing": "Change Difference diff",
+    "files.exporting": "Export export",
+    "files.inspecting": "inspect",
+    "files.loading": "load",
+    "files.modules": "Module tree",
+    "formulas": "Range Step",
+    "memory.activations": "Activations activations korthikanti",
+    "memory.checkpoints": "MEGATRON PRECISIONS Checkpoint Precision checkpoint",
+    "memory.inference": "Inference inference largest_batch largest_context",
+    "memory.kv_cache": "CACHE_FORMATS",
+    "memory.lora": "Lora",
+    "memory.optimizers": "OPTIMIZERS",
+    "memory.planner": "Plan daly plan wall_time young",
+    "memory.roofline": "Bound decode_bound experts_touched prefill_bound",
+    "memory.storage_formats": "STORAGE_FORMATS Stored bits_per_weight stored",
+    "memory.training": "Training training",
+    "models.parameters": "Model params",
     "tensors": "Contents Tensor",
-    "tokenization": "Token Tokenizer tokenizer",
-    "training_memory": "Training training",
+    "tokenizers.bpe": "Merge train_bpe",
+    "tokenizers.reading": "Token Tokenizer tokenizer",
     "units": "GB MB TB GiB KiB MiB TiB format_bytes kB parse_bytes",
-    "work": "Range Step",
 }
+"""The public names of each module, which is imported when one of them is used."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names.split():
-            globals()[name] = value = getattr(import_module(f"weigh.{module}"), name)
-            return value
+    if name in _HOMES:
+        globals()[name] = value = getattr(import_module(f"weigh.{_HOMES[name]}"), name)
+        return value
     raise AttributeError(f"module 'weigh' has no attribute {name!r}")
 
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES, bytes_of
-from weigh.files import File
+from weigh.sources import File
 
 
 def is_shape(value: object) -> bool:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -186,11 +187,11 @@ def _peak() -> int:
 
 def _target(name: str) -> tuple[type[Exception], Callable[[Path], object]]:
     """The exception that is a refusal, and the function to call, with every module it will need already imported."""
-    from weigh import inspection
     from weigh.errors import WeighError
+    from weigh.files import inspecting
 
-    for module in FORMATS.glob("[a-z]*.py"):
-        import_module(f"weigh.formats.{module.stem}")
+    for module in walk_packages([str(FORMATS)], "weigh.formats."):
+        import_module(module.name)
     for encoding in ("ascii", "cp437", "latin-1", "raw_unicode_escape", "unicode_escape", "utf-8"):
         codecs.lookup(encoding)
     if name:
@@ -198,7 +199,7 @@ def _target(name: str) -> tuple[type[Exception], Callable[[Path], object]]:
         return WeighError, getattr(import_module(module_name), function)
 
     def check(path: Path) -> None:
-        contents = inspection.inspect(path)
+        contents = inspecting.inspect(path)
         json.dumps(contents.as_dict())
         assert sum(contents.by_component.values()) == contents.bytes_on_disk
         for tensor in contents.named[:4]:

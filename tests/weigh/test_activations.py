@@ -10,9 +10,9 @@ import transformers
 from transformers.activations import ACT2FN
 
 import weigh
-from weigh.activation_memory import Activations, activations, korthikanti
-from weigh.families import FAMILIES
-from weigh.families.saved import KEPT_BY_ACTIVATION
+from weigh.memory.activations import Activations, activations, korthikanti
+from weigh.models.families import FAMILIES
+from weigh.models.families.saved import KEPT_BY_ACTIVATION
 
 B, T, V = 2, 96, 512
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from weigh.bpe import ALPHABET, SPELLING, encode, join, spell, split, train_bpe, unspell, words
+from weigh.tokenizers.bpe import ALPHABET, SPELLING, encode, join, spell, split, train_bpe, unspell, words
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {

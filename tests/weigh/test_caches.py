@@ -12,9 +12,9 @@ from transformers import Cache, DynamicCache, StaticCache
 
 import weigh
 from weigh import errors
-from weigh.families import FAMILIES
-from weigh.families.parts import KeyValue, Latent, State
-from weigh.kv_cache import cache_bytes
+from weigh.memory.kv_cache import cache_bytes
+from weigh.models.families import FAMILIES
+from weigh.models.families.parts import KeyValue, Latent, State
 
 from .strategies_decoders import DECODERS
 

@@ -10,7 +10,7 @@ import torch
 from torchao.optim import AdamW8bit
 
 import weigh
-from weigh.optimizers import optimizer_state
+from weigh.memory.optimizers import optimizer_state
 
 torch.compiler.set_stance("force_eager")  # torchao would compile its step for a minute
 

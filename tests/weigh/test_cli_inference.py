@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 import weigh as library
-from weigh.work import step
+from weigh.formulas import step
 
 from .test_cli import weigh
 

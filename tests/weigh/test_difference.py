@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 import weigh
 from weigh.cli import main
-from weigh.difference import KINDS
+from weigh.files.comparing import KINDS
 
 
 def pair(tmp_path: Path, before: dict[str, Any], after: dict[str, Any]) -> weigh.Difference:

@@ -23,8 +23,9 @@ from torch.distributed.checkpoint.metadata import (
 )
 
 import weigh
-from weigh import errors, payload
-from weigh.formats import distributed
+from weigh import errors
+from weigh.files import loading
+from weigh.formats.torch import distributed
 
 from .test_pytorch import DTYPES_OF_TORCH, Hostile, check_equal, trained
 
@@ -325,7 +326,7 @@ def test_a_chunk_that_is_another_is_refused_when_it_is_loaded(value: Any, tmp_pa
     metadata = Metadata({"w": described((7, 10), [((0, 0), (7, 10))], torch.float32)})
     contents = weigh.inspect(write(tmp_path / "checkpoint", {("w", (0, 0)): value}, metadata))
     with pytest.raises(errors.InvalidOffsets, match="is not the chunk of 'w'"):
-        payload.load(contents, contents.named[0])
+        loading.load(contents, contents.named[0])
 
 
 def test_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 import weigh
+from weigh.decoding.generation import NextLogits
 from weigh.errors import InvalidLogits, InvalidSetting
-from weigh.generation import NextLogits
 
 VOCABULARY = 37
 PAD = VOCABULARY - 1

@@ -15,10 +15,11 @@ from gguf import GGUFEndian, GGUFReader, GGUFValueType, GGUFWriter
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 import weigh
-from weigh import errors, payload
+from weigh import errors
 from weigh.dtypes import DTYPES
+from weigh.files import loading
 from weigh.formats.gguf import TYPES
-from weigh.storage_formats import BLOCKS
+from weigh.memory.storage_formats import BLOCKS
 
 NAMES = {"F": "float", "BF": "bfloat", "I": "int"}
 
@@ -153,13 +154,13 @@ def test_values_are_loaded_as_the_reference_library_loads_them(tmp_path: Path) -
         writer.add_tensor("quantized", quantized, raw_dtype=GGMLQuantizationType.Q8_0)
 
     contents = assert_read_alike(write(tmp_path / "model.gguf", fill))
-    loaded = {t.name: payload.load(contents, t) for t in contents.named if t.name != "quantized"}
+    loaded = {t.name: loading.load(contents, t) for t in contents.named if t.name != "quantized"}
     for name, array in arrays.items():
         assert torch.equal(loaded[name], torch.from_numpy(array))
     assert torch.equal(loaded["bfloat16"], torch.arange(8).to(torch.bfloat16))
     assert torch.equal(loaded["scalar"], torch.tensor(3.0))
     with pytest.raises(errors.UnknownDtype, match="q8_0"):
-        payload.load(contents, contents.named[-1])
+        loading.load(contents, contents.named[-1])
 
 
 def test_a_vocabulary_is_passed_over_quickly(tmp_path: Path) -> None:

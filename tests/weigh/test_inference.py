@@ -18,9 +18,9 @@ from transformers import DynamicCache
 
 import weigh
 from weigh import errors
-from weigh.families.parts import Caches, KeyValue, Latent, State
-from weigh.kv_cache import CACHE_FORMATS, cache_bytes
-from weigh.serving import UTILIZATION
+from weigh.memory.inference import UTILIZATION
+from weigh.memory.kv_cache import CACHE_FORMATS, cache_bytes
+from weigh.models.families.parts import Caches, KeyValue, Latent, State
 
 from .test_caches import BATCH, CACHED, TOKENS, after_a_forward_pass, counted
 from .test_caches_seq2seq import READ, TINY, WRITTEN

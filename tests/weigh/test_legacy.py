@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import weigh
-from weigh import errors, payload
-from weigh.formats import legacy
+from weigh import errors
+from weigh.files import loading
+from weigh.formats.torch import legacy
 
 from .test_pytorch import DTYPES_OF_TORCH, Hostile, check_equal, same, torch_tensors, trained
 
@@ -176,7 +177,7 @@ def test_a_view_of_a_storage(tmp_path: Path) -> None:
     path.write_bytes(row(view(b"K\x01", b"K\x02")).replace(b"(K\x04t(K\x01t", b"(K\x02t(K\x01t"))
     assert torch.equal(torch.load(path, weights_only=False)["w"], torch.tensor([1.0, 2.0]))
     contents = weigh.inspect(path)
-    assert same(payload.load(contents, contents.named[0]), torch.tensor([1.0, 2.0]))
+    assert same(loading.load(contents, contents.named[0]), torch.tensor([1.0, 2.0]))
 
 
 COUNT = (4).to_bytes(8, "little")

@@ -18,8 +18,8 @@ import torch
 
 import weigh
 from weigh import errors
-from weigh.formats.numpy import MAX_CHARACTERS
-from weigh.payload import load
+from weigh.files.loading import load
+from weigh.formats.numpy.arrays import MAX_CHARACTERS
 from weigh.tensors import Tensor
 
 PLAIN = ["b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8", "c8", "c16"]
@@ -364,7 +364,7 @@ def test_an_array_that_unpacks_to_less_than_it_claims_is_refused_when_it_is_load
 
 
 def test_the_cost_is_that_of_the_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from weigh.files import _Raw
+    from weigh.sources import _Raw
 
     np.savez(tmp_path / "a.npz", **{f"w{n}": np.zeros(2**20, np.float32) for n in range(8)})
     sizes: list[int] = []

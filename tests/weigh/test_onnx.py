@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 import weigh
 from weigh import errors
 from weigh.dtypes import DTYPES
-from weigh.files import _Raw
-from weigh.formats.onnx import _CODES, _STANDARD
-from weigh.payload import load
+from weigh.files.loading import load
+from weigh.formats.onnx.model import _CODES, _STANDARD
+from weigh.sources import _Raw
 
 Named = Iterator[tuple[str, onnx.TensorProto]]
 
@@ -316,7 +316,7 @@ def test_thirty_graphs_within_graphs_are_read(tmp_path: Path) -> None:
 
 
 def test_a_graph_of_too_many_fields_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weigh.formats.protobuf.MAX_FIELDS", 1000)
+    monkeypatch.setattr("weigh.formats.onnx.protobuf.MAX_FIELDS", 1000)
     path = tmp_path / "model.onnx"
     path.write_bytes(field(7, field(3, 1) * 1000))
     with pytest.raises(errors.HeaderTooLarge):

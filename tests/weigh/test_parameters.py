@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import weigh
 from weigh import errors
-from weigh.families import FAMILIES
+from weigh.models.families import FAMILIES
 
 from .strategies_decoders import DECODERS
 from .strategies_encoders import ENCODERS

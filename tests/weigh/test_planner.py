@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import lambertw
 
 import weigh
-from weigh.planner import daly, parse_seconds, plan, wall_time, young
+from weigh.memory.planner import daly, parse_seconds, plan, wall_time, young
 
 HOUR, DAY = 3600.0, 86400.0
 

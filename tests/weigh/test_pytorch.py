@@ -14,9 +14,11 @@ import torch
 from torch._weights_only_unpickler import _get_allowed_globals
 
 import weigh
-from weigh import errors, payload
+from weigh import errors
 from weigh.dtypes import DTYPES
-from weigh.formats import pickles, torch_pickle
+from weigh.files import loading
+from weigh.formats import pickles
+from weigh.formats.torch import rebuilding
 from weigh.tensors import Contents
 
 
@@ -45,7 +47,7 @@ def check_equal(contents: Contents, reference: dict[str, torch.Tensor]) -> None:
     """What was inspected has the tensors of the reference by name, and what is loaded of it their values."""
     assert {tensor.name for tensor in contents.named} == set(reference)
     for tensor in contents.named:
-        assert same(payload.load(contents, tensor), reference[tensor.name]), tensor.name
+        assert same(loading.load(contents, tensor), reference[tensor.name]), tensor.name
     assert sum(contents.by_component.values()) == contents.bytes_on_disk
 
 
@@ -195,7 +197,7 @@ def test_the_names_of_trainer_files_say_what_they_hold(tmp_path: Path) -> None:
 
 def test_what_weigh_calls_safe_is_safe_for_torch() -> None:
     allowed = set(_get_allowed_globals())
-    ours = {name.replace("__builtin__", "builtins") for name in torch_pickle.SAFE}
+    ours = {name.replace("__builtin__", "builtins") for name in rebuilding.SAFE}
     assert ours - allowed <= {f"torch.{name}" for name in DTYPES}  # formats that this torch lacks
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import weigh
 from weigh import errors
-from weigh.repository import ARTIFACTS
+from weigh.files.directories import ARTIFACTS
 
 
 def shards(directory: Path, index: dict[str, Any] | None = None) -> Path:

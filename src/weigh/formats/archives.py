@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NoReturn
 
 from weigh import errors
-from weigh.files import File, Reader
+from weigh.sources import File, Reader
 
 _LOCAL_HEADER = 30
 MAX_EXPANSION = 1032

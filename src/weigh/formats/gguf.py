@@ -11,7 +11,7 @@ from typing import Any
 
 from weigh import errors
 from weigh.dtypes import DTYPES, bytes_of
-from weigh.files import MAX_HEADER, File, Reader
+from weigh.sources import MAX_HEADER, File, Reader
 from weigh.tensors import Contents, Tensor, is_shape
 
 _PIECE = 2**18  # the bytes that are read ahead

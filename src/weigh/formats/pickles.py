@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from weigh.errors import MalformedPickle
-from weigh.files import File
+from weigh.sources import File
 
 MAX_OPCODES = 20_000_000
 """The most instructions that are followed. A tensor takes some forty, and twice that in a distributed checkpoint."""

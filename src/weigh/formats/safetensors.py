@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from weigh import errors
 from weigh.dtypes import DTYPES, SAFETENSORS
-from weigh.files import MAX_HEADER, File
+from weigh.sources import MAX_HEADER, File
 from weigh.tensors import Contents, Tensor, is_shape
 
 

@@ -1,0 +1,210 @@
+"""The commands about files: what is in one, what changed between two, and how a checkpoint becomes a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from weigh.cli.group import weigh
+from weigh.cli.terminal import grid, printable, progress, table
+from weigh.units import format_bytes
+
+_MOST_CHANGES = 20
+
+
+@weigh.command("inspect")
+@click.argument("path")
+@click.option("--tree", "as_tree", is_flag=True, help="Show the modules, with layers that are alike folded into one.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
+def inspect_command(path: str, as_tree: bool, as_json: bool) -> int:
+    """Say what is in the model file or directory PATH, from headers alone.
+
+    Reads safetensors, PyTorch's archives (old and new ones, TorchScript and distributed checkpoints), GGUF, ONNX and
+    NumPy files, shard indices and model directories. PATH may be a URL: https://…, s3://…, hf://….
+    Exits with 1 if loading the file would import something that a safe loader refuses.
+
+    Example: weigh inspect model.safetensors --tree
+    """
+    from weigh.files.inspecting import inspect
+
+    contents = inspect(path)
+    facts = contents.as_dict()
+    if as_tree:
+        from weigh.files.modules import tree
+
+        modules = tree(contents)
+        if as_json:
+            facts["tree"] = modules.as_dict()
+        else:
+            _show_tree(modules)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        _show_contents(facts)
+    if contents.imports:
+        click.echo(
+            f"weigh: {printable(path)}: loading it would import {printable(', '.join(contents.imports))}, which "
+            "a safe loader refuses; load it only if you trust its author, or ask for safetensors",
+            err=True,
+        )
+        return 1
+    return 0
+
+
+def _show_contents(facts: dict[str, Any]) -> None:
+    table(
+        f"{facts['path']} ({facts['format']})",
+        {
+            "parameters": facts["parameters"],
+            **({"buffer elements": facts["buffers"]} if facts["buffers"] else {}),
+            "tensors": facts["tensors"],
+        },
+        {
+            "bytes on disk": facts["bytes_on_disk"],
+            **{f"  {name}": size for name, size in facts["by_component"].items() if size},
+            "bytes in tensors": facts["bytes_in_tensors"],
+            **{f"  {name}": size for name, size in facts["by_dtype"].items()},
+        },
+    )
+    for artifact, files in facts["artifacts"].items():
+        click.echo(f"{artifact + ':':<27}{printable(', '.join(files)) or click.style('missing', fg='yellow')}")
+    for names in facts["tied"]:
+        click.echo(f"tied, counted once: {printable(' = '.join(names))}")
+    for note in facts["notes"]:
+        click.echo(f"note: {printable(note)}")
+
+
+def _show_tree(root: Any) -> None:
+    rows = []
+
+    def walk(module: Any, depth: int) -> None:
+        indent = "  " * depth
+        for child in module.children:
+            # A chain of modules with nothing beside it is one line, as a path of folders is.
+            name, last = child.name, child
+            while not last.tensors and len(last.children) == 1 and last.count == last.children[0].count == 1:
+                last = last.children[0]
+                name += f".{last.name}"
+            times = f" × {last.count}" if last.count > 1 else ""
+            rows.append([f"{indent}{printable(name)}{times}", "", "", f"{last.elements:,}",
+                         format_bytes(last.bytes_in_tensors)])  # fmt: skip
+            walk(last, depth + 1)
+        for name, tensor, own in module.tensors:
+            shape = " × ".join(f"{size:,}" for size in tensor.shape) or "scalar"
+            size = format_bytes(own) if own or not tensor.numel else "tied"
+            rows.append([f"{indent}{printable(name)}", tensor.dtype, shape, f"{tensor.numel:,}", size])
+
+    walk(root, 0)
+    columns = {"module or tensor": "", "dtype": "dim", "shape": "dim", "elements": "bold", "bytes": "cyan"}
+    grid("modules (of those that are alike, the tensors of one; a module's figures are of all)", columns, rows, left=3)
+
+
+@weigh.command("diff")
+@click.argument("before")
+@click.argument("after")
+@click.option("--all", "show_all", is_flag=True, help=f"List every change, not {_MOST_CHANGES} of them, weights first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, every change in it.")
+def diff_command(before: str, after: str, show_all: bool, as_json: bool) -> int:
+    """Compare the checkpoints or models BEFORE and AFTER, tensor by tensor: what came, went and changed, and how far.
+
+    The two may be of different formats. Needs torch for the arithmetic; unpickles nothing.
+    Exits with 1 if they differ.
+
+    Example: weigh diff step-1000.pt step-2000.pt
+    """
+    from weigh.files.comparing import diff
+
+    with progress("comparing") as show:
+        found = diff(before, after, show)
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2))
+        return 0 if found.same else 1
+    changes = sorted(found.changes, key=lambda change: (change.component != "weights", -(change.relative or 0)))
+    shown = changes if show_all else changes[:_MOST_CHANGES]
+    columns = {"tensor": "", "": "yellow", "dtype and shape": "dim", "‖change‖": "bold", "÷ ‖before‖": "cyan",
+               "elements": ""}  # fmt: skip
+    rows = [
+        [
+            printable(change.name),
+            change.kind,
+            _dtype_and_shape(change.before, change.after),
+            *(f"{value:.4g}" if value is not None else "" for value in (change.norm, change.relative)),
+            "" if change.elements is None else f"{change.elements:,}",
+        ]
+        for change in shown
+    ]
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in {"equal": found.equal, **found.counts}.items() if count)
+    title = f"{before} → {after}: {counts or 'no tensors'}"
+    if rows:
+        grid(title, columns, rows, left=3)
+    else:
+        click.secho(printable(title), bold=True)
+    if len(shown) < len(changes):
+        click.echo(f"and {len(changes) - len(shown):,} more; --all lists them")
+    for name, (old, new) in found.metadata.items():
+        click.echo(f"{printable(name)}: {printable(str(old))} → {printable(str(new))}")
+    for note in found.notes:
+        click.echo(f"note: {printable(note)}")
+    return 0 if found.same else 1
+
+
+def _dtype_and_shape(before: str | None, after: str | None) -> str:
+    """`float32 [2, 3]`, with an arrow where the two sides differ."""
+    if not before or not after or before == after:
+        return before or after or ""
+    (old, shape), (new, other) = (side.split(" ", 1) for side in (before, after))
+    dtypes = old if old == new else f"{old} → {new}"
+    return f"{dtypes} {shape if shape == other else f'{shape} → {other}'}"
+
+
+def _casts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from weigh.files.exporting import CASTS
+
+    return [name for name in CASTS if name.startswith(incomplete)]
+
+
+@weigh.command("export")
+@click.argument("checkpoint")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--dtype", shell_complete=_casts, help="Cast the weights, such as bfloat16.  [default: as they are]")
+@click.option("--config", metavar="PATH", help="The model's config.json.  [default: the one beside CHECKPOINT]")
+@click.option("--shard", default="5GB", show_default=True, metavar="SIZE", help="The most bytes of tensors in a file.")
+@click.option(
+    "--prefix", metavar="TEXT", help="Take this off the front of every name.  [default: what wraps the model]"
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object of what was written and lost.")
+def export_command(checkpoint: str, directory: Path, shard: str, as_json: bool, **options: Any) -> int:
+    """Turn the training checkpoint CHECKPOINT into the inference directory DIRECTORY, and verify it.
+
+    Keeps the weights, casts and shards them as asked, writes them as safetensors, and reads them back. Optimizer state
+    and the rest stay behind. With a config, every tensor that it describes must be there.
+    Exits with 1 if weights overflowed in the new format.
+
+    Example: weigh export step-2000.pt served --dtype bfloat16
+    """
+    from weigh.files.exporting import export
+    from weigh.units import parse_bytes
+
+    with progress("writing") as show:
+        done = export(checkpoint, directory, shard_bytes=parse_bytes(shard), progress=show, **options)
+    if as_json:
+        click.echo(json.dumps(done.as_dict(), indent=2))
+        return 1 if done.overflowed else 0
+    stripped = {f"  left behind: {part}": size for part, size in done.stripped.items()}
+    table(
+        f"{done.directory}: {', '.join(done.files)}",
+        {"parameters": done.parameters, "tensors": done.tensors},
+        {"bytes on disk": done.bytes_on_disk, **stripped},
+    )
+    if done.prefix:
+        click.echo(f"names: {printable(repr(done.prefix))} was taken off the front of each")
+    if done.tied:
+        click.echo(f"tied, written once: {printable(', '.join(done.tied))} left out")
+    if done.dtype:
+        click.echo(
+            f"cast to {done.dtype}: largest relative error {done.largest_relative_error:.3g}, "
+            f"{done.underflowed:,} weights became 0, {done.overflowed:,} became infinite"
+        )
+    click.echo(f"verified: {'; '.join(done.checked)}")
+    return 1 if done.overflowed else 0

@@ -1,0 +1,1 @@
+"""NumPy's formats: `.npy` and `.npz`."""

@@ -1,0 +1,351 @@
+"""Read what `torch.distributed.checkpoint.save` writes: a directory of one pickle, `.metadata`, and files of chunks.
+
+The pickle says for each name its dtype, its global size and the boxes that it was cut into, and for each box the file,
+the offset and the length at which a small archive of `torch.save` holds it. What is no tensor is such an archive too.
+The classes are those of `torch/distributed/checkpoint/metadata.py` and `filesystem.py`. They are not imported: torch's
+own reader unpickles `.metadata` and every archive of what is no tensor with no restriction.
+"""
+
+import io
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import pairwise, product
+from math import prod
+from typing import Any
+
+from weigh import errors
+from weigh.dtypes import DTYPES
+from weigh.formats import pickles
+from weigh.formats.pickles import MAX_NAME, Call, Global, Mapping
+from weigh.formats.torch import rebuilding, saved
+from weigh.sources import File, Reader
+from weigh.tensors import Contents, Tensor
+
+METADATA = ".metadata"
+_BYTES = "BytesStorageMetadata"
+_MOST_CUTS = 4
+
+_SAFE = {
+    *(f"torch.distributed.checkpoint.metadata.{name}" for name in (
+        "Metadata", "MetadataIndex", "TensorStorageMetadata", "BytesStorageMetadata", "ChunkStorageMetadata",
+        "TensorProperties", "StorageMeta", "_MEM_FORMAT_ENCODING",
+    )),
+    "torch.distributed.checkpoint.filesystem._StorageInfo",
+    *(f"torch.distributed._shard.sharded_tensor.metadata.{name}" for name in (
+        "TensorProperties", "MEM_FORMAT_ENCODING",
+    )),
+    *(f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in ("PosixPath", "WindowsPath")),
+}  # fmt: skip
+
+Box = tuple[tuple[int, ...], tuple[int, ...]]
+"""Where a chunk begins in its tensor, and its sizes."""
+
+
+@dataclass(frozen=True)
+class Assembled(File):
+    """A tensor's bytes row after row, put together from its chunks when they are asked for.
+
+    Attributes:
+        name_of_tensor: Its name, for an error.
+        shape: Its sizes.
+        dtype: Its number format.
+        chunks: Its boxes, and the archive that holds each.
+    """
+
+    name_of_tensor: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    chunks: tuple[tuple[Box, File], ...] = ()
+
+    def open(self) -> Reader:
+        """Start reading at the first byte."""
+        return Reader(self, io.BytesIO(self.part(0, self.size)))
+
+    def part(self, begin: int, end: int) -> bytearray:
+        """The bytes from `begin` to `end`. Of the chunks only those are read that hold some of them.
+
+        Raises:
+            InvalidOffsets: If an archive does not hold the chunk that `.metadata` says.
+        """
+        if begin >= end:
+            return bytearray()
+        if len(self.chunks) == 1:
+            tensor, storage = self._chunk(*self.chunks[0])
+            if tensor.strides in (None, _row_major(self.shape)):
+                return storage.part(tensor.begin + begin, tensor.begin + end)
+        width = DTYPES[self.dtype].bits // 8
+        row = prod(self.shape[1:]) * width
+        first, last = begin // row, -(-end // row)
+        data = bytearray((last - first) * row)
+        for (offsets, sizes), file in self.chunks:
+            low, high = max(first, offsets[0]), min(last, offsets[0] + sizes[0])
+            if low < high:
+                tensor, storage = self._chunk((offsets, sizes), file)
+                into, out_of = _row_major(self.shape), tensor.strides or _row_major(sizes)
+                at = sum(offset * step for offset, step in zip((low - first, *offsets[1:]), into, strict=True))
+                source = storage.part(tensor.begin, tensor.end)
+                layout = list(zip((high - low, *sizes[1:]), into, out_of, strict=True))
+                _paste(data, at, source, (low - offsets[0]) * out_of[0], layout, width)
+        del data[end - first * row :], data[: begin - first * row]
+        return data
+
+    def _chunk(self, box: Box, file: File) -> tuple[Tensor, File]:
+        contents = saved.read_inside(file, "")
+        if [(tensor.name, tensor.dtype, tensor.shape) for tensor in contents.named] != [("", self.dtype, box[1])]:
+            raise errors.InvalidOffsets(
+                f"{file}, byte {file.begin:,}",
+                f"is not the chunk of {self.name_of_tensor[:80]!r} that {METADATA} says; fetch the file again",
+            )
+        return contents.named[0], contents.storages[contents.named[0].storage]
+
+
+def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(prod(shape[n + 1 :]) for n in range(len(shape)))
+
+
+def _paste(
+    data: bytearray, at: int, source: bytearray, begin: int, layout: list[tuple[int, int, int]], width: int
+) -> None:
+    """Copy a box of elements from one layout into another, a run along its last dimension at a time.
+
+    Args:
+        data: Where to.
+        at: The box's first element there.
+        source: Where from.
+        begin: The box's first element there.
+        layout: Its size and its two strides, in `data` and in `source`, along each dimension.
+        width: Bytes of an element.
+    """
+    words = max(1, width // 8)
+    if words > 1:  # no view has numbers of more than 8 bytes
+        layout = [(size, into * words, out_of * words) for size, into, out_of in layout] + [(words, 1, 1)]
+    layout = [dimension for dimension in layout if dimension[0] > 1]
+    if not layout or layout[-1][1] != 1 or not layout[-1][2]:
+        layout.append((1, 1, 1))
+    merged = [layout[-1]]
+    for size, into, out_of in layout[-2::-1]:
+        inner, inner_into, inner_out_of = merged[-1]
+        if (into, out_of) == (inner * inner_into, inner * inner_out_of):
+            merged[-1] = (size * inner, inner_into, inner_out_of)
+        else:
+            merged.append((size, into, out_of))
+    (run, _, step), *outer = merged
+    target, elements = _numbers(data, width), _numbers(source, width)
+    for index in product(*(range(size) for size, _, _ in outer)):
+        to = at * words + sum(i * into for i, (_, into, _) in zip(index, outer, strict=True))
+        of = begin * words + sum(i * out_of for i, (_, _, out_of) in zip(index, outer, strict=True))
+        target[to : to + run] = elements[of : of + run * step : step]
+
+
+def _numbers(data: bytearray, width: int) -> "memoryview[int]":
+    if width == 1:
+        return memoryview(data)
+    return memoryview(data).cast("H" if width == 2 else "I" if width == 4 else "Q")
+
+
+def read(file: File) -> Contents:
+    """Read what a checkpoint directory holds, and check that its files have every chunk of every tensor.
+
+    The cost is that of `.metadata` and of the archives of what is no tensor, whatever the size of the chunks.
+
+    Args:
+        file: The `.metadata` of the directory.
+
+    Raises:
+        MalformedPickle: If `.metadata` or an archive is malformed, or is not what torch writes.
+        HeaderTooLarge: If `.metadata` is longer than any header.
+        NotFound: If it names a file that is not there.
+        OutsideDirectory: If it names one outside the directory.
+        TruncatedFile: If a chunk reaches past the end of its file.
+        InvalidOffsets: If two chunks overlap in their file or in their tensor, if they leave a gap in it, or if one has
+            fewer bytes than its sizes say.
+        UnknownDtype: If the numbers of a tensor are of a format that weigh does not know.
+        UnsupportedField: If the chunks were compressed or otherwise transformed.
+    """
+    directory = file.path.parent
+    pickle = pickles.read_file(file, file)
+    root = _fields(file, pickle.root, "Metadata")
+    places = _places(file, root.get("storage_data"))
+    imports = [name for name in rebuilding.refused(pickle.imports) if name not in _SAFE]
+    layouts: dict[int, _Layout] = {}
+    found: list[Tensor] = []
+    metadata: dict[str, Any] = {}
+    storages: dict[str, File] = {}
+    used: set[str] = set()
+    for name, value in _unique(file, root.get("state_dict_metadata")).items():
+        where = f"{file}, {name[:80]!r}"
+        if isinstance(value, Call) and isinstance(value.function, Global) and value.function.name == _BYTES:
+            stretch = _place(where, places, (name, None))
+            inner = saved.read_inside(stretch, name)
+            found += inner.named
+            imports += inner.imports
+            metadata |= inner.metadata
+            storages |= inner.storages
+            used.add(stretch.name)
+            continue
+        if id(value) not in layouts:
+            layouts[id(value)] = _layout(where, value)
+        layout = layouts[id(value)]
+        chunks = tuple((box, _place(where, places, (name, box[0]))) for box in layout.boxes)
+        width = DTYPES[layout.dtype].bits // 8
+        for (offsets, sizes), stretch in chunks:
+            if prod(sizes) * width > stretch.size:
+                raise errors.InvalidOffsets(
+                    where,
+                    f"its chunk at {list(offsets)} does not fit into {stretch.size:,} bytes; fetch {stretch} again",
+                )
+        nbytes = prod(layout.shape) * width
+        part = rebuilding.component(tuple(name.split(".")))
+        found.append(Tensor(name, layout.shape, layout.dtype, f"{METADATA}:{name}", 0, nbytes, part))
+        storages[found[-1].storage] = Assembled(
+            file.path, 0, nbytes, file._remote, name, layout.shape, layout.dtype, chunks
+        )
+        used.update(stretch.name for _, stretch in chunks)
+    return Contents(
+        path=str(directory),
+        format="torch.distributed.checkpoint",
+        named=tuple(found),
+        bytes_on_disk=file.size + sum(File(directory / name).size for name in used),
+        bytes_in_storages=sum(storage.size for storage in storages.values()),
+        metadata=metadata,
+        imports=tuple(dict.fromkeys(imports)),
+        notes=_notes(used),
+        storages=storages,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A tensor as `.metadata` describes it: `boxes` are those of its chunks that have elements."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    boxes: tuple[Box, ...]
+
+
+def _bad(where: object) -> errors.MalformedPickle:
+    return errors.MalformedPickle(where, "is not what torch.distributed.checkpoint writes; do not load it")
+
+
+def _fields(where: object, value: Any, name: str) -> dict[str, Any]:
+    """The fields of an instance of a class."""
+    match value:
+        case Call(function=Global(name=found), state=Mapping() as state) if found == name:
+            return _unique(where, state)
+    raise _bad(where)
+
+
+def _unique(where: object, value: Any) -> dict[str, Any]:
+    """A dictionary whose keys are texts."""
+    if not isinstance(value, Mapping | Call):
+        raise _bad(where)
+    entries = {key: child for key, child in value.pairs if isinstance(key, str) and len(key) <= MAX_NAME}
+    if len(entries) < len(value.pairs):
+        raise errors.MalformedPickle(where, "has a key twice, or one that is no name; do not load it")
+    return entries
+
+
+Places = dict[tuple[str, tuple[int, ...] | None], File]
+
+
+def _places(file: File, value: Any) -> Places:
+    """The stretch of a file for each name and, where it names a chunk of a tensor, its offsets.
+
+    Raises what `read` does of files.
+    """
+    if not isinstance(value, Mapping):
+        raise _bad(file)
+    files: dict[str, File] = {}
+    places: Places = {}
+    for key, info in value.pairs:
+        index, entry = _fields(file, key, "MetadataIndex"), _fields(file, info, "_StorageInfo")
+        name, offset = index.get("fqn"), index.get("offset")
+        offsets = None if offset is None else rebuilding.sizes(offset)
+        path, extent = entry.get("relative_path"), rebuilding.sizes([entry.get("offset"), entry.get("length")])
+        if not isinstance(name, str) or not isinstance(path, str) or extent is None or (name, offsets) in places:
+            raise _bad(file)
+        where = f"{file}, {name[:80]!r}"
+        if offset is not None and offsets is None:
+            raise _bad(where)
+        if entry.get("transform_descriptors"):
+            raise errors.UnsupportedField(where, "its chunks are transformed, as by compression; save them as they are")
+        begin, length = extent
+        if path not in files:
+            files[path] = file.beside(path)
+        if begin + length > files[path].size:
+            raise errors.TruncatedFile(
+                where, f"needs {begin + length:,} bytes of {path[:80]!r}, which has {files[path].size:,}; fetch it"
+            )
+        places[name, offsets] = files[path].stretch(begin, length)
+    extents = defaultdict(list)
+    for stretch in places.values():
+        extents[stretch.name].append((stretch.begin, stretch.begin + stretch.size))
+    for path, pairs in extents.items():
+        if any(end > begin for (_, end), (begin, _) in pairwise(sorted(pairs))):
+            raise errors.InvalidOffsets(file, f"names two chunks of {path[:80]!r} that overlap; do not load it")
+    return places
+
+
+def _place(where: str, places: Places, key: tuple[str, tuple[int, ...] | None]) -> File:
+    if key not in places:
+        chunk = "" if key[1] is None else f" of the chunk at {list(key[1])}"
+        raise errors.InvalidOffsets(where, f"has no entry in storage_data{chunk}; fetch {METADATA} again")
+    return places[key]
+
+
+def _layout(where: str, value: Any) -> _Layout:
+    fields = _fields(where, value, "TensorStorageMetadata")
+    shape, chunks = rebuilding.sizes(fields.get("size")), fields.get("chunks")
+    match fields.get("properties"):
+        case Call(state=(Global(module="torch", name=dtype), *_)) if dtype in rebuilding.FORMATS:
+            pass
+        case Call(state=(Global() as unknown, *_)):
+            raise errors.UnknownDtype(where, f"its dtype is {unknown}, which weigh does not know; update weigh")
+        case _:
+            raise _bad(where)
+    if shape is None or not isinstance(chunks, list):
+        raise _bad(where)
+    boxes = []
+    for chunk in chunks:
+        box = _fields(where, chunk, "ChunkStorageMetadata")
+        offsets, sizes = rebuilding.sizes(box.get("offsets")), rebuilding.sizes(box.get("sizes"))
+        if offsets is None or sizes is None or not len(shape) == len(offsets) == len(sizes):
+            raise _bad(where)
+        if 0 not in sizes:
+            boxes.append((offsets, sizes))
+    _check_cover(where, shape, boxes)
+    return _Layout(dtype, shape, tuple(boxes))
+
+
+def _check_cover(where: str, shape: tuple[int, ...], boxes: list[Box]) -> None:
+    """Refuse chunks that do not hold every element of their tensor once.
+
+    Count a box as +1 or -1 at each of its 2^n corners, in turns. The counts of many boxes add up to those of the whole
+    if and only if the boxes do, since the number of boxes over a point is the sum of the counts below it.
+
+    Raises:
+        InvalidOffsets: If they overlap, leave a gap or reach out of the tensor.
+    """
+    whole = (0,) * len(shape), shape
+    cuts = [n for n in range(len(shape)) if any((offsets[n], sizes[n]) != (0, shape[n]) for offsets, sizes in boxes)]
+    if len(cuts) > _MOST_CUTS or len({offsets for offsets, _ in boxes}) < len(boxes):
+        raise errors.InvalidOffsets(where, "its chunks overlap, or cut it in more ways than torch does; do not load it")
+    counts: Counter[tuple[int, ...]] = Counter()
+    for (offsets, sizes), sign in [*((box, 1) for box in boxes), *([(whole, -1)] if 0 not in shape else [])]:
+        for corner in product((0, 1), repeat=len(cuts)):
+            at = tuple(offsets[n] + sizes[n] * side for n, side in zip(cuts, corner, strict=True))
+            counts[at] += sign * (-1) ** sum(corner)
+    if any(counts.values()):
+        elements = sum(prod(sizes) for _, sizes in boxes)
+        raise errors.InvalidOffsets(
+            where,
+            f"its {len(boxes):,} chunks overlap or leave a gap: they hold {elements:,} elements of {prod(shape):,}; "
+            "fetch the checkpoint again",
+        )
+
+
+def _notes(files: set[str]) -> tuple[str, ...]:
+    ranks = {match[1] for name in files if (match := re.fullmatch(r"__(\d+)_\d+\.distcp", name))}
+    written = f"{len(files):,} file{'s' * (len(files) > 1)}"
+    return (f"{len(ranks):,} rank{'s' * (len(ranks) > 1)} wrote {written}",) if ranks else ()

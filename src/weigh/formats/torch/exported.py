@@ -1,0 +1,106 @@
+"""Read a `.pt2` archive: what `torch.export.save` writes.
+
+For each model in it, `data/weights/MODEL_weights_config.json` gives the name, dtype, sizes and strides of each tensor
+of the state dict and the record beside it that holds its storage, and `data/constants/MODEL_constants_config.json` does
+so for the tensors of the graph. A tensor of a class of its own, or another object, is saved by `torch.save`.
+The layout is the one of `torch/export/pt2_archive/_package.py`, the codes those of `torch/_export/serde/schema.py`.
+"""
+
+import json
+from typing import Any
+
+from weigh import errors
+from weigh.formats.archives import Record
+from weigh.formats.pickles import MAX_NAME
+from weigh.formats.torch import rebuilding, saved
+from weigh.formats.torch.rebuilding import Storage
+from weigh.sources import File
+from weigh.tensors import Contents, Tensor
+
+_DTYPES = {
+    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
+    9: "complex32", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16", 28: "uint16",
+    29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu",
+    34: "uint32", 35: "uint64",
+}  # fmt: skip
+_PARTS = {"data/weights/": "_weights_config.json", "data/constants/": "_constants_config.json"}
+
+
+def read(file: File, records: dict[str, Record]) -> Contents:
+    """Read the tensors of the exported programs, those of the state dict first.
+
+    Args:
+        file: The archive.
+        records: Its records.
+
+    Raises:
+        MalformedHeader: If a list of tensors is not the JSON that torch writes.
+        WeighError: What the reader of a tensor raises: see `rebuilding.tensors`.
+    """
+    found: list[Tensor] = []
+    imports: tuple[str, ...] = ()
+    storages: dict[str, File] = {}
+    configs = [(folder, name) for folder, end in _PARTS.items() for name in records
+               if name.startswith(folder) and name.endswith(end)]  # fmt: skip
+    several = sum(folder == "data/weights/" for folder, _ in configs) > 1
+    for folder, config in configs:
+        model = config.removeprefix(folder).removesuffix(_PARTS[folder])
+        if len(model) > MAX_NAME:
+            raise errors.MalformedHeader(file, f"names a model with {len(model):,} characters; do not load it")
+        for key, entry in _entries(file, config, records[config]).items():
+            name = f"{model}.{key}" if several else key
+            where = f"{file}, {config}, {name[:80]!r}"
+            path = entry.get("path_name") if isinstance(entry, dict) else None
+            record = records.get(f"{folder}{path}") if isinstance(path, str) else None
+            if record is None:
+                raise errors.MalformedHeader(where, "names no record of the archive; export the program again")
+            if entry.get("use_pickle"):
+                inner = saved.read_inside(record.stored, name)
+                found += inner.named
+                imports += inner.imports
+                storages |= inner.storages
+            else:
+                storage = Storage(f"{file.name}:{folder}{path}", "", record)
+                storages[storage.name] = record
+                found.append(_tensor(where, name, entry.get("tensor_meta"), storage))
+    graphs = tuple(name for name in records if name.startswith("models/"))
+    notes = [f"{file.name} is a program: torch.export.load rebuilds it from {rebuilding.naming(graphs)}"]
+    if any(name.startswith("data/aotinductor/") for name in records):
+        notes.append(f"{file.name} holds machine code, which torch runs when it loads it")
+    return Contents(
+        path=str(file),
+        format="torch.export",
+        named=tuple(found),
+        bytes_on_disk=file.size,
+        bytes_in_storages=sum(storage.size for storage in storages.values()),
+        imports=tuple(dict.fromkeys(imports)),
+        notes=tuple(notes),
+        storages=storages,
+    )
+
+
+def _entries(file: File, name: str, record: Record) -> dict[str, Any]:
+    with record.open() as reader:
+        raw = reader.read()
+    try:
+        entries = json.loads(raw.decode("utf-8"))["config"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        entries = None
+    if not isinstance(entries, dict):
+        raise errors.MalformedHeader(f"{file}, {name}", "is no list of tensors in JSON; export the program again")
+    return entries
+
+
+def _tensor(where: str, name: str, meta: Any, storage: Storage) -> Tensor:
+    bad = errors.MalformedHeader(where, "is not described as torch.export does; export the program again")
+    try:
+        dtype = _DTYPES.get(meta["dtype"])
+        shape, strides = (rebuilding.sizes([size["as_int"] for size in meta[key]]) for key in ("sizes", "strides"))
+        (offset,) = rebuilding.sizes([meta["storage_offset"]["as_int"]]) or ()
+    except (KeyError, TypeError, ValueError):
+        raise bad from None
+    if dtype is None:
+        raise errors.UnknownDtype(where, f"its dtype is code {meta['dtype']!r:.20} of torch; update weigh")
+    if shape is None or strides is None or len(shape) != len(strides):
+        raise bad
+    return rebuilding.strided(where, name, (shape, strides, offset), dtype, storage, "weights")

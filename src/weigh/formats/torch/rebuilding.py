@@ -1,0 +1,229 @@
+"""What PyTorch's formats have in common: a pickle in which a tensor is a call, and its bytes lie somewhere else.
+
+`torch._utils._rebuild_tensor_v2(storage, offset, size, stride, …)` makes a tensor; where the storage is, each format
+says in its own way. Both are read from the opcodes: nothing is imported or called, and torch need not be installed.
+The calls are those of `torch/_tensor.py` and `torch/_utils.py`; what a safe loader imports is what
+`torch/_weights_only_unpickler.py` lists.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from weigh import errors
+from weigh.dtypes import DTYPES, STORAGES
+from weigh.formats import pickles
+from weigh.formats.pickles import Call, Global
+from weigh.sources import MAX_HEADER, File
+from weigh.tensors import Tensor, is_shape
+
+_STRIDED = {f"torch._utils.{name}" for name in (
+    "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor",
+)}  # fmt: skip
+_PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
+_FROM_TYPE = "torch._tensor._rebuild_from_type_v2"
+_MOST_WRAPPERS = 4
+
+FORMATS = frozenset(name for name, dtype in DTYPES.items() if dtype.block == 1 and dtype.bits % 8 == 0)
+"""The number formats of whole bytes. Torch keeps an int4 in a byte of its own, and computes with none."""
+
+TORCHSCRIPT_STORAGES = {
+    "ComplexHalfStorage": "complex32", "UInt16Storage": "uint16", "UInt32Storage": "uint32", "UInt64Storage": "uint64",
+    **{name.capitalize() + "Storage": name for name in DTYPES if name.startswith("float8_")},
+}  # fmt: skip
+"""The classes that only TorchScript knows, and the number formats that they stand for."""
+
+_KINDS = {**STORAGES, **TORCHSCRIPT_STORAGES}
+
+SAFE = {
+    *(f"torch.{name}" for name in (*STORAGES, *FORMATS, "Size", "Tensor", "device")),
+    *(f"torch.per_{name}" for name in (
+        "tensor_affine", "tensor_symmetric", "channel_affine", "channel_symmetric", "channel_affine_float_qparams",
+    )),
+    *_STRIDED,
+    *_PARAMETERS,
+    _FROM_TYPE,
+    "torch._utils._rebuild_meta_tensor_no_storage",
+    "torch._utils._rebuild_nested_tensor",
+    "torch._utils._rebuild_sparse_tensor",
+    "torch._utils._rebuild_wrapper_subclass",
+    "torch.nn.parameter.Parameter",
+    "torch.serialization._get_layout",
+    "torch.storage.TypedStorage",
+    "torch.storage.UntypedStorage",
+    "collections.Counter",
+    "collections.OrderedDict",
+    # Python 3 writes the modules' names of Python 2 up to the pickle protocol that torch.save uses.
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytearray", "complex", "set")),
+    "_codecs.encode",
+}  # fmt: skip
+"""What `torch.load(weights_only=True)` lets a pickle import, as far as model files need it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a tensor's storage is.
+
+    Attributes:
+        name: What `Contents.storages` calls it.
+        kind: Its class, such as `FloatStorage`, which says the dtype of the tensors on it.
+        file: Its bytes.
+        begin: The byte of `file` that the tensors count from.
+    """
+
+    name: str
+    kind: str
+    file: File
+    begin: int = 0
+
+
+Resolve = Callable[[Any, str], Storage | None]
+"""Finds the storage that a value in a pickle stands for; the text is the place, for an error. `None`: it is none."""
+
+
+def refused(imports: tuple[str, ...]) -> tuple[str, ...]:
+    """The imports that a safe loader does not make."""
+    return tuple(name for name in imports if name not in SAFE)
+
+
+def naming(names: tuple[str, ...]) -> str:
+    """Imports in an error, which is one line however many there are."""
+    shown = ", ".join(name[:80] for name in names[:5])
+    return f"{shown} and {len(names) - 5:,} more" if len(names) > 5 else shown
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a call that makes a tensor of a storage."""
+    return _strided(value) is not None
+
+
+def _strided(value: Any) -> Call | None:
+    """The call that makes a tensor, taken out of those that make it a parameter or give it a class or attributes."""
+    for _ in range(_MOST_WRAPPERS):
+        match value:
+            case Call(function=Global() as function) if str(function) in _STRIDED:
+                return value
+            case Call(function=Global() as function, args=(inner, *_)) if str(function) in _PARAMETERS:
+                value = inner
+            case Call(function=Global() as function, args=(made_by, _, tuple() as args, *_)) if (
+                str(function) == _FROM_TYPE
+            ):
+                value = Call(made_by, args)
+            case _:
+                break
+    return None
+
+
+def tensors(
+    root: Any, where: object, resolve: Resolve, above: tuple[str, ...] = ()
+) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+    """The tensors of a checkpoint by their dotted paths, and the small values beside them.
+
+    Args:
+        root: What the pickle would build.
+        where: The file, for an error.
+        resolve: Finds storages.
+        above: What stands above the root, such as `optimizer` for the file of that name.
+
+    Raises:
+        MalformedPickle: If a tensor is not described as torch does.
+        UnknownDtype: If its numbers are of a format that weigh does not know.
+        InvalidOffsets: If it reaches out of its storage.
+        HeaderTooLarge: If the names together are longer than any header.
+    """
+    found: list[Tensor] = []
+    metadata: dict[str, Any] = {}
+    letters = 0
+    for keys, leaf in pickles.leaves(root, is_tensor, where):
+        part = component((*above, *keys))
+        is_value = part == "weights" and _is_named(keys) and _is_small(leaf)
+        if not is_value and not is_tensor(leaf):
+            continue
+        name = ".".join(map(str, keys))
+        letters += len(name)
+        if letters > MAX_HEADER:
+            raise errors.HeaderTooLarge(where, f"its names take more than {MAX_HEADER:,} bytes; do not load this file")
+        if is_value:
+            metadata[name] = leaf
+        else:
+            found.append(tensor(f"{where}, tensor {name[:80]!r}", name, leaf, resolve, part))
+    return tuple(found), metadata
+
+
+def tensor(where: str, name: str, value: Any, resolve: Resolve, component: str) -> Tensor:
+    """Read one tensor: the arguments of the call that would make it. Raises what `tensors` does."""
+    bad = errors.MalformedPickle(where, "is not described as torch does; do not load this file")
+    call = _strided(value)
+    match call.args if call else None:
+        case (reference, int(offset), size, stride, *rest) if 0 <= offset < 2**63:
+            storage = resolve(reference, where)
+        case _:
+            raise bad
+    shape, strides = sizes(size), sizes(stride)
+    if storage is None or shape is None or strides is None or len(shape) != len(strides):
+        raise bad
+    dtype = _KINDS.get(storage.kind)
+    if dtype is None and len(rest) > 2 and isinstance(rest[2], Global):  # _v3: an untyped storage and a dtype
+        dtype = rest[2].name if rest[2].name in FORMATS else None
+    if dtype is None:
+        raise errors.UnknownDtype(where, f"its storage is a {storage.kind[:80]}, unknown to weigh; update it")
+    return strided(where, name, (shape, strides, offset), dtype, storage, component)
+
+
+def strided(
+    where: str,
+    name: str,
+    layout: tuple[tuple[int, ...], tuple[int, ...], int],
+    dtype: str,
+    storage: Storage,
+    component: str,
+) -> Tensor:
+    """The tensor of a shape, strides and an offset in elements of its storage.
+
+    Raises:
+        InvalidOffsets: If it reaches out of its storage.
+    """
+    shape, strides, offset = layout
+    width = DTYPES[dtype].bits // 8
+    extent = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
+    begin = storage.begin + offset * width
+    end = begin + extent * width
+    if max(begin, end) > storage.file.size:
+        raise errors.InvalidOffsets(
+            where, f"needs {end:,} bytes of its storage of {storage.file.size:,}; fetch the file again"
+        )
+    return Tensor(name, shape, dtype, storage.name, begin, end, component, strides)
+
+
+def sizes(value: Any) -> tuple[int, ...] | None:
+    """A shape or strides: a tuple, or a call of `torch.Size` with one."""
+    if isinstance(value, Call) and str(value.function) == "torch.Size" and isinstance(value.args, tuple) and value.args:
+        value = value.args[0]
+    return tuple(value) if is_shape(value) else None
+
+
+def _is_named(keys: pickles.Keys) -> bool:
+    return all(isinstance(key, str) and not key.startswith("<") for key in keys)
+
+
+def _is_small(leaf: Any) -> bool:
+    if isinstance(leaf, int):
+        return abs(leaf) < 2**63
+    return isinstance(leaf, float) or (isinstance(leaf, str) and len(leaf) <= pickles.MAX_NAME)
+
+
+def component(keys: pickles.Keys) -> str:
+    """Which of a checkpoint's four components a key belongs to, by the names that training loops use.
+
+    `optimizer`, `optimizer_state_dict` and `optimizer_states` hold more below them; `rng_state` and the like may be a
+    tensor themselves. A plain state dict, in which a key names a tensor directly, is all weights.
+    """
+    top = str(keys[0]).lower() if keys else ""
+    if "optim" in top and len(keys) > 1:
+        return "optimizer"
+    if re.search(r"(^|_)rngs?(_|$)|random_state", top):
+        return "rng"
+    if "scheduler" in top and len(keys) > 1:
+        return "metadata"
+    return "weights"

@@ -1,0 +1,218 @@
+"""How many bytes does a forward pass keep for the backward pass?
+
+Each operation keeps what its derivative needs: a linear layer its input, a product both factors, a dropout its mask.
+Korthikanti et al. 2022 (arXiv 2205.05198) add these up for the fused kernels of Megatron-LM: `korthikanti`. The same
+is done here for the operations of the Hugging Face implementations as PyTorch runs them one by one, which each family
+lists (`weigh.models.families.saved`).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from weigh.dtypes import dtype as number_format
+from weigh.errors import UnsupportedField, WeighError
+from weigh.formulas import Step, step
+from weigh.models.families import FAMILIES
+from weigh.models.families.parts import KeyValue
+from weigh.models.families.saved import Part, Saved, Saves
+from weigh.models.parameters import Model
+
+Recompute = Literal["none", "selective", "full"]
+
+_INNER = re.compile(r"\([^()]*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Activations:
+    """What one forward pass keeps.
+
+    Attributes:
+        kept: What is kept for the backward pass, part by part.
+        moment: What is there beside it at the widest moment of the backward pass.
+        assumptions: What the figures rest on.
+    """
+
+    kept: tuple[Step, ...]
+    moment: Step | None
+    assumptions: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All parts. Their values add up to `total_bytes`."""
+        return (*self.kept, self.moment) if self.moment else self.kept
+
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept for the backward pass: the tensors that autograd saves."""
+        return sum(part.value for part in self.kept)
+
+    @property
+    def total_bytes(self) -> int:
+        """The same at the widest moment."""
+        return sum(part.value for part in self.steps)
+
+
+def activations(
+    model: Model,
+    *,
+    batch: int,
+    sequence: int,
+    dtype: str = "bfloat16",
+    recompute: Recompute = "none",
+    fused_attention: bool = True,
+    beside: Step | None = None,
+) -> Activations:
+    """The bytes that a forward pass with its loss keeps for the backward pass.
+
+    Args:
+        model: What `weigh.params` returned.
+        batch: Sequences that are computed together on a device, B.
+        sequence: Tokens of each, T; of the encoder and of the decoder, where there are two.
+        dtype: The number format of the weights and of what is computed with them.
+        recompute: What the backward pass computes again: `none`; `selective`, the attention scores; or `full`, all
+            inside a layer, so that only the layers' inputs are kept, and one layer at a time.
+        fused_attention: Whether scores are never stored, as in FlashAttention (Dao et al. 2022, arXiv 2205.14135).
+        beside: What adapters in the layers keep in addition.
+
+    Raises:
+        WeighError: If a number is not positive, or `recompute` is none of the three.
+        UnsupportedField: If the family, or the config's activation function, is none whose operations are listed.
+    """
+    if recompute not in ("none", "selective", "full"):
+        raise WeighError(f"recompute {recompute!r:.40}", "not known to weigh, which knows none, selective, full")
+    if batch < 1 or sequence < 1:
+        raise WeighError("batch and sequence", f"must be positive, not {batch} and {sequence}")
+    saves = FAMILIES[model.model_type].saves
+    if saves is None:
+        raise UnsupportedField(f"activations of {model.model_type}", "are not known to weigh, which knows transformers")
+    b = number_format(dtype).bits // 8
+    numbers = {"B": batch, "T": sequence, "b": b, "c": 4 if b < 4 else 0}
+    saved = saves(model.config, model.architecture)
+    fused = fused_attention and saved.fused
+    stored = {"stored", "alone" if batch == 1 else "several"}
+    computed = {"always"} | ({"fused"} if fused or recompute == "selective" else stored)
+    layers = [*_inside(saved.layers, computed, numbers), *([beside] if beside else [])]
+    outside = [*_outside(saved.outside, computed, numbers), *_loss(model, numbers, saved.loss_32)]
+    moments = list(_logits(model, numbers, saved.loss_32))
+    if recompute == "full":
+        moments.append(_largest(saved.layers, computed, numbers, beside))
+        layers = list(_inside(saved.layers, {"recomputed"}, numbers))
+    return Activations(
+        kept=(*layers, *outside),
+        moment=max(moments, key=lambda part: part.value, default=None),
+        assumptions=tuple(_assumptions(model, saved, sequence, fused, recompute)),
+    )
+
+
+def korthikanti(
+    *, s: int, b: int, h: int, a: int, L: int, t: int = 1, recompute: Recompute = "none", parallel_norms: bool = False
+) -> int:
+    """The bytes of activations of a GPT with 16-bit numbers and fused kernels, after Korthikanti et al. 2022, table 2.
+
+    Embedding, last norm and head are not in it.
+
+    Args:
+        s: Tokens in a sequence.
+        b: Sequences in a micro-batch.
+        h: Model width.
+        a: Attention heads.
+        L: Layers.
+        t: Devices of tensor parallelism.
+        recompute: `none`, `selective` (the attention scores) or `full`.
+        parallel_norms: Whether norms and dropouts are divided among the devices too, which they call sequence
+            parallelism.
+    """
+    if recompute == "full":
+        return 2 * s * b * h * L
+    scores = 5 * a * s * s * b if recompute == "none" else 0
+    whole, divided = (0, 34) if parallel_norms else (10, 24)
+    return L * (whole * s * b * h + (divided * s * b * h + scores) // t)
+
+
+def _inside(layers: list[Part], computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
+    """What all layers save of the parts that are `computed` in this way; layers alike are taken together."""
+    found = Counter((part, times) for layer in layers for part, times in Counter(layer).items())
+    for (part, times), L in found.items():
+        if part.when in computed:
+            yield _step(part.name, "L · ", part, times, numbers | {"L": L})
+
+
+def _outside(parts: Part, computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
+    """The same outside the layers."""
+    for part, times in Counter(parts).items():
+        if part.when in computed:
+            yield _step(f"{part.name} outside the layers", "", part, times, numbers)
+
+
+def _step(name: str, layers: str, part: Saved, times: int, numbers: dict[str, int]) -> Step:
+    """One part, so many times for each token."""
+    formula = f"({part.formula})" if " + " in _INNER.sub("", part.formula) else part.formula
+    formula = f"{layers}T · B · {f'{times} · ' if times > 1 else ''}{formula}"
+    numbers = numbers | dict(part.sizes)
+    # Formulas are sums and products of integers and symbols, and all of them are written in this package.
+    value: int = eval(formula.replace("·", "*"), {"__builtins__": {}}, numbers)
+    return step(name, formula, value, **numbers)
+
+
+def _largest(layers: list[Part], computed: set[str], numbers: dict[str, int], beside: Step | None) -> Step:
+    """The layer that saves the most, whose parts are there while its backward pass has computed it again."""
+    kinds = {tuple(layer): layer for layer in layers}.values()
+    steps = max(([*_inside([kind], computed, numbers)] for kind in kinds), key=lambda kind: sum(s.value for s in kind))
+    parts: Counter[str] = Counter()
+    for part in steps:
+        parts[part.name] += part.value
+    if beside:
+        parts[beside.name] = beside.value // len(layers)
+    values = " + ".join(f"{value:,}" for value in parts.values())
+    return Step("one layer, computed again", " + ".join(parts), values, sum(parts.values()))
+
+
+def _vocabulary(model: Model) -> int:
+    """The words that the head gives a score each; 0 for a model without one."""
+    heads = ("lm_head.weight", "proj_out.weight", "decoder.weight", "vocab_projector.weight")
+    return next((tensor.shape[0] for tensor in model.named if tensor.name.endswith(heads)), 0)
+
+
+def _loss(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step]:
+    """The logarithms of the probabilities, from which the derivative of the loss follows."""
+    if V := _vocabulary(model):
+        numbers = numbers | {"V": V, "p": 4 if loss_32 else numbers["b"]}
+        value = numbers["T"] * numbers["B"] * V * numbers["p"]
+        yield step("logarithms of the probabilities", "T · B · V · p", value, **numbers)
+
+
+def _logits(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step]:
+    """The logits, which the model's output holds until the step is over, and the gradient of the line above."""
+    if V := _vocabulary(model):
+        numbers = numbers | {"V": V, "p": 4 if loss_32 else numbers["b"]}
+        value = numbers["T"] * numbers["B"] * V * (numbers["b"] + numbers["p"])
+        yield step("logits and the gradient of the loss", "T · B · V · (b + p)", value, **numbers)
+
+
+def _assumptions(model: Model, saved: Saves, sequence: int, fused: bool, recompute: Recompute) -> Iterator[str]:
+    yield (
+        "activations as the Hugging Face implementation keeps them, run operation by operation with use_cache off; "
+        "a compiled model, or fused norms and losses, keep less"
+    )
+    if saved.fused:
+        yield "attention that never stores its scores" if fused else "attention that stores its scores"
+    else:
+        yield f"attention that stores its scores, since that of {model.model_type} is given to no flash kernel"
+    inputs = {part for layer in saved.layers for part in layer if part.when == "recomputed"}
+    for T in {dict(part.sizes)["T"] for part in inputs if "T" in dict(part.sizes)}:
+        yield f"layers that read {T:,} patches or frames, however long the sequence is"
+    windows = {cache.window for cache in model.caches if isinstance(cache, KeyValue) and cache.window is not None}
+    if fused and windows and min(windows) < sequence:
+        yield (
+            f"no mask for the window of {min(windows):,} tokens: PyTorch's own fused attention keeps one in each layer "
+            "that has it, b · T · T · B bytes, and repeats keys and values; FlashAttention does neither"
+        )
+    if recompute == "selective" and fused:
+        yield "selective recomputation saves nothing here: attention that stores no scores has none to recompute"
+    if any(
+        part.name == "feed-forward" and dict(part.sizes).get("k", 0) >= 5 for layer in saved.layers for part in layer
+    ):
+        yield "an activation function in separate operations, such as gelu_new; fused it would keep two tensors"

@@ -1,0 +1,291 @@
+"""The question `weigh inference` answers: how much memory does it take to serve this model?"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from weigh.dtypes import DTYPES
+from weigh.errors import WeighError
+from weigh.formulas import Range, Step, step
+from weigh.memory.kv_cache import cache_bytes, cache_format, cache_steps
+from weigh.memory.prefill import vocabulary, widest
+from weigh.memory.storage_formats import PLAIN, canonical, sixteen_bits, stored, weight_steps
+from weigh.models.families.parts import KeyValue, State
+from weigh.models.parameters import Model
+
+UTILIZATION = Fraction(92, 100)
+"""The share of a device that an engine gives to weights, cache and activations: vLLM's default
+`gpu_memory_utilization` in 2026. The rest is for the driver's context, captured graphs and fragmentation."""
+
+Logits = Literal["last", "all"]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The memory to serve a model, in bytes.
+
+    Attributes:
+        model_type: The family.
+        dtype: The format of the weights.
+        kv_dtype: The format of the cache.
+        context: The tokens of each sequence, T.
+        batch: The sequences, B.
+        weight_bytes: The weights, scales included. Exact.
+        kv_cache_bytes: What all layers keep of all sequences when each is `context` tokens long. Exact for an engine
+            that keeps what each layer needs and nothing else.
+        kv_cache_bytes_per_token: What the next token of one sequence adds to that. Layers whose window is full, states
+            and the encoder's tokens add nothing.
+        activation_bytes: The largest set of activations that is there at once while the prompts are read.
+        range: From what must be there whatever the engine does to what one that keeps a reserve needs.
+        steps: How each figure was computed.
+        assumptions: What the figures rest on.
+    """
+
+    model_type: str
+    dtype: str
+    kv_dtype: str
+    context: int
+    batch: int
+    weight_bytes: int
+    kv_cache_bytes: int
+    kv_cache_bytes_per_token: int
+    activation_bytes: int
+    range: Range
+    steps: tuple[Step, ...]
+    assumptions: tuple[str, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """Weights, cache and activations together."""
+        return self.weight_bytes + self.kv_cache_bytes + self.activation_bytes
+
+    @property
+    def low_bytes(self) -> int:
+        """What must be there, however small the pieces in which an engine reads a prompt."""
+        return self.range.low
+
+    @property
+    def high_bytes(self) -> int:
+        """The memory of a device on which an engine with a reserve serves this."""
+        return self.range.high
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain integers and strings, under the names that `weigh inference --json` promises."""
+        names = (
+            "model_type", "dtype", "kv_dtype", "context", "batch", "weight_bytes", "kv_cache_bytes",
+            "kv_cache_bytes_per_token", "activation_bytes", "total_bytes", "low_bytes", "high_bytes",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {
+            "steps": [asdict(step) for step in self.steps],
+            "assumptions": list(self.assumptions),
+        }
+
+
+def inference(
+    model: Model,
+    dtype: str = "bfloat16",
+    context: int | None = None,
+    batch: int = 1,
+    kv_dtype: str | None = None,
+    *,
+    encoder_context: int | None = None,
+    prefill: int | None = None,
+    logits: Logits = "last",
+) -> Inference:
+    """The memory to serve a model: weights, KV cache, and the activations of a prefill.
+
+    Args:
+        model: What `weigh.params` counted.
+        dtype: The format of the weights, one of `weigh.STORAGE_FORMATS`.
+        context: The tokens of each sequence, prompt and answer together; by default 8,192, or as many as the model
+            has learned positions for.
+        batch: The sequences that are served at the same time.
+        kv_dtype: The format of the cache, a key of `weigh.CACHE_FORMATS`; by default that of the computation.
+        encoder_context: The tokens that an encoder reads of each sequence, where there is one; by default `context`.
+        prefill: The tokens of each sequence that are read at once; by default all.
+        logits: Whether a prefill scores the vocabulary at the last position of each sequence or at all of them.
+
+    Raises:
+        UnknownDtype: If there is no such format.
+        ContextTooLong: If there are more tokens than the model has learned positions for.
+        WeighError: If a size is not a positive number, the format does not fit the shapes, or the model reads images.
+    """
+    serving = Serving(model, dtype, kv_dtype, encoder_context, prefill, logits)
+    return serving.estimate(serving.tokens(context), positive("batch", batch))
+
+
+def positive(name: str, size: int) -> int:
+    """A number that must be whole and from 1.
+
+    Raises:
+        WeighError: If it is not.
+    """
+    if type(size) is not int or size < 1:
+        raise WeighError(name, f"must be a whole number from 1, not {size!r:.40}")
+    return size
+
+
+class Serving:
+    """A model in one format, for estimates at several contexts and batches. The arguments are those of `inference`."""
+
+    def __init__(
+        self,
+        model: Model,
+        dtype: str = "bfloat16",
+        kv_dtype: str | None = None,
+        encoder_context: int | None = None,
+        prefill: int | None = None,
+        logits: Logits = "last",
+    ) -> None:
+        if encoder_context is not None:
+            model.refuse_beyond("encoder context", positive("encoder context", encoder_context), "encoder_context")
+        if prefill is not None:
+            positive("prefill", prefill)
+        self.model, self.dtype = model, canonical(dtype)
+        self.computed = self.dtype if self.dtype in PLAIN else sixteen_bits(model)
+        self.kv_dtype = cache_format(kv_dtype or self.computed)
+        self.encoder_context, self.prefill, self.logits = encoder_context, prefill, logits
+        self.weights = stored(model, self.dtype)
+        self.weight_bytes = sum(tensor.nbytes for tensor in self.weights)
+        self.width, self.vocabulary = widest(model), vocabulary(model)
+
+    def tokens(self, context: int | None) -> int:
+        """The tokens of each sequence: those given, or the default, if the model has positions for them.
+
+        Raises:
+            ContextTooLong: If it has not.
+            WeighError: If it is not a positive number.
+        """
+        if context is None:
+            return min(8192, self.model.positions.get("context", 8192))
+        self.model.refuse_beyond("context", positive("context", context))
+        return context
+
+    def cache(self, context: int, batch: int) -> int:
+        """The bytes of the cache."""
+        encoder = self.encoder_context or context
+        return cache_bytes(self.model.caches, context, batch, self.kv_dtype, encoder)
+
+    def layers_step(self, tokens: int, batch: int) -> Step:
+        """The activations of the widest part of a layer."""
+        b = DTYPES[self.computed].bits // 8
+        symbols = {"D": self.width.residual, "A": self.width.inner, "T": tokens, "B": batch, "b": b}
+        value = tokens * batch * self.width.numbers * b
+        return step(f"activations in {self.width.part}", "T · B · (2 · D + A) · b", value, **symbols)
+
+    def head_step(self, tokens: int, batch: int) -> Step:
+        """The activations where the head scores the vocabulary."""
+        b, scored = DTYPES[self.computed].bits // 8, tokens if self.logits == "all" else 1
+        symbols = {"D": self.width.residual, "S": scored, "V": self.vocabulary, "T": tokens, "B": batch, "b": b}
+        value = (tokens * self.width.residual + scored * self.vocabulary) * batch * b
+        return step("activations at the head", "(T · D + S · V) · B · b", value, **symbols)
+
+    def activations(self, context: int, batch: int) -> Step:
+        """The largest set of activations."""
+        longest = max(context, self.encoder_context or 0)
+        tokens = min(longest, self.prefill or longest)
+        return max(self.layers_step(tokens, batch), self.head_step(tokens, batch), key=lambda moment: moment.value)
+
+    def low(self, context: int, batch: int) -> int:
+        """Weights, cache, and the activations of one token for each sequence."""
+        moment = max(self.layers_step(1, batch).value, self.head_step(1, batch).value)
+        return self.weight_bytes + self.cache(context, batch) + moment
+
+    def high(self, context: int, batch: int) -> int:
+        """The device on which everything fits beside an engine's reserve."""
+        total = self.weight_bytes + self.cache(context, batch) + self.activations(context, batch).value
+        return -int(-total // UTILIZATION)
+
+    def estimate(self, context: int, batch: int) -> Inference:
+        """Everything at one context and batch."""
+        moment = self.activations(context, batch)
+        encoder = self.encoder_context or context
+        kept = cache_steps(self.model.caches, context, batch, self.kv_dtype, encoder)
+        next_token = cache_bytes(self.model.caches, context + 1, 1, self.kv_dtype, encoder)
+        return Inference(
+            self.model.model_type, self.dtype, self.kv_dtype, context, batch, self.weight_bytes,
+            kv_cache_bytes=sum(one.value for one in kept),
+            kv_cache_bytes_per_token=next_token - cache_bytes(self.model.caches, context, 1, self.kv_dtype, encoder),
+            activation_bytes=moment.value,
+            range=Range(
+                self.low(context, batch), self.high(context, batch),
+                "from prompts read token by token to prompts read at once beside an engine's reserve",
+            ),
+            steps=(*weight_steps(self.weights), *kept, moment),
+            assumptions=tuple(self.assumptions(context)),
+        )  # fmt: skip
+
+    def assumptions(self, context: int) -> list[str]:
+        """What the figures rest on, a sentence each."""
+        read = f"{self.prefill:,} tokens of each prompt are" if self.prefill else "each prompt is"
+        said = [
+            f"{read} read at once, all sequences together, with fused attention and activations in {self.computed}",
+            f"the vocabulary is scored at {'every position' if self.logits == 'all' else 'the last position'}",
+            f"an engine leaves {float(1 - UTILIZATION):.0%} of the device to itself in the upper figure",
+        ]
+        if any(isinstance(layer, KeyValue) and layer.window for layer in self.model.caches):
+            said.append("layers with a window keep no token outside it")
+        if any(isinstance(layer, KeyValue) and layer.cross for layer in self.model.caches):
+            said.append(f"the encoder reads {f'{self.encoder_context:,}' if self.encoder_context else 'T'} tokens")
+        if any(isinstance(layer, State) for layer in self.model.caches):
+            said.append("a recurrent state is kept in float32, as transformers does; some engines keep it in 16 bits")
+        named = self.model.config.fields.get("max_position_embeddings")
+        if isinstance(named, int) and context > named:
+            said.append(f"the memory is that of {context:,} tokens, though max_position_embeddings is {named:,}")
+        if not self.model.caches:
+            said.append("the model does not generate, so it keeps nothing")
+        return said
+
+
+def largest_context(model: Model, memory: int, *, batch: int = 1, bound: bool = False, **options: Any) -> int | None:
+    """The longest sequences that can be served in so many bytes of memory.
+
+    Args:
+        model: What `weigh.params` counted.
+        memory: The bytes of the device.
+        batch: The sequences.
+        bound: Give what no engine can exceed (`low_bytes`), and not what one with a reserve serves (`high_bytes`).
+        **options: Those of `inference`: `dtype`, `kv_dtype`, `encoder_context`, `prefill`, `logits`.
+
+    Returns:
+        The tokens of each sequence; 0 if not even one fits, `None` if there is no limit. No more than the model has
+        learned positions for.
+    """
+    serving = Serving(model, **options)
+    needed = serving.low if bound else serving.high
+    found, rows = _largest(lambda context: needed(context, batch) <= memory), model.positions.get("context")
+    return min((limit for limit in (found, rows) if limit is not None), default=None)
+
+
+def largest_batch(
+    model: Model, memory: int, *, context: int | None = None, bound: bool = False, **options: Any
+) -> int | None:
+    """The most sequences of a given length that can be served in so many bytes of memory.
+
+    Args:
+        model, memory, bound, options: As for `largest_context`.
+        context: The tokens of each sequence; by default as for `inference`.
+
+    Returns:
+        The sequences; 0 if not even one fits.
+
+    Raises:
+        ContextTooLong: If there are more tokens than the model has learned positions for.
+    """
+    serving = Serving(model, **options)
+    needed, tokens = serving.low if bound else serving.high, serving.tokens(context)
+    return _largest(lambda batch: needed(tokens, batch) <= memory)
+
+
+def _largest(fits: Callable[[int], bool], limit: int = 2**48) -> int | None:
+    """The largest number that fits, by bisection; `None` if the limit does."""
+    if fits(limit):
+        return None
+    low, high = 0, 1
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

@@ -1,0 +1,128 @@
+"""How many bytes does a model keep of the past while it generates?
+
+Each layer says what it keeps (`weigh.models.families.parts`): keys and values of every token or of a window, one
+compressed vector for each token, or a state of a fixed size. The formulas follow from that, layer by layer.
+"""
+
+from collections import Counter
+from fractions import Fraction
+
+from weigh.dtypes import ALIASES, DTYPES
+from weigh.errors import UnknownDtype, WeighError
+from weigh.formulas import Step, step
+from weigh.memory.storage_formats import BLOCKS
+from weigh.models.families.parts import Caches, KeyValue, Latent, State
+
+Layer = KeyValue | Latent | State
+
+CACHE_FORMATS: dict[str, tuple[int, int]] = {
+    **{name: (1, DTYPES[name].bits // 8) for name in ("float32", "bfloat16", "float16")},
+    **{name: (1, 1) for name in ("float8_e4m3fn", "float8_e5m2", "int8")},
+    **{name: BLOCKS[name] for name in ("q8_0", "q5_1", "q5_0", "q4_1", "q4_0")},
+}
+"""What a cache can be kept in: the numbers of a block, and its bytes.
+
+A cache of 8 bits has a scale for a tensor or a head, which is not counted. The blocks, scales included, are those of
+llama.cpp's `--cache-type-k` and `--cache-type-v`.
+"""
+
+
+def cache_format(name: str) -> str:
+    """The name of a format of caches as `weigh` writes it.
+
+    Raises:
+        UnknownDtype: If there is none of that name.
+    """
+    known = name.lower().removeprefix("torch.")
+    known = {**ALIASES, "fp8": "float8_e4m3fn", "float8": "float8_e4m3fn"}.get(known, known)
+    if known not in CACHE_FORMATS:
+        raise UnknownDtype(
+            f"KV cache format {name!r:.40}", f"not known to weigh, which knows {', '.join(CACHE_FORMATS)}"
+        )
+    return known
+
+
+def tokens_kept(layer: Layer, context: int, encoder_context: int) -> int:
+    """The tokens that a layer keeps something of; one for a state, which stands for all of them."""
+    if isinstance(layer, State):
+        return 1
+    if isinstance(layer, Latent):
+        return context
+    tokens = encoder_context if layer.cross else context
+    return tokens if layer.window is None else min(tokens, layer.window)
+
+
+def numbers_per_token(layer: Layer) -> int:
+    """The numbers that a layer keeps of each token, or in its state."""
+    match layer:
+        case KeyValue(heads, key, value):
+            return heads * (key + value)
+        case Latent(rank, rope):
+            return rank + rope
+        case State(numel):
+            return numel
+
+
+def block(layer: Layer, form: str) -> tuple[int, int]:
+    """The numbers of a block and its bytes: those of the cache's format, or of a state's own."""
+    return CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or form]
+
+
+def layer_bytes(layer: Layer, context: int, batch: int, form: str, encoder_context: int) -> int:
+    """The bytes that one layer keeps of a batch of sequences.
+
+    Raises:
+        WeighError: If a head does not divide into the blocks of the format.
+    """
+    numbers, size = block(layer, form)
+    rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope"), State: ("numel",)}[type(layer)]
+    if any(getattr(layer, row) % numbers for row in rows):
+        raise WeighError(f"KV cache format {form}", f"the rows of {layer} do not divide into its blocks of {numbers}")
+    return batch * tokens_kept(layer, context, encoder_context) * numbers_per_token(layer) // numbers * size
+
+
+def cache_bytes(caches: Caches, context: int, batch: int, form: str, encoder_context: int) -> int:
+    """The bytes that all layers keep of a batch of sequences.
+
+    Args:
+        caches: What each layer keeps: `model.caches`.
+        context: The tokens of each sequence that the decoder has read or written.
+        batch: The sequences.
+        form: A key of `CACHE_FORMATS`.
+        encoder_context: The tokens of each sequence that the encoder has read, for layers that attend to them.
+    """
+    return sum(
+        layers * layer_bytes(layer, context, batch, form, encoder_context) for layer, layers in Counter(caches).items()
+    )
+
+
+def cache_steps(caches: Caches, context: int, batch: int, form: str, encoder_context: int) -> list[Step]:
+    """The formula of every kind of layer, with its numbers.
+
+    E is the size of a head, R the numbers of a compressed vector or of a state, W the window, and b the bytes of a
+    number.
+    """
+    steps = []
+    for layer, layers in Counter(caches).items():
+        numbers, size = block(layer, form)
+        name, formula, symbols = _formula(layer)
+        tokens = encoder_context if isinstance(layer, KeyValue) and layer.cross else context
+        value = layers * layer_bytes(layer, context, batch, form, encoder_context)
+        symbols |= {"L": layers, "T": tokens, "B": batch}
+        steps.append(step(f"{name}, {layers} layers", formula, value, b=Fraction(size, numbers), **symbols))
+    return steps
+
+
+def _formula(layer: Layer) -> tuple[str, str, dict[str, int]]:
+    """The name, the formula and the symbols of a kind of layer."""
+    match layer:
+        case State(numel, dtype):
+            return f"state in {dtype}" if dtype else "state", "L · R · B · b", {"R": numel}
+        case Latent(rank, rope):
+            return "compressed keys and values", "L · R · T · B · b", {"R": rank + rope}
+        case KeyValue(heads, key, value, window, cross):
+            name = "keys and values of the encoder's tokens" if cross else "keys and values"
+            head = "2 · L · K · E" if key == value else "L · K · (E + U)"
+            tokens = "T" if window is None else "min(T, W)"
+            name = name if window is None else f"{name} in a window"
+            return name, f"{head} · {tokens} · B · b", {"K": heads, "E": key, "U": value, "W": window or 0}

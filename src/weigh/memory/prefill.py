@@ -1,0 +1,67 @@
+"""How much memory do the activations of a forward pass take, when none is kept for a backward pass?
+
+At any time there are the residual stream, the input of the part that runs, and what its matrices have given so far.
+What counts is the widest moment. In a gated feed-forward network that is when the gate, the other half and their
+product are there: 2 · D + 3 · F numbers for each token. Attention is taken to be fused (Dao et al. 2022, arXiv
+2205.14135), so that no T x T scores are ever there; with an unfused one they are the largest tensor by far. What is no
+longer needed is taken to be gone: transformers holds the embeddings and the input of the layer for as long as its
+functions run, two more times D, and an activation that is computed in several steps, such as GPT-2's, more still.
+"""
+
+from dataclasses import dataclass
+
+from weigh.errors import UnsupportedField
+from weigh.models.matrices import Matrix, experts_used, head, parts
+from weigh.models.parameters import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """The numbers that are there for each token while a part of a layer runs.
+
+    Attributes:
+        part: Which part it is.
+        residual: D, the width of the model, which is there twice: as the residual stream and as the input.
+        inner: What the matrices of the part have given.
+    """
+
+    part: str
+    residual: int
+    inner: int
+
+    @property
+    def numbers(self) -> int:
+        """All of them."""
+        return 2 * self.residual + self.inner
+
+
+def widest(model: Model) -> Width:
+    """The widest part of any layer.
+
+    Raises:
+        UnsupportedField: If the model reads images, of which a context says nothing.
+    """
+    if any(len(tensor.shape) == 4 for tensor in model.named):
+        raise UnsupportedField(
+            f"model type {model.model_type}", "reads images; weigh estimates the inference of models that read tokens"
+        )
+    used, _ = experts_used(model) or (0, 0)
+    return max((_width(part, found, used) for part, found in parts(model).items()), key=lambda width: width.numbers)
+
+
+def _width(part: str, found: list[Matrix], used: int) -> Width:
+    """All that the matrices give but the last, and what goes into the last: the product of a gate, or the attention.
+
+    Through a set of experts each token goes several times: it is copied, and so is what comes out.
+    """
+    *first, last = found
+    inner = sum(matrix.outputs for matrix in first) + last.inputs
+    if last.experts:
+        inner = used * (inner + 2 * last.outputs)
+    return Width(part, last.outputs, inner)
+
+
+def vocabulary(model: Model) -> int:
+    """V, the scores that the head gives for each position; 0 for a model without one."""
+    scores = head(model)
+    return scores.shape[0] if scores else 0

@@ -1,0 +1,145 @@
+"""How fast can it be at best? A bound from the bytes that have to be moved and the operations that have to be done.
+
+A device moves so many bytes and does so many operations in a second. Whichever of the two takes longer is a time that
+no program can beat (Williams et al. 2009, "Roofline"); real ones take longer. Only what is certain is counted: the
+weights that are needed are read once, the cache is read or written once, the matrices are multiplied with every token,
+and attention is done with every token that it looks at. Norms, activations and everything between are left out.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from weigh.errors import WeighError
+from weigh.memory.inference import Serving
+from weigh.models.families.parts import KeyValue, Latent, State
+from weigh.models.matrices import experts_used, head, layer_of, matrices, parts
+from weigh.models.parameters import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The least time that something can take.
+
+    Attributes:
+        bytes_moved: The bytes that are read or written.
+        flops: The operations, two for a multiplication with its addition.
+        seconds: The least time.
+        limited_by: What takes it: `memory` or `compute`.
+        tokens_per_second: The most tokens of all sequences together.
+    """
+
+    bytes_moved: int
+    flops: int
+    seconds: float
+    limited_by: Literal["memory", "compute"]
+    tokens_per_second: float
+
+
+def decode_bound(
+    model: Model,
+    *,
+    bandwidth: float,
+    flops: float,
+    dtype: str = "bfloat16",
+    context: int | None = None,
+    batch: int = 1,
+    kv_dtype: str | None = None,
+) -> Bound:
+    """The least time of one step of decoding, which adds a token to each sequence.
+
+    Args:
+        model: What `weigh.params` counted: a decoder.
+        bandwidth: Bytes that the device's memory moves in a second.
+        flops: Operations that the device does in a second in the format of the computation.
+        dtype, context, batch, kv_dtype: As for `inference`; `context` are the tokens before this one.
+
+    Raises:
+        ContextTooLong: If there are more tokens than the model has learned positions for.
+        WeighError: If the model does not generate, or has an encoder, or a size is not positive.
+    """
+    serving = Serving(model, dtype, kv_dtype)
+    return _bound(serving, serving.tokens(context), 1, batch, bandwidth, flops)
+
+
+def prefill_bound(
+    model: Model,
+    *,
+    bandwidth: float,
+    flops: float,
+    dtype: str = "bfloat16",
+    context: int | None = None,
+    batch: int = 1,
+    kv_dtype: str | None = None,
+) -> Bound:
+    """The least time to read prompts of `context` tokens and to score the vocabulary at the end of each.
+
+    The arguments and errors are those of `decode_bound`.
+    """
+    serving = Serving(model, dtype, kv_dtype)
+    return _bound(serving, 0, serving.tokens(context), batch, bandwidth, flops)
+
+
+def experts_touched(used: int, count: int, tokens: int) -> float:
+    """The experts of a layer that at least one of some tokens is expected to pass through.
+
+    Each token is taken to choose `used` of `count` experts evenly and by itself, so that an expert is left out with
+    probability (1 - used / count)^tokens.
+    """
+    return count * (1 - (1 - used / count) ** tokens)
+
+
+def _weights_read(serving: Serving, tokens: int) -> int:
+    """The layers and the head. Of the experts, those that the tokens are expected to touch."""
+    used, count = experts_used(serving.model) or (1, 1)
+    scores = head(serving.model)
+    read = 0
+    for one in serving.weights:
+        if ".experts." in one.tensor.name:
+            read += int(one.nbytes * experts_touched(used, count, tokens) / count)
+        elif layer_of(one.tensor.name) is not None or (scores and one.tensor.name == scores.storage):
+            read += one.nbytes
+    return read
+
+
+def _multiplied(model: Model) -> int:
+    """The operations of the layers' matrices for one token."""
+    used, _ = experts_used(model) or (0, 0)
+    return sum(2 * matrix.outputs * matrix.inputs * (used if matrix.experts else 1) for matrix in matrices(model))
+
+
+def _head_flops(model: Model) -> int:
+    scores = head(model)
+    return 2 * scores.numel if scores else 0
+
+
+def _attention_flops(model: Model, before: int, tokens: int) -> int:
+    """What tokens after those `before` do with every token they look at: 2 · H · E for its key, and for its value.
+
+    H · E is what goes into the last matrix of an attention. Where keys are wider than values, as in latent attention,
+    the difference is left out.
+    """
+    looking = [layer for layer in model.caches if not isinstance(layer, State)]
+    last = [found[-1] for found in parts(model).values() if found[-1].is_attention] if looking else []
+    return sum(4 * matrix.inputs * _looks(before, tokens, layer) for matrix, layer in zip(last, looking, strict=True))
+
+
+def _looks(before: int, tokens: int, layer: KeyValue | Latent) -> int:
+    """How often one token looks at another or at itself: the sum of min(i, W) over the positions i of the tokens."""
+    end = before + tokens
+    window = layer.window if isinstance(layer, KeyValue) and layer.window else end
+    inside = range(before + 1, min(end, window) + 1)
+    return (inside.start + inside.stop - 1) * len(inside) // 2 + window * (tokens - len(inside))
+
+
+def _bound(serving: Serving, before: int, tokens: int, batch: int, bandwidth: float, flops: float) -> Bound:
+    """The least time in which each sequence of a batch reads some tokens more than those before, and gives scores."""
+    model = serving.model
+    if not model.caches or any(isinstance(layer, KeyValue) and layer.cross for layer in model.caches):
+        raise WeighError(f"model type {model.model_type}", "is no decoder; a bound is known for decoders alone")
+    if bandwidth <= 0 or flops <= 0:
+        raise WeighError("bandwidth and FLOP/s", "must be more than 0")
+    moved = _weights_read(serving, batch * tokens) + serving.cache(before or tokens, batch)
+    work = batch * (tokens * _multiplied(model) + _head_flops(model) + _attention_flops(model, before, tokens))
+    seconds = max(moved / bandwidth, work / flops)
+    limited_by: Literal["memory", "compute"] = "memory" if moved / bandwidth >= work / flops else "compute"
+    return Bound(moved, work, seconds, limited_by, batch * tokens / seconds)

@@ -1,0 +1,269 @@
+"""The question `weigh training` answers: how much memory does it take to train this model, and what does it save?
+
+Four things grow with the parameters (weights, gradients, master weights, optimizer state), one grows with the batch
+(activations). ZeRO divides the first four among the devices, stage by stage: first what only the optimizer needs, then
+the gradients, then the weights (Rajbhandari et al. 2020, arXiv 1910.02054; FSDP is stage 3).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+from weigh.dtypes import dtype
+from weigh.errors import UnsupportedField, WeighError
+from weigh.formulas import Range, Step, step
+from weigh.memory.activations import Activations, Recompute, activations
+from weigh.memory.checkpoints import Precision, bytes_in, checkpoint, policy, state_bytes
+from weigh.memory.lora import Lora, frozen_bytes, sides
+from weigh.models.matrices import layer_name
+from weigh.models.parameters import Model
+from weigh.tensors import Tensor
+
+ESTIMATE = (2, 3)
+"""How far an estimate of activations may be off: from two thirds to three halves of it, as the tests find."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The memory to train a model, in bytes on each device, and the checkpoint that all devices write together.
+
+    Attributes:
+        model_type: The family.
+        optimizer: The optimizer.
+        precision: The precision policy.
+        parameters: Of the model, adapters left out.
+        trainable_parameters: Those that have gradients: all, or the adapters.
+        weight_bytes: The weights in the format that the forward pass uses, adapters and frozen weights included.
+        gradient_bytes: A gradient for each trained weight.
+        master_weight_bytes: The copy of the weights that the optimizer updates, where there is one.
+        optimizer_state_bytes: What the optimizer remembers.
+        activation_bytes: What a forward pass keeps for the backward pass; `None` if `weigh` does not know the family's.
+        checkpoint_bytes: What it takes to go on after an interruption; of adapters without the frozen weights.
+        range: Where the total lies, for what `assumptions` leave open.
+        steps: How each figure was computed.
+        assumptions: What the figures rest on.
+    """
+
+    model_type: str
+    optimizer: str
+    precision: str
+    parameters: int
+    trainable_parameters: int
+    weight_bytes: int
+    gradient_bytes: int
+    master_weight_bytes: int
+    optimizer_state_bytes: int
+    activation_bytes: int | None
+    checkpoint_bytes: int
+    range: Range
+    steps: tuple[Step, ...]
+    assumptions: tuple[str, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """Everything that is on a device, activations included if they are known."""
+        return self.state_bytes + (self.activation_bytes or 0)
+
+    @property
+    def state_bytes(self) -> int:
+        """What grows with the parameters: all but the activations."""
+        return self.weight_bytes + self.gradient_bytes + self.master_weight_bytes + self.optimizer_state_bytes
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain integers and strings, under the names that `weigh training --json` promises."""
+        names = (
+            "model_type", "optimizer", "precision", "parameters", "trainable_parameters", "weight_bytes",
+            "gradient_bytes", "master_weight_bytes", "optimizer_state_bytes", "activation_bytes", "total_bytes",
+            "checkpoint_bytes",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {
+            "low_bytes": self.range.low,
+            "high_bytes": self.range.high,
+            "steps": [asdict(part) for part in self.steps],
+            "assumptions": list(self.assumptions),
+        }
+
+
+def training(
+    model: Model,
+    optimizer: str = "adamw",
+    precision: str = "bf16-master",
+    *,
+    batch: int,
+    sequence: int,
+    zero: int = 0,
+    devices: int = 1,
+    recompute: Recompute = "none",
+    fused_attention: bool = True,
+    accumulate: int = 1,
+    lora: Lora | None = None,
+) -> Training:
+    """The memory to train a model, and the size of its checkpoint.
+
+    Args:
+        model: What `weigh.params` returned.
+        optimizer: A key of `weigh.OPTIMIZERS`.
+        precision: A key of `weigh.PRECISIONS` or `weigh.MEGATRON`.
+        batch: Sequences for each device and each step of the optimizer.
+        sequence: Tokens of each sequence.
+        zero: The stage of ZeRO: 0 divides nothing among the devices, 1 the optimizer state and the master weights, 2
+            the gradients too, 3 the weights too.
+        devices: N, the devices among which it is divided, and which compute with different data.
+        recompute: What the backward pass computes again; see `weigh.activations.activations`.
+        fused_attention: Whether attention scores are never stored.
+        accumulate: In how many parts, one after the other, a device computes its batch.
+        lora: Adapters to train in place of the model, which is then frozen.
+
+    Raises:
+        ContextTooLong: If a sequence has more tokens than the model has learned positions for.
+        WeighError: If there is no such optimizer, policy or stage, a number is not positive, or adapters do not fit.
+    """
+    _refuse_impossible(zero, devices=devices, batch=batch, sequence=sequence, accumulate=accumulate)
+    model.refuse_beyond("sequence", sequence)
+    keeps, frozen, trained, micro = policy(precision), [], model.distinct, -(-batch // accumulate)
+    computed, beside = keeps.weights, None
+    if lora:
+        frozen, trained = [_frozen(model, lora, computed)], lora.adapters(model)
+        keeps = Precision(keeps.state, keeps.state, keeps.state)
+        beside = _beside(model, lora, computed, keeps.weights, micro * sequence)
+    try:
+        kept = activations(
+            model, batch=micro, sequence=sequence, dtype=computed, recompute=recompute,
+            fused_attention=fused_attention, beside=beside,
+        )  # fmt: skip
+    except UnsupportedField as unknown:
+        kept = Activations((), None, (f"no activations, which are not in the total: those {unknown.problem}",))
+    parts = [_divide(part, zero, devices) for part in (*frozen, *_parts(trained, optimizer, keeps))]
+    sizes = {figure: sum(part.step.value for part in parts if part.figure == figure) for figure in FIGURES}
+    low, high = kept.total_bytes, kept.total_bytes
+    if lora:
+        low, high = low * ESTIMATE[0] // ESTIMATE[1], high * ESTIMATE[1] // ESTIMATE[0]
+    whole = _largest_layer(model, trained, keeps, lora, computed) if zero == 3 and devices > 1 else ("", 0)
+    copy = bytes_in(trained, keeps.state) // (devices if zero else 1)
+    assumed = _assumptions(optimizer, zero, devices, keeps.weights if lora else None, whole)
+    return Training(
+        model.model_type, optimizer, precision, model.parameters, sum(tensor.numel for tensor in trained), **sizes,
+        activation_bytes=kept.total_bytes if kept.steps else None,
+        checkpoint_bytes=checkpoint(trained, optimizer, keeps).total_bytes,
+        range=_range(sizes, low, high + whole[1], accumulate, copy),
+        steps=(*(part.step for part in parts), *kept.steps),
+        assumptions=(*assumed, *kept.assumptions),
+    )  # fmt: skip
+
+
+FIGURES = ("weight_bytes", "gradient_bytes", "master_weight_bytes", "optimizer_state_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that grows with the parameters: to which figure it belongs, and from which stage on ZeRO divides it."""
+
+    figure: str
+    stage: int
+    step: Step
+
+
+def _refuse_impossible(zero: int, **numbers: int) -> None:
+    if zero not in (0, 1, 2, 3):
+        raise WeighError(f"ZeRO stage {zero!r:.40}", "is not known to weigh, which knows 0, 1, 2, 3")
+    for name, number in numbers.items():
+        if type(number) is not int or number < 1:
+            raise WeighError(name, f"must be a whole number from 1, not {number!r:.40}")
+    if numbers["accumulate"] > numbers["batch"]:
+        raise WeighError("accumulate", f"more parts, {numbers['accumulate']}, than sequences, {numbers['batch']}")
+
+
+def _parts(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[Part]:
+    """What is kept of the weights that are trained."""
+
+    def one(figure: str, stage: int, name: str, format: str) -> Part:
+        P, size = sum(tensor.numel for tensor in trained), dtype(format).bits // 8
+        return Part(figure, stage, step(f"{name} in {format}", "P · b", P * size, P=P, b=size))
+
+    yield one("weight_bytes", 3, "weights", keeps.weights)
+    yield one("gradient_bytes", 2, "gradients", keeps.gradients)
+    if keeps.master_gradients:
+        yield one("gradient_bytes", 1, "the optimizer's copy of the gradients", keeps.state)
+    if keeps.master:
+        yield one("master_weight_bytes", 1, "master weights", keeps.state)
+    sizes = state_bytes(trained, optimizer, keeps.state)
+    formula, numbers = " + ".join(sizes) or "0", " + ".join(f"{size:,}" for size in sizes.values()) or "0"
+    yield Part("optimizer_state_bytes", 1, Step(f"state of {optimizer}", formula, numbers, sum(sizes.values())))
+
+
+def _largest_layer(
+    model: Model, trained: list[Tensor], keeps: Precision, lora: Lora | None, computed: str
+) -> tuple[str, int]:
+    """What a device has whole while it is at work: a layer, or a tensor outside the layers, and the gradients of it."""
+    sizes: Counter[str] = Counter()
+    for tensor in trained:
+        sizes[layer_name(tensor.name)] += bytes_in([tensor], keeps.weights) + bytes_in([tensor], keeps.gradients)
+    if lora:
+        for tensor in model.distinct:
+            sizes[layer_name(tensor.name)] += frozen_bytes(model, [tensor], computed, lora.nf4)
+    return sizes.most_common(1)[0]
+
+
+def _frozen(model: Model, lora: Lora, weights: str) -> Part:
+    total = frozen_bytes(model, model.distinct, weights, lora.nf4)
+    name = f"frozen weights in {'nf4 and ' if lora.nf4 else ''}{weights}"
+    bits = Fraction(8 * total, model.parameters)
+    return Part("weight_bytes", 3, Step(name, "P · bits / 8", f"{model.parameters:,} · {float(bits):.3f} / 8", total))
+
+
+def _divide(part: Part, zero: int, devices: int) -> Part:
+    """The largest share of a device: the bytes are laid end to end and cut into N pieces."""
+    if zero < part.stage or devices == 1:
+        return part
+    name, formula, numbers, value = part.step.name, part.step.formula, part.step.substituted, part.step.value
+    share = Step(name, f"({formula}) / N", f"({numbers}) / {devices:,}", -(-value // devices))
+    return Part(part.figure, part.stage, share)
+
+
+def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> Step:
+    """What each pair keeps: its input, copied to the adapter's format where that is another, and the thin product."""
+    a, adapted = dtype(kept).bits // 8, lora.adapted(model)
+    inputs = sum(sides(model, tensor)[1] for tensor in adapted) if kept != computed else 0
+    numbers = {"tokens": tokens, "a": a, "I": inputs, "n": len(adapted), "r": lora.rank}
+    value = tokens * a * (inputs + len(adapted) * lora.rank)
+    return step("inputs and products of the adapters", "tokens · a · (I + n · r)", value, **numbers)
+
+
+def _range(sizes: dict[str, int], low: int, high: int, accumulate: int, copy: int) -> Range:
+    """Gradients come as activations go, and the optimizer's step has room of its own when those have gone."""
+    gradients = sizes["gradient_bytes"]
+    rest = sum(sizes.values()) - gradients
+    return Range(
+        low=rest + (max(low, gradients) if accumulate == 1 else low + gradients),
+        high=rest + gradients + max(high, copy),
+        why="low: gradients grow while activations are freed, unless they are accumulated; high: both in full, beside "
+        "the layer that ZeRO stage 3 has gathered, or a copy of the weights while PyTorch's foreach optimizers step; "
+        "both without the driver's context and the allocator's fragments",
+    )
+
+
+def _assumptions(
+    optimizer: str, zero: int, devices: int, adapters: str | None, whole: tuple[str, int]
+) -> Iterator[str]:
+    if zero and devices > 1:
+        yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
+        if optimizer in ("adafactor", "adamw-8bit", "muon"):
+            yield f"{optimizer} needs whole tensors or blocks, which a real cut may leave together"
+    largest, gathered = whole
+    if gathered:
+        yield (
+            f"only the upper end of the range has room for {largest}, the largest layer or table, while it is at work: "
+            f"{gathered:,} bytes of its weights, gathered from all devices, and of its gradients before they are "
+            "divided; nothing is gathered ahead"
+        )
+    if adapters:
+        usual = adapters == "float32"
+        why = "as PEFT keeps them by default" if usual else "as PEFT does with autocast_adapter_dtype=False alone"
+        yield f"adapters, their gradients and their state in {adapters}, {why}"
+        yield (
+            "activations of the frozen model as if it were trained, which is too much by about a fifth, and of the "
+            "adapters as PEFT keeps them without dropout"
+        )
+        yield "the checkpoint holds the adapters and their optimizer state; the frozen weights are where they came from"

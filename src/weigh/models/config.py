@@ -1,0 +1,169 @@
+"""A Hugging Face `config.json`, read field by field, with an error that names the field."""
+
+import json
+import os
+from typing import Any
+
+from weigh.dtypes import DType, dtype
+from weigh.errors import InvalidConfig, UnknownDtype, UnsupportedField
+from weigh.sources import File, is_directory, locate
+
+HARMLESS = {
+    "activation_function", "architectures", "attention_dropout", "attention_probs_dropout_prob", "attn_implementation",
+    "attn_logit_softcapping", "attn_pdrop", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
+    "chunk_size_feed_forward", "classifier_dropout", "cls_token_id", "decoder_start_token_id", "diversity_penalty",
+    "do_sample", "dropout", "dtype", "early_stopping", "embd_pdrop", "encoder_no_repeat_ngram_size", "eos_token_id",
+    "exponential_decay_length_penalty", "final_logit_softcapping", "finetuning_task", "forced_bos_token_id",
+    "forced_decoder_ids", "forced_eos_token_id", "gradient_checkpointing", "hidden_act", "hidden_activation",
+    "hidden_dropout", "hidden_dropout_prob", "id2label", "initializer_factor", "initializer_range", "label2id",
+    "layer_norm_eps", "layer_norm_epsilon", "length_penalty", "mask_token_id", "max_length", "max_new_tokens",
+    "min_length", "model_type", "n_ctx", "name_or_path", "no_repeat_ngram_size", "norm_topk_prob", "num_beam_groups",
+    "num_beams", "num_labels", "num_return_sequences", "original_max_position_embeddings", "output_attentions",
+    "output_hidden_states", "output_past", "output_router_logits", "output_scores", "pad_token_id",
+    "partial_rotary_factor", "prefix", "pretraining_tp", "problem_type", "query_pre_attn_scalar",
+    "remove_invalid_values", "reorder_and_upcast_attn", "repetition_penalty", "resid_pdrop", "return_dict",
+    "rms_norm_eps", "rope_parameters", "rope_scaling", "rope_theta", "routed_scaling_factor", "router_aux_loss_coef",
+    "scale_attn_by_inverse_layer_idx", "scale_attn_weights", "sep_token_id", "summary_activation",
+    "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj", "suppress_tokens",
+    "task_specific_params", "temperature", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
+    "transformers_version", "typical_p", "unk_token_id", "use_bfloat16", "use_cache",
+}  # fmt: skip
+"""Fields that no family's tensors depend on: identity, token ids, dropout, epsilons, activations, rotary angles, the
+weighing of experts, and settings of generation. A family names the rest that it need not read with `Config.ignore`."""
+
+
+def load(path: str | os.PathLike[str]) -> "Config":
+    """Read a `config.json`, or the one that a directory holds.
+
+    Raises:
+        NotFound: If there is no such file.
+        InvalidConfig: If it is not a JSON object.
+    """
+    where = locate(path)
+    if is_directory(where):
+        where /= "config.json"
+    with File(where).open() as reader:
+        raw = reader.read()
+    try:
+        fields = json.loads(raw.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise InvalidConfig(f"{where}, line {error.lineno}", f"is not JSON ({error.msg}); mend it") from None
+    except (ValueError, RecursionError):
+        raise InvalidConfig(where, "is not JSON in UTF-8; mend it") from None
+    if not isinstance(fields, dict):
+        raise InvalidConfig(where, "is not a JSON object; give the config of one model")
+    return Config(str(where), fields)
+
+
+class Config:
+    """The fields of a config, or of a part of one, which a family's specification asks for by name.
+
+    An absent field and `null` are the same, except where a specification asks with `optional`. What a specification
+    does not ask for and what is not known to be harmless is refused in the end, since it might change the answer.
+
+    Args:
+        where: What to call it in an error.
+        fields: The JSON object.
+    """
+
+    def __init__(self, where: str, fields: dict[str, Any]) -> None:
+        self.where = where
+        self.fields = {name: value for name, value in fields.items() if value is not None}
+        self.nulls = fields.keys() - self.fields.keys()
+        self._read: set[str] = set()
+        self._parts: list[Config] = []
+
+    def get(self, field: str, default: Any = None) -> Any:
+        """A field as it stands."""
+        self._read.add(field)
+        return self.fields.get(field, default)
+
+    def size(self, field: str, default: int | None = None, *, least: int = 1) -> int:
+        """A field that is a whole number from `least`, required if there is no default."""
+        value = self.get(field, default)
+        if value is None:
+            raise InvalidConfig(f"{self.where}, field {field}", "is missing, and no size follows without it")
+        if type(value) is not int or not least <= value < 2**63:
+            raise InvalidConfig(
+                f"{self.where}, field {field}", f"must be a whole number from {least}, not {value!r:.40}"
+            )
+        return value
+
+    def optional(self, field: str, default: int | None = None) -> int | None:
+        """A field that is a whole number from 1, and which `null` takes away where leaving it out means `default`."""
+        absent = field in self.nulls or (default is None and field not in self.fields)
+        return None if absent else self.size(field, default)
+
+    def sizes(self, field: str, default: list[int]) -> list[int]:
+        """A field that is a list of positive whole numbers."""
+        value = self.get(field, default)
+        if not isinstance(value, list) or not all(type(size) is int and 0 < size < 2**63 for size in value):
+            raise InvalidConfig(
+                f"{self.where}, field {field}", f"must be a list of positive numbers, not {value!r:.40}"
+            )
+        return value
+
+    def flag(self, field: str, default: bool) -> bool:
+        """A field that is true or false."""
+        value = self.get(field, default)
+        if not isinstance(value, bool):
+            raise InvalidConfig(f"{self.where}, field {field}", f"must be true or false, not {value!r:.40}")
+        return value
+
+    def text(self, field: str, default: str) -> str:
+        """A field that is text."""
+        value = self.get(field, default)
+        if not isinstance(value, str):
+            raise InvalidConfig(f"{self.where}, field {field}", f"must be text, not {value!r:.40}")
+        return value
+
+    def part(self, field: str) -> "Config":
+        """A field that is an object with fields of its own; without it, an object without any."""
+        value = self.get(field, {})
+        if not isinstance(value, dict):
+            raise InvalidConfig(f"{self.where}, field {field}", f"must be an object, not {value!r:.40}")
+        self._parts.append(Config(f"{self.where}, {field}", value))
+        return self._parts[-1]
+
+    def dtype(self) -> DType:
+        """The number format that the weights are saved in: `dtype`, or `torch_dtype` as it was called before."""
+        field = "dtype" if "dtype" in self.fields else "torch_dtype"
+        try:
+            return dtype(self.text(field, "float32"))
+        except UnknownDtype as error:
+            raise UnknownDtype(f"{self.where}, field {field}", f"{error.where!r:.40} is {error.problem}") from None
+
+    def split(self, whole: str, parts: str, size: int, count: int) -> int:
+        """`size / count`, for fields `whole` and `parts`, where the one must divide the other."""
+        if size % count:
+            raise InvalidConfig(f"{self.where}, field {whole}", f"{size} is not a multiple of {parts}, {count}")
+        return size // count
+
+    def ignore(self, *fields: str) -> None:
+        """Name fields that this family's tensors and caches do not depend on."""
+        self._read.update(fields)
+
+    def refuse(self, field: str, *allowed: Any) -> None:
+        """Refuse a value that changes the answer in a way no specification here knows."""
+        value = self.get(field, allowed[0])
+        if value not in allowed:
+            raise UnsupportedField(
+                f"{self.where}, field {field}", f"{value!r:.40} changes the answer, and weigh only knows {allowed[0]!r}"
+            )
+
+    def refuse_unread(self) -> None:
+        """Refuse fields that nothing asked for and that are not known to be harmless.
+
+        Private fields, and those that are false, zero or empty, change nothing.
+
+        Raises:
+            UnsupportedField: Naming the first of them.
+        """
+        for field, value in self.fields.items():
+            if value and not field.startswith("_") and field not in self._read | HARMLESS:
+                raise UnsupportedField(
+                    f"{self.where}, field {field}",
+                    "is not known to weigh, and it might change the answer; remove it if you know that it does not",
+                )
+        for part in self._parts:
+            part.refuse_unread()

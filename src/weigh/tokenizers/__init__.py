@@ -1,0 +1,1 @@
+"""Tokenizers: reading the files of one, and byte-pair encoding from scratch."""
