@@ -71,10 +71,11 @@ outputs: $(STAMP) ## Renew what tests/expected/ records of the pages' outputs
 portable: $(STAMP) ## Run the pages under several instruction sets and compare what they print (about 20 minutes)
 	$(BIN)/python -m handbook portable
 
-lint: $(STAMP) ## Check style and types
+lint: $(STAMP) ## Check style, types and which module imports which
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-logo
 
 # A machine with PyTorch's CPU build would pin that; without the suffix the pin fits every platform.
 lock: $(STAMP) ## Renew the pins of requirements*.txt from requirements*.in

@@ -69,9 +69,7 @@ class Library:
 
     def subclasses(self) -> str:
         """A table of all errors below the public ones, each with its condition."""
-        classes = [
-            found for name in self.groups["errors"] for found in self.tree[self.modules[name]].classes.values()
-        ]
+        classes = [found for name in self.groups["errors"] for found in self.tree[self.modules[name]].classes.values()]
         rows = [
             f"| `{found.parent.name}.{found.name}` | {_text(found)} |"
             for found in classes

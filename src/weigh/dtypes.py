@@ -110,7 +110,20 @@ SAFETENSORS = {dtype.safetensors: dtype.name for dtype in DTYPES.values() if dty
 STORAGES = {dtype.storage: dtype.name for dtype in DTYPES.values() if dtype.storage}
 ALIASES = {
     "fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "half": "float16", "float": "float32",
+    "fp8": "float8_e4m3fn", "float8": "float8_e4m3fn",
 }  # fmt: skip
+"""Short names. Without its exponent's width an 8-bit float is the one in which weights and caches are kept."""
+
+
+def dtype_name(name: str) -> str:
+    """The name of a number format as `weigh` writes it: in lower case, without `torch.`, and spelled out.
+
+    Examples:
+        >>> dtype_name("torch.BFloat16"), dtype_name("bf16"), dtype_name("q4_K_M")
+        ('bfloat16', 'bfloat16', 'q4_k_m')
+    """
+    known = name.lower().removeprefix("torch.")
+    return ALIASES.get(known, known)
 
 
 def dtype(name: str) -> DType:
@@ -121,8 +134,7 @@ def dtype(name: str) -> DType:
     Raises:
         UnknownDtype: If no format has that name. The message lists those there are.
     """
-    known = name.lower().removeprefix("torch.")
-    known = ALIASES.get(known, known)
+    known = dtype_name(name)
     plain = [dtype.name for dtype in DTYPES.values() if dtype.block == 1]
     if known not in plain:
         raise UnknownDtype(name, f"not a number format that weigh knows; it knows {', '.join(plain)}")

@@ -1,17 +1,18 @@
 """Files wherever they lie: on this machine, behind a URL, or as a stretch of another file.
 
 A reader of a format asks a `File` for its size and for a `Reader`, and so reads a header over HTTP or S3 as it does on
-disk: by ranges. URLs are opened with fsspec (https://filesystem-spec.readthedocs.io), which is imported when one is.
+disk: by ranges. What it finds there is a `Source`, whose bytes can be asked for later. URLs are opened with fsspec
+(https://filesystem-spec.readthedocs.io), which is imported when one is.
 """
 
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from weigh import errors
 from weigh.optional import needed
@@ -83,6 +84,21 @@ def _protocol(path: Path) -> str:
     return str(getattr(path, "protocol", ""))
 
 
+class Source(Protocol):
+    """Bytes that are read by ranges: those of a file or a stretch of it, or unpacked, decoded or joined ones."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def packed(self) -> int | None:
+        """The bytes that they take where they are stored, if that is another number; else `None`."""
+
+    def part(self, begin: int, end: int) -> bytearray:
+        """The bytes from `begin` to `end`. Raises `TruncatedFile` if there are fewer."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file, or a stretch of one.
@@ -91,12 +107,15 @@ class File:
         path: Where the file is.
         begin: The first byte of the stretch.
         length: Its bytes; `None` is to the end of the file.
+        data: All bytes of the file, if they are in memory already.
+        whole: The file that it is a stretch of, through which it is read.
     """
 
     path: Path
     begin: int = 0
     length: int | None = None
-    _handle: Any = None
+    data: bytes | None = field(default=None, repr=False)
+    whole: "File | None" = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -111,31 +130,46 @@ class File:
         """The end of the name, such as `.safetensors`."""
         return self.path.suffix
 
+    @property
+    def packed(self) -> None:
+        """Nothing: the bytes are stored as they are."""
+
     @cached_property
     def _remote(self) -> Any:
         """One open file for all that is read from a URL, so that its size is asked once and its blocks are kept."""
-        if self._handle is None and _protocol(self.path):
-            path: Any = self.path
-            with opening(self.path):
-                file = path.fs.open(path.path, "rb", block_size=_BLOCK, cache_type="blockcache")
-            if file.size is None:
-                raise errors.Unreachable(self.path, "the server reads no ranges; download the file and inspect that")
-            return file
-        return self._handle
+        if self.whole:
+            return self.whole._remote
+        if self.data is not None or not _protocol(self.path):
+            return None
+        path: Any = self.path
+        with opening(self.path):
+            file = path.fs.open(path.path, "rb", block_size=_BLOCK, cache_type="blockcache")
+        if file.size is None:
+            raise errors.Unreachable(self.path, "the server reads no ranges; download the file and inspect that")
+        return file
 
     @cached_property
     def size(self) -> int:
         """Bytes."""
         if self.length is not None:
             return self.length
+        if self.data is not None:
+            return len(self.data) - self.begin
         with opening(self.path):
             whole = self._remote.size if self._remote else self.path.stat().st_size
         return int(whole) - self.begin
 
     def open(self) -> "Reader":
         """Start reading at the first byte."""
+        if self.data is not None:
+            return Reader(self, io.BytesIO(self.data))
         with opening(self.path):
             return Reader(self, self._remote or self.path.open("rb", buffering=0))
+
+    def head(self, size: int) -> bytes:
+        """The first bytes: so many, or all if there are fewer."""
+        with self.open() as reader:
+            return reader.read(size)
 
     def part(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`. What calls this wants the payload: headers are read by `open`.
@@ -159,7 +193,7 @@ class File:
 
     def stretch(self, begin: int, length: int) -> "File":
         """A part of it, to be read as a file of its own. The caller has checked that it lies inside."""
-        return replace(self, begin=self.begin + begin, length=length, _handle=self._remote)
+        return replace(self, begin=self.begin + begin, length=length, whole=self.whole or self)
 
     def beside(self, name: str) -> "File":
         """Another file of the same directory.

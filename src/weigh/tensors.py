@@ -1,14 +1,14 @@
 """What a model file holds, whatever its format: named tensors over storages, and the bytes around them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES, bytes_of
-from weigh.sources import File
+from weigh.sources import Source
 
 
 def is_shape(value: object) -> bool:
@@ -114,7 +114,7 @@ class Contents:
     imports: tuple[str, ...] = ()
     artifacts: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    storages: dict[str, File] = field(default_factory=dict, repr=False)
+    storages: Mapping[str, Source] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _own(self) -> list[tuple[Tensor, int]]:
@@ -172,7 +172,7 @@ class Contents:
         stored in fewer bytes or more than its tensor has, compressed or as varints, counts as it is stored.
         """
         sums: dict[str, int] = defaultdict(int)
-        packed = {name: getattr(storage, "packed", None) for name, storage in self.storages.items()}
+        packed = {name: storage.packed for name, storage in self.storages.items()}
         for tensor, own in self._own:
             size = packed.get(tensor.storage)
             if size is not None:

@@ -92,14 +92,30 @@ def test_a_size_that_may_mean_two_things_is_refused(text: str) -> None:
 
 
 def test_numbers_in_formulas_have_thousands_separators() -> None:
-    said = step("x", "min(T, W) · b · (n + N)", 0, T=8192, W=1_000_000, b=Fraction(9, 16), n=999, N=Fraction(1088))
-    assert said.substituted == "min(8,192, 1,000,000) · 9/16 · (999 + 1,088)"
+    said = step("x", "min(T, W) · b · (n + N)", T=8192, W=1_000_000, b=Fraction(9, 16), n=999, N=Fraction(1089))
+    assert said.substituted == "min(8,192, 1,000,000) · 9/16 · (999 + 1,089)"
+    assert said.value == 8192 * 9 * (999 + 1089) // 16
     shown = weigh("inference", "models/llama-3-8b", "--dtype", "nf4-double", "--show-work").stdout
     assert "N · 1,088 = 6,979,321,856 · 1/2" in shown
     assert not re.search(r"(?<![\d,.])\d{4,}", shown.partition("total")[2])
 
 
 def test_a_formula_without_a_number_is_a_mistake() -> None:
-    assert step("x", "min(T, W) · b", 6, T=3, W=5, b=2, L=1).substituted == "min(3, 5) · 2"
+    said = step("x", "min(T, W) · b", T=3, W=5, b=2, L=1)
+    assert (said.substituted, said.value) == ("min(3, 5) · 2", 6)
     with pytest.raises(KeyError):
-        step("x", "T · b", 6, T=3)
+        step("x", "T · b", T=3)
+
+
+@pytest.mark.parametrize(
+    ("formula", "value"),
+    [("1,088 · N / 2", 2720), ("max(N, 7) - 2", 5), ("(N + 1) · (N - 1)", 24), ("33/65,536 · 65,536", 33)],
+)
+def test_a_formula_is_computed_as_it_is_written(formula: str, value: int) -> None:
+    assert step("x", formula, N=5).value == value
+
+
+@pytest.mark.parametrize("formula", ["N ** 2", "N.real", "abs(N)", "[N]", "0.5 · N", "N / 2"])
+def test_a_formula_has_nothing_else_in_it_and_gives_whole_bytes(formula: str) -> None:
+    with pytest.raises(ValueError, match=r"a formula cannot have|no whole number"):
+        step("x", formula, N=5)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from weigh.cli.group import weigh
+from weigh.cli.options import POSITIVE, Known
 from weigh.cli.terminal import table
 
 
@@ -36,24 +37,33 @@ def params_command(config: str, as_json: bool) -> int:
     return 0
 
 
-def _formats(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The formats of weights that a shell may complete."""
+def _formats() -> list[str]:
     from weigh.memory.storage_formats import STORAGE_FORMATS
 
-    return [name for name in STORAGE_FORMATS if name.startswith(incomplete.lower())]
+    return list(STORAGE_FORMATS)
+
+
+def _cache_formats() -> list[str]:
+    from weigh.memory.kv_cache import CACHE_FORMATS
+
+    return list(CACHE_FORMATS)
 
 
 @weigh.command("inference")
 @click.argument("config")
-@click.option("--dtype", default="bfloat16", show_default=True, shell_complete=_formats, help="Format of the weights.")
 @click.option(
-    "--context", type=click.IntRange(1),
+    "--dtype", default="bfloat16", show_default=True, cls=Known, known=_formats, help="Format of the weights."
+)
+@click.option(
+    "--context", type=POSITIVE,
     help="Tokens of each sequence.  [default: 8192, or the model's positions if fewer]",
 )  # fmt: skip
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Sequences at the same time.")
-@click.option("--kv-dtype", help="Format of the KV cache.  [default: that of the computation]")
-@click.option("--encoder-context", type=click.IntRange(1), help="Tokens that an encoder reads.  [default: --context]")
-@click.option("--prefill", type=click.IntRange(1), help="Tokens of a prompt that are read at once.  [default: all]")
+@click.option("--batch", default=1, show_default=True, type=POSITIVE, help="Sequences at the same time.")
+@click.option(
+    "--kv-dtype", cls=Known, known=_cache_formats, help="Format of the KV cache.  [default: that of the computation]"
+)
+@click.option("--encoder-context", type=POSITIVE, help="Tokens that an encoder reads.  [default: --context]")
+@click.option("--prefill", type=POSITIVE, help="Tokens of a prompt that are read at once.  [default: all]")
 @click.option("--device", metavar="SIZE", help="Memory, such as 24GiB: say what fits.")
 @click.option("--bandwidth", metavar="RATE", help="Bytes a second, such as 3.35TB/s. With --flops: bound the speed.")
 @click.option("--flops", type=float, metavar="N", help="Operations a second, such as 989e12.")

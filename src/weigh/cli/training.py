@@ -6,33 +6,25 @@ from typing import Any
 import click
 
 from weigh.cli.group import weigh
+from weigh.cli.options import POSITIVE, Known
 from weigh.cli.terminal import table
 from weigh.units import format_bytes
 
 
-def _names(kind: str) -> Any:
-    """Completes the keys of `weigh.OPTIMIZERS` or of the precision policies, without reading them at start."""
+def _optimizers() -> list[str]:
+    from weigh.memory.optimizers import OPTIMIZERS
 
-    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-        from weigh.memory.checkpoints import MEGATRON, PRECISIONS
-        from weigh.memory.optimizers import OPTIMIZERS
-
-        known = OPTIMIZERS if kind == "optimizer" else PRECISIONS | MEGATRON
-        return [name for name in known if name.startswith(incomplete)]
-
-    return complete
+    return list(OPTIMIZERS)
 
 
-_OPTIMIZER = click.option(
-    "--optimizer", default="adamw", show_default=True, shell_complete=_names("optimizer"),
-    help="sgd, momentum, adam, adamw, amsgrad, rmsprop, rmsprop-momentum, rmsprop-centered, adagrad, adafactor, lion, "
-    "muon, adamw-8bit.",
-)  # fmt: skip
-_PRECISION = click.option(
-    "--precision", default="bf16-master", show_default=True, shell_complete=_names("precision"),
-    help="fp32, bf16, bf16-master, bf16-megatron (float32 gradients), fp16-megatron.",
-)  # fmt: skip
-_POSITIVE = click.IntRange(1)
+def _policies() -> list[str]:
+    from weigh.memory.checkpoints import MEGATRON, PRECISIONS
+
+    return [*PRECISIONS, *MEGATRON]
+
+
+_OPTIMIZER = click.option("--optimizer", cls=Known, known=_optimizers, default="adamw", show_default=True)
+_PRECISION = click.option("--precision", cls=Known, known=_policies, default="bf16-master", show_default=True)
 
 
 @weigh.command("training")
@@ -40,16 +32,16 @@ _POSITIVE = click.IntRange(1)
 @_OPTIMIZER
 @_PRECISION
 @click.option("--zero", default=0, show_default=True, type=click.IntRange(0, 3), help="Stage of ZeRO; 3 is FSDP.")
-@click.option("--devices", default=1, show_default=True, type=_POSITIVE, help="Devices with different data.")
-@click.option("--batch", default=1, show_default=True, type=_POSITIVE, help="Sequences for a device and a step.")
-@click.option("--sequence", type=_POSITIVE, help="Tokens of each.  [default: 2048, or the model's positions if fewer]")
-@click.option("--accumulate", default=1, show_default=True, type=_POSITIVE, help="Parts a batch is computed in.")
+@click.option("--devices", default=1, show_default=True, type=POSITIVE, help="Devices with different data.")
+@click.option("--batch", default=1, show_default=True, type=POSITIVE, help="Sequences for a device and a step.")
+@click.option("--sequence", type=POSITIVE, help="Tokens of each.  [default: 2048, or the model's positions if fewer]")
+@click.option("--accumulate", default=1, show_default=True, type=POSITIVE, help="Parts a batch is computed in.")
 @click.option(
     "--recompute", default="none", show_default=True, type=click.Choice(["none", "selective", "full"]),
     help="What the backward pass computes again.",
 )  # fmt: skip
 @click.option("--fused-attention/--stored-scores", default=True, show_default=True, help="How attention is computed.")
-@click.option("--lora", "rank", type=_POSITIVE, metavar="RANK", help="Train adapters of this rank alone.")
+@click.option("--lora", "rank", type=POSITIVE, metavar="RANK", help="Train adapters of this rank alone.")
 @click.option("--targets", metavar="NAMES", help="Modules to adapt, such as q_proj,v_proj.  [default: all of a layer]")
 @click.option("--nf4", is_flag=True, help="With --lora: keep the frozen matrices in four bits (QLoRA).")
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
@@ -128,7 +120,7 @@ def _show_training(title: str, facts: dict[str, Any]) -> None:
 @click.option("--bandwidth", required=True, metavar="RATE", help="Bytes a second that are written, such as 5GB/s.")
 @click.option("--mtbf", required=True, metavar="TIME", help="Mean time between failures of the machine, such as 8h.")
 @click.option("--run", "run_time", required=True, metavar="TIME", help="Work in the run, such as 30d.")
-@click.option("--keep", default=1, show_default=True, type=_POSITIVE, help="Checkpoints that are kept.")
+@click.option("--keep", default=1, show_default=True, type=POSITIVE, help="Checkpoints that are kept.")
 @click.option("--restart", metavar="TIME", help="From a failure until work goes on.  [default: to read a checkpoint]")
 @click.option("--interval", metavar="TIME", help="Work between checkpoints.  [default: the best, after Daly 2006]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain numbers.")

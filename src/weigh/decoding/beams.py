@@ -7,11 +7,13 @@ transformers' `generate(num_beams=B)`, so both find the same texts.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from weigh.decoding.filters import checked
 from weigh.decoding.generation import NextLogits, ask, listed
 from weigh.errors import InvalidSetting
+
+_Beam: TypeAlias = tuple[float, list[int]]  # the log-probability of the tokens after the prompt, and those
 
 
 @dataclass(frozen=True)
@@ -62,23 +64,15 @@ def beam_search(
         InvalidSetting: If an argument is outside its range.
         InvalidLogits: If the model's logits allow no token.
     """
-    import torch
-
     start = listed(prompt, max_tokens)
     if beams < 1:
         raise InvalidSetting("beams", f"{beams} must be at least 1")
-    running: list[tuple[float, list[int]]] = [(0.0, [])]
+    # Enough that B beams are left even if all others end: each beam has one best place for each end token.
+    wanted = beams * max(2, 1 + len(eos))
+    running: list[_Beam] = [(0.0, [])]
     ended: list[Hypothesis] = []
     for length in range(1, max_tokens + 1):
-        rows = [checked(ask(next_logits, start + tokens), "next_logits").log_softmax(-1) for _, tokens in running]
-        totals = torch.stack([total + row for (total, _), row in zip(running, rows, strict=True)])  # (B, V)
-        # Enough that B are left to go on even if all others end here: each beam has one best place for each end token.
-        best = totals.flatten().topk(min(beams * max(2, 1 + len(eos)), totals.numel()))
-        found = [
-            (total, [*running[place // totals.shape[1]][1], place % totals.shape[1]])
-            for total, place in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-            if total > float("-inf")
-        ]
+        found = _extended(next_logits, start, running, wanted)
         for total, tokens in found[:beams]:
             if tokens[-1] in eos or length == max_tokens:
                 reason = "eos" if tokens[-1] in eos else "length"
@@ -92,3 +86,17 @@ def beam_search(
             if early_stopping is True or running[0][0] / hoped**length_penalty <= ended[-1].score:
                 break
     return tuple(ended)
+
+
+def _extended(next_logits: NextLogits, start: list[int], running: list[_Beam], wanted: int) -> list[_Beam]:
+    """The most probable extensions of all beams by one token, the best first."""
+    import torch
+
+    rows = [checked(ask(next_logits, start + tokens), "next_logits").log_softmax(-1) for _, tokens in running]
+    totals = torch.stack([total + row for (total, _), row in zip(running, rows, strict=True)])  # (B, V)
+    best = totals.flatten().topk(min(wanted, totals.numel()))
+    return [
+        (total, [*running[index // totals.shape[1]][1], index % totals.shape[1]])
+        for total, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        if total > float("-inf")
+    ]

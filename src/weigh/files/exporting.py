@@ -18,7 +18,7 @@ from weigh.files.inspecting import inspect
 from weigh.files.loading import load
 from weigh.models.parameters import Model, params
 from weigh.optional import needed
-from weigh.tensors import Tensor
+from weigh.tensors import Contents, Tensor
 from weigh.units import GB
 
 if TYPE_CHECKING:
@@ -127,12 +127,7 @@ def export(
     """
     with needed(checkpoint):  # before anything is read or written
         import safetensors.torch  # noqa: F401
-    target = Path(directory)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise errors.AlreadyThere(target, "is there and not empty; give another directory, nothing was written")
-    if dtype is not None and number_format(dtype).name not in CASTS:
-        raise errors.UnknownDtype(dtype, f"is no format to cast to; give one of {', '.join(CASTS)}")
-    cast = number_format(dtype).name if dtype else None
+    target, cast = _target(directory), _cast_to(dtype)
     contents = inspect(checkpoint)
     home = sources.locate(config or checkpoint)
     home = home if sources.is_directory(home) else home.parent
@@ -142,21 +137,11 @@ def export(
     if model:
         check(contents, named, model)
     kept = untied(named, model)
-    loss = _Loss()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
         partial = Path(scratch) / "model"
         partial.mkdir()
-        sizes = {name: _size(tensor, cast) for name, tensor in kept.items()}
-        shards = _shards(sizes, shard_bytes)
-        done = 0
-        for file, names in shards.items():
-            written = {name: _cast(load(contents, kept[name]), cast, loss) for name in names}
-            _save(written, partial / file)
-            _read_back(partial / file, written)
-            done += sum(sizes[name] for name in names)
-            progress(done, sum(sizes.values()))
-        index = _write_index(partial, shards, sum(sizes.values())) if len(shards) > 1 else []
+        files, loss = _write(contents, kept, partial, cast, shard_bytes, progress)
         companions = [] if sources.is_remote(home) else _copy_companions(home, partial, cast)
         result = inspect(partial)
         if target.exists():
@@ -164,7 +149,7 @@ def export(
         partial.rename(target)
     return Export(
         directory=str(target),
-        files=(*shards, *index, *companions),
+        files=(*files, *companions),
         tensors=result.tensors,
         parameters=result.parameters,
         bytes_on_disk=result.bytes_on_disk,
@@ -177,6 +162,42 @@ def export(
         underflowed=loss.underflowed,
         checked=("every tensor, read back from the files", *(["names and shapes, by the config"] if model else [])),
     )
+
+
+def _target(directory: str | os.PathLike[str]) -> Path:
+    target = Path(directory)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise errors.AlreadyThere(target, "is there and not empty; give another directory, nothing was written")
+    return target
+
+
+def _cast_to(dtype: str | None) -> str | None:
+    if dtype is not None and number_format(dtype).name not in CASTS:
+        raise errors.UnknownDtype(dtype, f"is no format to cast to; give one of {', '.join(CASTS)}")
+    return number_format(dtype).name if dtype else None
+
+
+def _write(
+    contents: Contents,
+    kept: dict[str, Tensor],
+    directory: Path,
+    cast: str | None,
+    shard_bytes: int,
+    progress: Callable[[int, int], None],
+) -> tuple[list[str], _Loss]:
+    """Write the weights, shard by shard, and read each back. Gives the files' names, and what casting lost."""
+    loss = _Loss()
+    sizes = {name: _size(tensor, cast) for name, tensor in kept.items()}
+    shards = _shards(sizes, shard_bytes)
+    done = 0
+    for file, names in shards.items():
+        written = {name: _cast(load(contents, kept[name]), cast, loss) for name in names}
+        _save(written, directory / file)
+        _read_back(directory / file, written)
+        done += sum(sizes[name] for name in names)
+        progress(done, sum(sizes.values()))
+    index = _write_index(directory, shards, sum(sizes.values())) if len(shards) > 1 else []
+    return [*shards, *index], loss
 
 
 def _model(home: Path, config: str | os.PathLike[str] | None) -> Model | None:

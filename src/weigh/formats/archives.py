@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NoReturn
 
 from weigh import errors
-from weigh.sources import File, Reader
+from weigh.sources import File
 
 _LOCAL_HEADER = 30
 MAX_EXPANSION = 1032
@@ -19,45 +19,41 @@ MAX_EXPANSION = 1032
 
 
 @dataclass(frozen=True)
-class Record(File):
+class Record:
     """A record of an archive. Where its bytes begin is read from the header in front of them when they are asked for.
 
     Attributes:
+        archive: The archive.
+        header: The byte at which its header begins.
+        size: The bytes that it unpacks to.
         packed: The bytes that it takes in the archive, when it is compressed; else `None`.
-        size_unpacked: The bytes that it unpacks to.
     """
 
+    archive: File
+    header: int
+    size: int
     packed: int | None = None
-    size_unpacked: int = 0
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes, unpacked."""
-        return self.size_unpacked
 
     @cached_property
     def stored(self) -> File:
         """The bytes as they lie in the archive."""
-        with File(self.path, self.begin, _LOCAL_HEADER, self._handle).open() as reader:
+        with self.archive.stretch(self.header, _LOCAL_HEADER).open() as reader:
             header = reader.take(_LOCAL_HEADER)
         if header[:4] != b"PK\x03\x04":
-            raise errors.MalformedArchive(f"{self}, byte {self.begin:,}", "is no record's header; fetch the file again")
+            raise errors.MalformedArchive(
+                f"{self.archive}, byte {self.archive.begin + self.header:,}",
+                "is no record's header; fetch the file again",
+            )
         name, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
-        size = self.size_unpacked if self.packed is None else self.packed
-        return File(self.path, self.begin + _LOCAL_HEADER + name + extra, size, self._handle)
-
-    def open(self) -> Reader:
-        """Start reading at the first byte. What is compressed is read as it is stored: see `head` and `part`."""
-        return self.stored.open()
+        size = self.size if self.packed is None else self.packed
+        return self.archive.stretch(self.header + _LOCAL_HEADER + name + extra, size)
 
     def head(self, size: int) -> bytes:
-        """The first bytes, unpacked; fewer if it is shorter."""
-        with self.open() as reader:
-            if self.packed is None:
-                return reader.read(size)
-            # Deflate needs at most a byte for each that it gives, and 5 for each block of up to 65,535.
-            packed = reader.read(min(self.packed, size + size // 1000 + 1000))
-        return self._inflate(packed, size)
+        """The first bytes, unpacked: so many, or all if there are fewer."""
+        if self.packed is None:
+            return self.stored.head(size)
+        # Deflate needs at most a byte for each that it gives, and 5 for each block of up to 65,535.
+        return self._inflate(self.stored.head(min(self.packed, size + size // 1000 + 1000)), size)
 
     def part(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`, unpacked."""
@@ -65,14 +61,14 @@ class Record(File):
             return self.stored.part(begin, end)
         unpacked = self._inflate(bytes(self.stored.part(0, self.packed)), end)
         if len(unpacked) < end:
-            raise errors.MalformedArchive(self, "unpacks to fewer bytes than it claims; fetch the file again")
+            raise errors.MalformedArchive(self.archive, "unpacks to fewer bytes than it claims; fetch the file again")
         return bytearray(unpacked[begin:])
 
     def _inflate(self, packed: bytes, size: int) -> bytes:
         try:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size)
         except zlib.error as error:
-            raise errors.MalformedArchive(self, f"does not unpack ({error}); fetch the file again") from None
+            raise errors.MalformedArchive(self.archive, f"does not unpack ({error}); fetch the file again") from None
 
 
 def records(file: File, remedy: str, *, compressed: bool = False) -> dict[str, Record]:
@@ -112,12 +108,7 @@ def records(file: File, remedy: str, *, compressed: bool = False) -> dict[str, R
         end = info.header_offset
     return {
         info.filename: Record(
-            file.path,
-            file.begin + info.header_offset,
-            None,
-            file._remote,
-            info.compress_size if info.compress_type else None,
-            info.file_size,
+            file, info.header_offset, info.file_size, info.compress_size if info.compress_type else None
         )
         for info in infos
     }

@@ -151,10 +151,7 @@ def _step(name: str, layers: str, part: Saved, times: int, numbers: dict[str, in
     """One part, so many times for each token."""
     formula = f"({part.formula})" if " + " in _INNER.sub("", part.formula) else part.formula
     formula = f"{layers}T · B · {f'{times} · ' if times > 1 else ''}{formula}"
-    numbers = numbers | dict(part.sizes)
-    # Formulas are sums and products of integers and symbols, and all of them are written in this package.
-    value: int = eval(formula.replace("·", "*"), {"__builtins__": {}}, numbers)
-    return step(name, formula, value, **numbers)
+    return step(name, formula, **(numbers | dict(part.sizes)))
 
 
 def _largest(layers: list[Part], computed: set[str], numbers: dict[str, int], beside: Step | None) -> Step:
@@ -180,16 +177,14 @@ def _loss(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step
     """The logarithms of the probabilities, from which the derivative of the loss follows."""
     if V := _vocabulary(model):
         numbers = numbers | {"V": V, "p": 4 if loss_32 else numbers["b"]}
-        value = numbers["T"] * numbers["B"] * V * numbers["p"]
-        yield step("logarithms of the probabilities", "T · B · V · p", value, **numbers)
+        yield step("logarithms of the probabilities", "T · B · V · p", **numbers)
 
 
 def _logits(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step]:
     """The logits, which the model's output holds until the step is over, and the gradient of the line above."""
     if V := _vocabulary(model):
         numbers = numbers | {"V": V, "p": 4 if loss_32 else numbers["b"]}
-        value = numbers["T"] * numbers["B"] * V * (numbers["b"] + numbers["p"])
-        yield step("logits and the gradient of the loss", "T · B · V · (b + p)", value, **numbers)
+        yield step("logits and the gradient of the loss", "T · B · V · (b + p)", **numbers)
 
 
 def _assumptions(model: Model, saved: Saves, sequence: int, fused: bool, recompute: Recompute) -> Iterator[str]:

@@ -171,15 +171,13 @@ class Serving:
         """The activations of the widest part of a layer."""
         b = DTYPES[self.computed].bits // 8
         symbols = {"D": self.width.residual, "A": self.width.inner, "T": tokens, "B": batch, "b": b}
-        value = tokens * batch * self.width.numbers * b
-        return step(f"activations in {self.width.part}", "T · B · (2 · D + A) · b", value, **symbols)
+        return step(f"activations in {self.width.part}", "T · B · (2 · D + A) · b", **symbols)
 
     def head_step(self, tokens: int, batch: int) -> Step:
         """The activations where the head scores the vocabulary."""
         b, scored = DTYPES[self.computed].bits // 8, tokens if self.logits == "all" else 1
         symbols = {"D": self.width.residual, "S": scored, "V": self.vocabulary, "T": tokens, "B": batch, "b": b}
-        value = (tokens * self.width.residual + scored * self.vocabulary) * batch * b
-        return step("activations at the head", "(T · D + S · V) · B · b", value, **symbols)
+        return step("activations at the head", "(T · D + S · V) · B · b", **symbols)
 
     def activations(self, context: int, batch: int) -> Step:
         """The largest set of activations."""

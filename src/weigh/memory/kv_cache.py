@@ -7,7 +7,7 @@ compressed vector for each token, or a state of a fixed size. The formulas follo
 from collections import Counter
 from fractions import Fraction
 
-from weigh.dtypes import ALIASES, DTYPES
+from weigh.dtypes import DTYPES, dtype_name
 from weigh.errors import UnknownDtype, WeighError
 from weigh.formulas import Step, step
 from weigh.memory.storage_formats import BLOCKS
@@ -33,8 +33,7 @@ def cache_format(name: str) -> str:
     Raises:
         UnknownDtype: If there is none of that name.
     """
-    known = name.lower().removeprefix("torch.")
-    known = {**ALIASES, "fp8": "float8_e4m3fn", "float8": "float8_e4m3fn"}.get(known, known)
+    known = dtype_name(name)
     if known not in CACHE_FORMATS:
         raise UnknownDtype(
             f"KV cache format {name!r:.40}", f"not known to weigh, which knows {', '.join(CACHE_FORMATS)}"
@@ -42,47 +41,8 @@ def cache_format(name: str) -> str:
     return known
 
 
-def tokens_kept(layer: Layer, context: int, encoder_context: int) -> int:
-    """The tokens that a layer keeps something of; one for a state, which stands for all of them."""
-    if isinstance(layer, State):
-        return 1
-    if isinstance(layer, Latent):
-        return context
-    tokens = encoder_context if layer.cross else context
-    return tokens if layer.window is None else min(tokens, layer.window)
-
-
-def numbers_per_token(layer: Layer) -> int:
-    """The numbers that a layer keeps of each token, or in its state."""
-    match layer:
-        case KeyValue(heads, key, value):
-            return heads * (key + value)
-        case Latent(rank, rope):
-            return rank + rope
-        case State(numel):
-            return numel
-
-
-def block(layer: Layer, form: str) -> tuple[int, int]:
-    """The numbers of a block and its bytes: those of the cache's format, or of a state's own."""
-    return CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or form]
-
-
-def layer_bytes(layer: Layer, context: int, batch: int, form: str, encoder_context: int) -> int:
-    """The bytes that one layer keeps of a batch of sequences.
-
-    Raises:
-        WeighError: If a head does not divide into the blocks of the format.
-    """
-    numbers, size = block(layer, form)
-    rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope"), State: ("numel",)}[type(layer)]
-    if any(getattr(layer, row) % numbers for row in rows):
-        raise WeighError(f"KV cache format {form}", f"the rows of {layer} do not divide into its blocks of {numbers}")
-    return batch * tokens_kept(layer, context, encoder_context) * numbers_per_token(layer) // numbers * size
-
-
 def cache_bytes(caches: Caches, context: int, batch: int, form: str, encoder_context: int) -> int:
-    """The bytes that all layers keep of a batch of sequences.
+    """The KV cache of a batch of sequences, in bytes.
 
     Args:
         caches: What each layer keeps: `model.caches`.
@@ -90,27 +50,35 @@ def cache_bytes(caches: Caches, context: int, batch: int, form: str, encoder_con
         batch: The sequences.
         form: A key of `CACHE_FORMATS`.
         encoder_context: The tokens of each sequence that the encoder has read, for layers that attend to them.
+
+    Raises:
+        WeighError: If a head does not divide into the blocks of the format.
     """
-    return sum(
-        layers * layer_bytes(layer, context, batch, form, encoder_context) for layer, layers in Counter(caches).items()
-    )
+    return sum(kind.value for kind in cache_steps(caches, context, batch, form, encoder_context))
 
 
 def cache_steps(caches: Caches, context: int, batch: int, form: str, encoder_context: int) -> list[Step]:
-    """The formula of every kind of layer, with its numbers.
+    """The formula of the KV cache of every kind of layer, with its numbers. The arguments are those of `cache_bytes`.
 
     E is the size of a head, R the numbers of a compressed vector or of a state, W the window, and b the bytes of a
     number.
     """
     steps = []
     for layer, layers in Counter(caches).items():
-        numbers, size = block(layer, form)
         name, formula, symbols = _formula(layer)
         tokens = encoder_context if isinstance(layer, KeyValue) and layer.cross else context
-        value = layers * layer_bytes(layer, context, batch, form, encoder_context)
         symbols |= {"L": layers, "T": tokens, "B": batch}
-        steps.append(step(f"{name}, {layers} layers", formula, value, b=Fraction(size, numbers), **symbols))
+        steps.append(step(f"{name}, {layers} layers", formula, b=_bytes_of_a_number(layer, form), **symbols))
     return steps
+
+
+def _bytes_of_a_number(layer: Layer, form: str) -> Fraction:
+    """The bytes of a number in the cache's format, or in a state's own."""
+    numbers, size = CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or form]
+    rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope"), State: ("numel",)}[type(layer)]
+    if any(getattr(layer, row) % numbers for row in rows):
+        raise WeighError(f"KV cache format {form}", f"the rows of {layer} do not divide into its blocks of {numbers}")
+    return Fraction(size, numbers)
 
 
 def _formula(layer: Layer) -> tuple[str, str, dict[str, int]]:

@@ -25,9 +25,9 @@ from fractions import Fraction
 from functools import partial
 from math import gcd
 
-from weigh.dtypes import ALIASES, DTYPES, bytes_of
+from weigh.dtypes import DTYPES, bytes_of, dtype_name
 from weigh.errors import UnknownDtype, WeighError
-from weigh.formulas import Step, step, written
+from weigh.formulas import Step, evaluate, step, written
 from weigh.models.matrices import Matrix, matrices
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
@@ -72,8 +72,7 @@ class StorageFormat:
                 f"format {self.name}",
                 f"no matrix of {outputs:,} x {inputs:,} divides into its blocks of {self.outputs} x {self.inputs}",
             )
-        counts = self.count(outputs, inputs)
-        return int(sum(size * counts[symbol] for symbol, size in self.sizes.items()))
+        return int(evaluate(self.formula, self.count(outputs, inputs)))
 
     @property
     def formula(self) -> str:
@@ -179,8 +178,8 @@ def canonical(name: str) -> str:
     """
     from weigh.memory import gguf_mixes
 
-    known = name.lower().removeprefix("torch.")
-    known = {**ALIASES, "fp8": "float8_e4m3fn", "float8": "float8_e4m3fn", **gguf_mixes.ALIASES}.get(known, known)
+    known = dtype_name(name)
+    known = gguf_mixes.ALIASES.get(known, known)
     if known in gguf_mixes.MIXES:
         return known
     if known in BLOCKS and known != "mxfp4":
@@ -229,13 +228,11 @@ def _store(tensor: Tensor, form: StorageFormat, matrix: Matrix | None) -> Stored
 
 def weight_steps(tensors: list[Stored]) -> list[Step]:
     """The bytes of stored tensors, format by format, with the formula of each."""
-    totals: dict[str, tuple[StorageFormat, Counter[str], int]] = {}
+    totals: dict[str, tuple[StorageFormat, Counter[str]]] = {}
     for one in tensors:
-        form, counts, nbytes = totals.get(one.format.name, (one.format, Counter[str](), 0))
-        totals[form.name] = form, counts + Counter(one.counts), nbytes + one.nbytes
-    return [
-        step(f"weights in {name}", form.formula, nbytes, **counts) for name, (form, counts, nbytes) in totals.items()
-    ]
+        form, counts = totals.get(one.format.name, (one.format, Counter[str]()))
+        totals[form.name] = form, counts + Counter(one.counts)
+    return [step(f"weights in {name}", form.formula, **counts) for name, (form, counts) in totals.items()]
 
 
 def bits_per_weight(name: str, outputs: int = 4096, inputs: int = 4096) -> Fraction:

@@ -180,7 +180,7 @@ def _parts(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[
 
     def one(figure: str, stage: int, name: str, format: str) -> Part:
         P, size = sum(tensor.numel for tensor in trained), dtype(format).bits // 8
-        return Part(figure, stage, step(f"{name} in {format}", "P · b", P * size, P=P, b=size))
+        return Part(figure, stage, step(f"{name} in {format}", "P · b", P=P, b=size))
 
     yield one("weight_bytes", 3, "weights", keeps.weights)
     yield one("gradient_bytes", 2, "gradients", keeps.gradients)
@@ -227,8 +227,7 @@ def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> 
     a, adapted = dtype(kept).bits // 8, lora.adapted(model)
     inputs = sum(sides(model, tensor)[1] for tensor in adapted) if kept != computed else 0
     numbers = {"tokens": tokens, "a": a, "I": inputs, "n": len(adapted), "r": lora.rank}
-    value = tokens * a * (inputs + len(adapted) * lora.rank)
-    return step("inputs and products of the adapters", "tokens · a · (I + n · r)", value, **numbers)
+    return step("inputs and products of the adapters", "tokens · a · (I + n · r)", **numbers)
 
 
 def _range(sizes: dict[str, int], low: int, high: int, accumulate: int, copy: int) -> Range:

@@ -8,17 +8,18 @@ it. An array of Python objects is a pickle: it is disassembled for what it would
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from weigh import errors
 from weigh.dtypes import DTYPES, bytes_of
 from weigh.formats import archives, pickles
 from weigh.formats.archives import Record
 from weigh.formats.numpy.literals import Literal
-from weigh.sources import MAX_HEADER, File
+from weigh.sources import MAX_HEADER, File, Source
 from weigh.tensors import Contents, Tensor, is_shape
+
+Array: TypeAlias = File | Record
 
 MAGIC = b"\x93NUMPY"
 _EMPTY = b"PK\5\6" + bytes(18)  # numpy.savez of no array
@@ -61,59 +62,75 @@ def read(file: File) -> Contents:
         MalformedArchive: If an `.npz` file is no zip archive, or has no array in it.
         MalformedPickle: If the pickle of an array of objects is malformed.
     """
-    with file.open() as reader:
-        start = reader.read(len(_EMPTY) + 1)
-    single = start.startswith(MAGIC)
-    if single:
-        arrays: dict[str, File] = {"": file}
-        others = []
-    else:
-        # Too short for zipfile, which looks for the record of a large archive in front of its end.
-        empty = start == _EMPTY
-        records = {} if empty else archives.records(file, "write it again with numpy.savez", compressed=True)
-        starts = {name: record.head(len(MAGIC)) for name, record in records.items()}
-        arrays = {name: record for name, record in records.items() if starts[name] == MAGIC}
-        others = [name for name in records if name not in arrays]
-        if others and not arrays:
-            raise errors.MalformedArchive(file, f"has no array, only records such as {others[0][:80]!r}; do not use it")
-    notes: dict[str, list[str]] = defaultdict(list, other=others)
-    tensors: dict[str, Tensor] = {}
-    storages: dict[str, File] = {}
-    imports: list[str] = []
-    stored = 0
+    arrays, others = _arrays(file)
+    found = _Found(file)
+    found.notes["other"] = others
     for record, array in arrays.items():
-        name = record.removesuffix(".npy") or file.path.stem
-        where = f"{file}, array {name[:80]!r}" if record else str(file)
+        found.add(record, array)
+    return found.contents("npy" if "" in arrays else "npz")
+
+
+def _arrays(file: File) -> tuple[dict[str, Array], list[str]]:
+    """The arrays by the names of their records, of which a single one has none, and the records that are no arrays."""
+    start = file.head(len(_EMPTY) + 1)
+    if start.startswith(MAGIC):
+        return {"": file}, []
+    if start == _EMPTY:  # too short for zipfile, which looks for the record of a large archive in front of its end
+        return {}, []
+    records = archives.records(file, "write it again with numpy.savez", compressed=True)
+    arrays: dict[str, Array] = {name: record for name, record in records.items() if record.head(len(MAGIC)) == MAGIC}
+    others = [name for name in records if name not in arrays]
+    if others and not arrays:
+        raise errors.MalformedArchive(file, f"has no array, only records such as {others[0][:80]!r}; do not use it")
+    return arrays, others
+
+
+class _Found:
+    """What the arrays of a file come to, one after the other."""
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.tensors: dict[str, Tensor] = {}
+        self.storages: dict[str, Source] = {}
+        self.stored = 0
+        self.imports: list[str] = []
+        self.notes: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, record: str, array: Array) -> None:
+        """Read the header of an array: as a tensor, or as the imports of a pickle."""
+        name = record.removesuffix(".npy") or self.file.path.stem
+        where = f"{self.file}, array {name[:80]!r}" if record else str(self.file)
         header = _header(array, where)
-        notes_of = _notes(header)
+        for note in _notes(header):
+            self.notes[note].append(name)
         if header.type.kind == "O":
-            imports += _imports(array, header.length, where)
-        else:
-            if name in tensors:
-                raise errors.DuplicateKey(where, "is there twice; save the file again")
-            storage = f"{file.name}:{record}" if record else file.name
-            tensors[name] = tensor = _tensor(header, name, storage, array, where)
-            storages[storage] = Swapped.of(array, header.type.swapped) if header.type.swapped else array
-            packed = getattr(array, "packed", None)
-            stored += array.size - header.length if packed is None else packed
-            if array.size > tensor.end:
-                notes_of.append("rest")
-        for note in notes_of:
-            notes[note].append(name)
-    return Contents(
-        path=str(file),
-        format="npy" if single else "npz",
-        named=tuple(tensors.values()),
-        bytes_on_disk=file.size,
-        bytes_in_storages=stored,
-        imports=tuple(dict.fromkeys(imports)),
-        notes=tuple(f"{_list(names)}: {_NOTES[note]}" for note, names in notes.items() if names),
-        storages=storages,
-    )
+            self.imports += _imports(array, header.length, where)
+            return
+        if name in self.tensors:
+            raise errors.DuplicateKey(where, "is there twice; save the file again")
+        storage = f"{self.file.name}:{record}" if record else self.file.name
+        self.tensors[name] = tensor = _tensor(header, name, storage, array, where)
+        self.storages[storage] = Swapped(array, header.type.swapped) if header.type.swapped else array
+        self.stored += array.size - header.length if array.packed is None else array.packed
+        if array.size > tensor.end:
+            self.notes["rest"].append(name)
+
+    def contents(self, format: str) -> Contents:
+        """All of it."""
+        return Contents(
+            path=str(self.file),
+            format=format,
+            named=tuple(self.tensors.values()),
+            bytes_on_disk=self.file.size,
+            bytes_in_storages=self.stored,
+            imports=tuple(dict.fromkeys(self.imports)),
+            notes=tuple(f"{_list(names)}: {_NOTES[note]}" for note, names in self.notes.items() if names),
+            storages=self.storages,
+        )
 
 
 @dataclass(frozen=True)
-class Swapped(File):
+class Swapped:
     """Numbers whose bytes lie in the other order, given in the usual one.
 
     Attributes:
@@ -121,31 +138,25 @@ class Swapped(File):
         width: Bytes of each.
     """
 
-    numbers: File | None = None
-    width: int = 1
+    numbers: Source
+    width: int
 
-    @classmethod
-    def of(cls, numbers: File, width: int) -> "Swapped":
-        return cls(numbers.path, numbers.begin, numbers.length, numbers._handle, numbers, width)
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.numbers.size
 
     @property
     def packed(self) -> int | None:
-        """The bytes that they take in an archive, when they are compressed there."""
-        return getattr(self.numbers, "packed", None)
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes."""
-        assert self.numbers is not None
-        return self.numbers.size
+        """The bytes that they take in an archive, when they are compressed there; else `None`."""
+        return self.numbers.packed
 
     def part(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`, which are whole numbers, each in little-endian order."""
-        assert self.numbers is not None
         data = self.numbers.part(begin, end)
         swapped = bytearray(len(data))
-        for place in range(self.width):
-            swapped[place :: self.width] = data[self.width - 1 - place :: self.width]
+        for at in range(self.width):
+            swapped[at :: self.width] = data[self.width - 1 - at :: self.width]
         return swapped
 
 
@@ -174,8 +185,8 @@ def _list(names: list[str]) -> str:
     return listed if len(names) <= 3 else f"{listed} and {len(names) - 3:,} more"
 
 
-def _header(array: File, where: str) -> _Header:
-    start = _head(array, 12)
+def _header(array: Array, where: str) -> _Header:
+    start = array.head(12)
     version = (start[6], start[7]) if len(start) >= 8 else None
     if version and version not in _VERSIONS:
         raise errors.MalformedHeader(where, f"is of version {version[0]}.{version[1]}, and there are 1.0 to 3.0")
@@ -188,7 +199,7 @@ def _header(array: File, where: str) -> _Header:
         raise errors.HeaderTooLarge(
             where, f"has a header of {length:,} bytes, more than numpy.load reads; save it again"
         )
-    raw = _head(array, begin + length)[begin:]
+    raw = array.head(begin + length)[begin:]
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
@@ -209,14 +220,7 @@ def _header(array: File, where: str) -> _Header:
     return _Header(begin + length, _type(header["descr"], where), header["fortran_order"], header["shape"])
 
 
-def _head(array: File, size: int) -> bytes:
-    if isinstance(array, Record):
-        return array.head(size)
-    with array.open() as reader:
-        return reader.read(size)
-
-
-def _tensor(header: _Header, name: str, storage: str, array: File, where: str) -> Tensor:
+def _tensor(header: _Header, name: str, storage: str, array: Array, where: str) -> Tensor:
     _, dtype, more, _ = header.type
     shape = header.shape + more
     if len(shape) > 64:
@@ -235,7 +239,7 @@ def _tensor(header: _Header, name: str, storage: str, array: File, where: str) -
     return Tensor(name, shape, dtype, storage, header.length, header.length + size, strides=strides)
 
 
-def _imports(array: File, begin: int, where: str) -> tuple[str, ...]:
+def _imports(array: Array, begin: int, where: str) -> tuple[str, ...]:
     if array.size - begin > MAX_HEADER:
         raise errors.HeaderTooLarge(
             where, f"is a pickle of {array.size - begin:,} bytes; weigh reads {MAX_HEADER:,}; do not load it"

@@ -6,17 +6,16 @@ GraphProto, a graph has initializers (its weights) and nodes, and a node has att
 tensor are read: the cost is that of the graph, whatever the size of the weights.
 """
 
-import os
-from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from weigh import errors
 from weigh.dtypes import DTYPES
+from weigh.formats.onnx import external
 from weigh.formats.onnx.numbers import FIELD, FIELDS, INT32, RAW, Numbers, Typed, find
 from weigh.formats.onnx.protobuf import BYTES, VARINT, Key, Span, Walker
-from weigh.sources import File, is_remote, opening
+from weigh.sources import File, Source
 from weigh.tensors import Contents, Tensor, is_shape
 
 _STRING = 8
@@ -96,7 +95,7 @@ class _Model:
     def __init__(self, file: File, walker: Walker) -> None:
         self.file, self.walker = file, walker
         self.tensors: dict[str, Tensor] = {}
-        self.storages: dict[str, File] = {file.name: file}
+        self.storages: dict[str, Source] = {file.name: file}
         self.inline = 0
         self.external: dict[str, File] = {}
         self.texts = self.sparse = 0
@@ -117,7 +116,7 @@ class _Model:
             for name, graph in training.items():
                 if graph is not None:
                     self.graph(graph, f"training_info.{number}.{name}.", "optimizer")
-        self.check_overlaps()
+        external.check_overlaps(self.file, [t for t in self.tensors.values() if t.storage in self.external])
         beside = sum(file.size for file in self.external.values())
         return Contents(
             path=str(self.file),
@@ -262,9 +261,7 @@ class _Model:
             return self.file.name, data.first.begin
         stretch = self.file.stretch(span.begin, span.end - span.begin)
         name = f"{self.file.name}:{tensor.name}"
-        self.storages[name] = Typed(
-            stretch.path, stretch.begin, stretch.length, stretch._handle, data.number, count, kept, data.size
-        )
+        self.storages[name] = Typed(stretch, data.number, count, kept, data.size)
         return name, 0
 
     def outside(self, entries: list[Span], where: str) -> tuple[str, int, int | None]:
@@ -279,50 +276,5 @@ class _Model:
                 raise errors.InvalidOffsets(where, f"{key} {number[:40]!r} is no whole number; save the file again")
         name = str(PurePosixPath(values.get("location", "")))
         if name not in self.external:
-            self.external[name] = self.beside(name, where)
+            self.external[name] = external.beside(self.file, name, where)
         return name, int(values.get("offset", 0)), int(values["length"]) if "length" in values else None
-
-    def beside(self, name: str, where: str) -> File:
-        path = PurePosixPath(name)
-        strange = not path.parts or path.is_absolute() or ".." in path.parts or any(sign in name for sign in "\\:\0")
-        found = self.file.path.parent.joinpath(*path.parts) if not strange else self.file.path
-        if strange or not _is_below(self.file.path, found):
-            raise errors.OutsideDirectory(where, f"lies in {name[:80]!r}, outside its model's directory; do not use it")
-        try:
-            with opening(found):
-                there = found.is_file()
-                own = found == self.file.path or (there and not is_remote(found) and found.samefile(self.file.path))
-        except errors.NotFound:
-            there = own = False
-        if not there:
-            raise errors.NotFound(where, f"lies in {name[:80]!r}, which is not there; fetch it too")
-        if own:
-            raise errors.InvalidOffsets(where, f"lies in {name[:80]!r}, which is the model itself; do not use it")
-        return File(found)
-
-    def check_overlaps(self) -> None:
-        tensors = defaultdict(list)
-        for tensor in self.tensors.values():
-            if tensor.storage in self.external and tensor.nbytes:
-                tensors[tensor.storage].append(tensor)
-        for sharing in tensors.values():
-            before = None
-            for tensor in sorted(sharing, key=lambda tensor: (tensor.begin, tensor.end)):
-                span = (tensor.begin, tensor.end)
-                if before and span != before and tensor.begin < before[1]:
-                    raise errors.InvalidOffsets(
-                        f"{self.file}, tensor {tensor.name[:80]!r}",
-                        f"starts at {tensor.begin:,} and overlaps the tensor before it, which ends at {before[1]:,}; "
-                        "do not use the file",
-                    )
-                before = span
-
-
-def _is_below(model: Path, found: Path) -> bool:
-    """Whether links lead out of the model's directory. Where the model is a link itself, as in the cache of the Hugging
-    Face Hub, the files that lie beside its target belong to it too."""
-    if is_remote(found):
-        return True
-    with opening(found):
-        target, home = Path(os.path.realpath(found)), os.path.realpath(model)
-        return target.is_relative_to(os.path.realpath(model.parent)) or target.parent == Path(home).parent

@@ -5,7 +5,6 @@ and integers as varints of one to ten bytes (onnx.proto, message TensorProto).
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from weigh import errors
@@ -23,24 +22,24 @@ FIELD = {
 
 
 @dataclass(frozen=True)
-class Typed(File):
+class Typed:
     """The numbers of a tensor that are not stored as they are in memory: as varints, or each as a field of its own.
 
-    The file is the stretch of the TensorProto, which is walked again when the numbers are asked for.
-
     Attributes:
+        message: The stretch of the TensorProto, which is walked again when the numbers are asked for.
         number: The field that has the numbers.
         count: How many it has.
         bits: How many bits of each are kept.
         packed: The bytes that they take in the file.
     """
 
-    number: int = 0
-    count: int = 0
-    bits: int = 0
-    packed: int = 0
+    message: File
+    number: int
+    count: int
+    bits: int
+    packed: int
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Bytes, decoded."""
         return (self.count * self.bits + 7) // 8
@@ -51,20 +50,20 @@ class Typed(File):
         Raises:
             InvalidOffsets: If there are more or fewer numbers than the shape asks for.
         """
-        message = File(self.path, self.begin, self.length, self._handle)
         data = bytearray()
         values: list[int] = []
-        with message.open() as reader:
+        with self.message.open() as reader:
             walker = Walker(reader)
             for field in walker.fields(walker.whole):
                 if field.number == self.number and FIELDS[self.number] != VARINT:
-                    data += message.part(*field.span)
+                    data += self.message.part(*field.span)
                 elif field.number == self.number:
                     values += [field.value] if field.wire == VARINT else walker.varints(field.span)
         if FIELDS[self.number] == VARINT:
             if len(values) != self.count:
                 raise errors.InvalidOffsets(
-                    self, f"a tensor has {len(values):,} numbers, and its shape asks for {self.count:,}; save it again"
+                    self.message,
+                    f"a tensor has {len(values):,} numbers, and its shape asks for {self.count:,}; save it again",
                 )
             data += _narrowed(values, self.bits)
         return data[begin:end]

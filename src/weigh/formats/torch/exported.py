@@ -11,10 +11,10 @@ from typing import Any
 
 from weigh import errors
 from weigh.formats.archives import Record
-from weigh.formats.pickles import MAX_NAME
+from weigh.formats.opcodes import MAX_NAME
 from weigh.formats.torch import rebuilding, saved
 from weigh.formats.torch.rebuilding import Storage
-from weigh.sources import File
+from weigh.sources import File, Source
 from weigh.tensors import Contents, Tensor
 
 _DTYPES = {
@@ -23,7 +23,7 @@ _DTYPES = {
     29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu",
     34: "uint32", 35: "uint64",
 }  # fmt: skip
-_PARTS = {"data/weights/": "_weights_config.json", "data/constants/": "_constants_config.json"}
+_LISTS = {"data/weights/": "_weights_config.json", "data/constants/": "_constants_config.json"}
 
 
 def read(file: File, records: dict[str, Record]) -> Contents:
@@ -37,50 +37,69 @@ def read(file: File, records: dict[str, Record]) -> Contents:
         MalformedHeader: If a list of tensors is not the JSON that torch writes.
         WeighError: What the reader of a tensor raises: see `rebuilding.tensors`.
     """
-    found: list[Tensor] = []
-    imports: tuple[str, ...] = ()
-    storages: dict[str, File] = {}
-    configs = [(folder, name) for folder, end in _PARTS.items() for name in records
-               if name.startswith(folder) and name.endswith(end)]  # fmt: skip
-    several = sum(folder == "data/weights/" for folder, _ in configs) > 1
-    for folder, config in configs:
-        model = config.removeprefix(folder).removesuffix(_PARTS[folder])
+    found = _Found(file, records)
+    lists = {
+        name: folder
+        for folder, end in _LISTS.items()
+        for name in records
+        if name.startswith(folder) and name.endswith(end)
+    }
+    several = sum(folder == "data/weights/" for folder in lists.values()) > 1
+    for name, folder in lists.items():
+        model = name.removeprefix(folder).removesuffix(_LISTS[folder])
         if len(model) > MAX_NAME:
             raise errors.MalformedHeader(file, f"names a model with {len(model):,} characters; do not load it")
-        for key, entry in _entries(file, config, records[config]).items():
-            name = f"{model}.{key}" if several else key
-            where = f"{file}, {config}, {name[:80]!r}"
-            path = entry.get("path_name") if isinstance(entry, dict) else None
-            record = records.get(f"{folder}{path}") if isinstance(path, str) else None
-            if record is None:
-                raise errors.MalformedHeader(where, "names no record of the archive; export the program again")
-            if entry.get("use_pickle"):
-                inner = saved.read_inside(record.stored, name)
-                found += inner.named
-                imports += inner.imports
-                storages |= inner.storages
-            else:
-                storage = Storage(f"{file.name}:{folder}{path}", "", record)
-                storages[storage.name] = record
-                found.append(_tensor(where, name, entry.get("tensor_meta"), storage))
-    graphs = tuple(name for name in records if name.startswith("models/"))
-    notes = [f"{file.name} is a program: torch.export.load rebuilds it from {rebuilding.naming(graphs)}"]
-    if any(name.startswith("data/aotinductor/") for name in records):
-        notes.append(f"{file.name} holds machine code, which torch runs when it loads it")
-    return Contents(
-        path=str(file),
-        format="torch.export",
-        named=tuple(found),
-        bytes_on_disk=file.size,
-        bytes_in_storages=sum(storage.size for storage in storages.values()),
-        imports=tuple(dict.fromkeys(imports)),
-        notes=tuple(notes),
-        storages=storages,
-    )
+        for key, entry in _entries(file, name, records[name]).items():
+            found.add(folder, name, f"{model}.{key}" if several else key, entry)
+    return found.contents()
+
+
+class _Found:
+    """What the entries of an archive's lists come to, one after the other."""
+
+    def __init__(self, file: File, records: dict[str, Record]) -> None:
+        self.file, self.records = file, records
+        self.tensors: list[Tensor] = []
+        self.imports: list[str] = []
+        self.storages: dict[str, Source] = {}
+
+    def add(self, folder: str, list_name: str, name: str, entry: Any) -> None:
+        """Read an entry: a tensor on a storage of its own, or a value that torch.save wrote."""
+        where = f"{self.file}, {list_name}, {name[:80]!r}"
+        path = entry.get("path_name") if isinstance(entry, dict) else None
+        record = self.records.get(f"{folder}{path}") if isinstance(path, str) else None
+        if record is None:
+            raise errors.MalformedHeader(where, "names no record of the archive; export the program again")
+        if entry.get("use_pickle"):
+            inner = saved.read_inside(record.stored, name)
+            self.tensors += inner.named
+            self.imports += inner.imports
+            self.storages |= inner.storages
+        else:
+            storage = Storage(f"{self.file.name}:{folder}{path}", "", record)
+            self.storages[storage.name] = record
+            self.tensors.append(_tensor(where, name, entry.get("tensor_meta"), storage))
+
+    def contents(self) -> Contents:
+        """All of it."""
+        graphs = tuple(name for name in self.records if name.startswith("models/"))
+        notes = [f"{self.file.name} is a program: torch.export.load rebuilds it from {rebuilding.naming(graphs)}"]
+        if any(name.startswith("data/aotinductor/") for name in self.records):
+            notes.append(f"{self.file.name} holds machine code, which torch runs when it loads it")
+        return Contents(
+            path=str(self.file),
+            format="torch.export",
+            named=tuple(self.tensors),
+            bytes_on_disk=self.file.size,
+            bytes_in_storages=sum(storage.size for storage in self.storages.values()),
+            imports=tuple(dict.fromkeys(self.imports)),
+            notes=tuple(notes),
+            storages=self.storages,
+        )
 
 
 def _entries(file: File, name: str, record: Record) -> dict[str, Any]:
-    with record.open() as reader:
+    with record.stored.open() as reader:
         raw = reader.read()
     try:
         entries = json.loads(raw.decode("utf-8"))["config"]

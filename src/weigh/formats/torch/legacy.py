@@ -11,39 +11,25 @@ old format in it.
 
 import io
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 from weigh import errors
 from weigh.dtypes import DTYPES, STORAGES
 from weigh.formats import pickles
-from weigh.formats.pickles import Call, Global, Persistent, Pickle
+from weigh.formats.opcodes import Call, Global, Persistent
+from weigh.formats.pickles import Pickle
 from weigh.formats.torch import rebuilding
 from weigh.formats.torch.rebuilding import Resolve, Storage
 from weigh.formats.torch.saved import above_root
-from weigh.sources import MAX_HEADER, File, Reader
+from weigh.sources import MAX_HEADER, File
 from weigh.tensors import Contents
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 _FIRST_PIECE = 2**18
 _EMBEDDED = "torch.storage._load_from_bytes"
-
-
-@dataclass(frozen=True)
-class Embedded(File):
-    """A file inside a pickle, which is in memory because the pickle was read.
-
-    Attributes:
-        data: Its bytes.
-    """
-
-    data: bytes = b""
-
-    def open(self) -> Reader:
-        """Start reading at the first byte."""
-        return Reader(self, io.BytesIO(self.data))
 
 
 class _Saved(NamedTuple):
@@ -99,11 +85,11 @@ def read(file: File) -> Contents:
         format="pytorch legacy" if saved.storages is not None else "pickle",
         named=tensors,
         bytes_on_disk=file.size,
-        bytes_in_storages=sum(storage.file.size for storage in storages),
+        bytes_in_storages=sum(storage.source.size for storage in storages),
         metadata=metadata,
         imports=refused,
         notes=tuple(notes),
-        storages={storage.name: storage.file for storage in storages},
+        storages={storage.name: storage.source for storage in storages},
     )
 
 
@@ -202,7 +188,7 @@ def _resolver(storages: dict[str, Storage]) -> Resolve:
                         return storage
                     case [(_, int(offset), int(count))] if 0 <= offset < 2**63 and 0 <= count < 2**63:
                         width = _width(kind.name, where)
-                        if (offset + count) * width > storage.file.size:
+                        if (offset + count) * width > storage.source.size:
                             raise errors.InvalidOffsets(where, "its view reaches out of its storage; fetch it again")
                         return replace(storage, begin=offset * width)
         return None
@@ -224,7 +210,7 @@ def _embedded(file: File, pickle: Pickle) -> tuple[dict[int, Storage], tuple[str
             raw = data.encode("latin-1") if isinstance(data, str) else data
         except UnicodeEncodeError:
             raise errors.MalformedPickle(where, "is not bytes; do not load this file") from None
-        inner = _open(Embedded(file.path, 0, len(raw), file._remote, raw), f"{name}/")
+        inner = _open(File(file.path, data=raw), f"{name}/")
         storage = _resolver(inner.storages)(inner.pickle.root, where) if inner.storages is not None else None
         if storage is None:
             raise errors.MalformedPickle(where, "is not a storage as torch pickles it; do not load this file")

@@ -14,8 +14,8 @@ from typing import Any
 from weigh import errors
 from weigh.dtypes import DTYPES, STORAGES
 from weigh.formats import pickles
-from weigh.formats.pickles import Call, Global
-from weigh.sources import MAX_HEADER, File
+from weigh.formats.opcodes import MAX_NAME, Call, Global
+from weigh.sources import MAX_HEADER, Source
 from weigh.tensors import Tensor, is_shape
 
 _STRIDED = {f"torch._utils.{name}" for name in (
@@ -68,13 +68,13 @@ class Storage:
     Attributes:
         name: What `Contents.storages` calls it.
         kind: Its class, such as `FloatStorage`, which says the dtype of the tensors on it.
-        file: Its bytes.
-        begin: The byte of `file` that the tensors count from.
+        source: Its bytes.
+        begin: The byte of them that the tensors count from.
     """
 
     name: str
     kind: str
-    file: File
+    source: Source
     begin: int = 0
 
 
@@ -189,9 +189,9 @@ def strided(
     extent = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
     begin = storage.begin + offset * width
     end = begin + extent * width
-    if max(begin, end) > storage.file.size:
+    if max(begin, end) > storage.source.size:
         raise errors.InvalidOffsets(
-            where, f"needs {end:,} bytes of its storage of {storage.file.size:,}; fetch the file again"
+            where, f"needs {end:,} bytes of its storage of {storage.source.size:,}; fetch the file again"
         )
     return Tensor(name, shape, dtype, storage.name, begin, end, component, strides)
 
@@ -210,7 +210,7 @@ def _is_named(keys: pickles.Keys) -> bool:
 def _is_small(leaf: Any) -> bool:
     if isinstance(leaf, int):
         return abs(leaf) < 2**63
-    return isinstance(leaf, float) or (isinstance(leaf, str) and len(leaf) <= pickles.MAX_NAME)
+    return isinstance(leaf, float) or (isinstance(leaf, str) and len(leaf) <= MAX_NAME)
 
 
 def component(keys: pickles.Keys) -> str:

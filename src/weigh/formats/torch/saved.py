@@ -11,10 +11,10 @@ from typing import Any
 from weigh import errors
 from weigh.formats import archives, pickles
 from weigh.formats.archives import Record
-from weigh.formats.pickles import Global, Persistent
+from weigh.formats.opcodes import Global, Persistent
 from weigh.formats.torch import rebuilding
 from weigh.formats.torch.rebuilding import Resolve, Storage
-from weigh.sources import File
+from weigh.sources import File, Source
 from weigh.tensors import Contents
 
 
@@ -49,7 +49,7 @@ def read(file: File, records: dict[str, Record]) -> Contents:
     """
     if "data.pkl" not in records:
         raise errors.MalformedArchive(file, "has no record data.pkl, which torch.save writes; write it again with it")
-    pickle = pickles.read_file(records["data.pkl"], f"{file}, data.pkl")
+    pickle = pickles.read_file(records["data.pkl"].stored, f"{file}, data.pkl")
     prefix = f"{file.name}:"
     tensors, metadata = rebuilding.tensors(pickle.root, file, resolver(records, "data/", prefix), above_root(file))
     storages = storages_in(records, "data/", prefix)
@@ -109,7 +109,7 @@ def resolver(records: dict[str, Record], folder: str, prefix: str) -> Resolve:
     return resolve
 
 
-def storages_in(records: dict[str, Record], folder: str, prefix: str) -> dict[str, File]:
+def storages_in(records: dict[str, Record], folder: str, prefix: str) -> dict[str, Source]:
     """The records of a folder under the names that `resolver` gives them."""
     return {
         f"{prefix}{name.removeprefix(folder)}": record for name, record in records.items() if name.startswith(folder)

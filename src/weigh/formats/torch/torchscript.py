@@ -11,7 +11,7 @@ import re
 from weigh import errors
 from weigh.formats import pickles
 from weigh.formats.archives import Record
-from weigh.formats.pickles import Global, Mapping
+from weigh.formats.opcodes import Global, Mapping
 from weigh.formats.torch import rebuilding
 from weigh.formats.torch.saved import resolver, storages_in
 from weigh.sources import MAX_HEADER, File
@@ -36,7 +36,9 @@ def read(file: File, records: dict[str, Record]) -> Contents:
     """
     if "data.pkl" not in records:
         raise errors.MalformedArchive(file, "has no record data.pkl, which torch.jit.save writes; save it again")
-    module, constants = (pickles.read_file(records[name], f"{file}, {name}") for name in ("data.pkl", "constants.pkl"))
+    module, constants = (
+        pickles.read_file(records[name].stored, f"{file}, {name}") for name in ("data.pkl", "constants.pkl")
+    )
     found: list[Tensor] = []
     others: list[str] = []
     in_state_dict = _state_dict(file, records, module)
