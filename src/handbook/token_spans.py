@@ -11,13 +11,20 @@ class Token(Protocol):
     """What is shown of a token: see `weigh.Token`."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """The token id."""
+
     @property
-    def piece(self) -> str: ...
+    def piece(self) -> str:
+        """The token as its vocabulary spells it."""
+
     @property
-    def start(self) -> int: ...
+    def start(self) -> int:
+        """Its first character in the text."""
+
     @property
-    def end(self) -> int: ...
+    def end(self) -> int:
+        """The character after its last."""
 
 
 def token_spans(title: str, text: str, tokens: Iterable[Token], unknown: int | None = None, note: str = "") -> str:

@@ -53,6 +53,7 @@ def write_model(model: Quill, directory: Path) -> None:
 
 
 def main() -> None:
+    """Make the demo model from its text: tokenizer, training, evaluation, files and card."""
     start = time.monotonic()
     if threads := os.environ.get("QUILL_THREADS"):
         torch.set_num_threads(int(threads))

@@ -26,6 +26,7 @@ class Adapted(nn.Module):
         nn.init.zeros_(self.lora_B.weight)  # at first it changes nothing
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, inputs) → (…, outputs)."""
         y: Tensor = self.base(x) + self.scale * self.lora_B(self.lora_A(x))
         return y
 

@@ -15,7 +15,7 @@ from weigh.errors import UnknownDtype
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """A number format.
+    """A number format: the bits of an element, or of a block of them.
 
     Attributes:
         name: PyTorch's name, or the one of the paper or the program that defined it where PyTorch has none.

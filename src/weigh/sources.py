@@ -89,7 +89,7 @@ class Source(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The number of bytes."""
 
     @property
     def packed(self) -> int | None:
@@ -150,7 +150,7 @@ class File:
 
     @cached_property
     def size(self) -> int:
-        """Bytes."""
+        """The number of bytes."""
         if self.length is not None:
             return self.length
         if self.data is not None:
@@ -160,7 +160,7 @@ class File:
         return int(whole) - self.begin
 
     def open(self) -> "Reader":
-        """Start reading at the first byte."""
+        """A reader that stands at the first byte."""
         if self.data is not None:
             return Reader(self, io.BytesIO(self.data))
         with opening(self.path):
@@ -192,7 +192,7 @@ class File:
         return data
 
     def stretch(self, begin: int, length: int) -> "File":
-        """A part of it, to be read as a file of its own. The caller has checked that it lies inside."""
+        """A stretch of it, to be read as a file of its own. The caller has checked that it lies inside."""
         return replace(self, begin=self.begin + begin, length=length, whole=self.whole or self)
 
     def beside(self, name: str) -> "File":

@@ -59,12 +59,12 @@ class Tensor:
 
 
 def place(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], tuple[int, ...] | None]:
-    """Equal for two names of the same numbers."""
+    """Where a tensor's elements are: equal for two names of the same ones."""
     return tensor.storage, tensor.begin, tensor.end, tensor.shape, tensor.strides
 
 
 def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
-    """Count every byte once: each tensor with the bytes that no tensor before it in the same storage has covered.
+    """Tensors with their own bytes: those that no tensor before in the same storage covers, so that each counts once.
 
     The second name of a tied tensor gets 0, a tensor that overlaps another gets the part that is its own.
     """
@@ -90,7 +90,7 @@ def shared_prefix(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a file or a model directory, read from headers alone.
+    """Contents of a model file or directory, read from headers alone: tensors, bytes, metadata.
 
     Attributes:
         path: What was inspected.

@@ -25,12 +25,12 @@ class Known(click.Option):
         super().__init__(*args, **options)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The names that begin so."""
+        """Completions: the names that begin with what was typed."""
         return [CompletionItem(name) for name in self.known() if name.startswith(incomplete.lower())]
 
     @property
     def help(self) -> str | None:
-        """What it means: what was said, or the names."""
+        """The help text: what was said, or else the names."""
         return self._said or f"{', '.join(self.known())}."
 
     @help.setter

@@ -11,7 +11,7 @@ from weigh.units import format_bytes
 
 
 def printable(text: str) -> str:
-    """Names come from files: what a terminal would obey instead of showing is replaced."""
+    """Text without control characters: names come from files, and a terminal would obey them."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What one decoding step, or a chain of them, made of the logits of one position.
+    """Logits and probabilities of one position, before and after a decoding step or a chain of them.
 
     Attributes:
         name: The setting: `top_p`. Of a chain, its settings in order: `temperature → top_p`.
@@ -49,12 +49,12 @@ class Choice:
 
     @property
     def probabilities_before(self) -> "torch.Tensor":
-        """The distribution as it came, shape (V,)."""
+        """Probabilities before the step, shape (V,)."""
         return self.before.softmax(-1)
 
     @property
     def probabilities(self) -> "torch.Tensor":
-        """The distribution after, shape (V,): that of the kept tokens, whose sum is 1 again."""
+        """Probabilities after the step, shape (V,): 0 for removed tokens, and their sum is 1 again."""
         return self.logits.softmax(-1)
 
 

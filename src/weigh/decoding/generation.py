@@ -21,7 +21,7 @@ NextLogits = Callable[["torch.Tensor"], "torch.Tensor"]
 
 @dataclass(frozen=True)
 class Generation:
-    """What `generate` answers.
+    """A generated sequence, with the choice behind each of its tokens.
 
     Attributes:
         prompt: The ids it began with.
@@ -39,7 +39,7 @@ class Generation:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """The prompt and what was added."""
+        """Token ids of the prompt and of what was generated, shape (T,)."""
         return self.prompt + self.tokens
 
 

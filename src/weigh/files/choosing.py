@@ -9,7 +9,7 @@ WRAPPERS = ("module", "_orig_mod")
 
 
 def prefix_of(contents: Contents, model: Model | None) -> str:
-    """What stands in front of the names of the model: the key of the state dict, and what wrappers add.
+    """The prefix of the weights' names: the key of the state dict, and what wrappers add.
 
     With a config, the prefix is the one without which the names are those that it describes. Without one, a key that
     all weights are below is taken off if other things lie beside it, as in `{"model": …, "optimizer": …}`, and then the
@@ -54,7 +54,7 @@ def _refuse_several(contents: Contents, prefixes: list[str]) -> None:
 
 
 def weights_below(contents: Contents, prefix: str) -> dict[str, Tensor]:
-    """The weights below the prefix, by their names without it."""
+    """Weights whose names begin with the prefix, by the rest of their names."""
     found = [t for t in contents.named if t.component == "weights" and t.name.startswith(prefix) and t.name != prefix]
     named = {tensor.name.removeprefix(prefix): tensor for tensor in found}
     if not named or len(named) != len(found):
@@ -64,6 +64,11 @@ def weights_below(contents: Contents, prefix: str) -> dict[str, Tensor]:
 
 
 def check(contents: Contents, named: dict[str, Tensor], model: Model) -> None:
+    """Refuse weights that are not those of the model: each tensor by its name and shape.
+
+    Raises:
+        MissingTensors: If a tensor that the config describes is not there, or has another shape.
+    """
     for tensor in model.distinct:
         found = named.get(tensor.name)
         if found is None or found.shape != tensor.shape:

@@ -22,7 +22,7 @@ _CHUNK = 2**22  # elements whose difference is held in float64 at a time
 
 @dataclass(frozen=True)
 class Change:
-    """One tensor that is not the same on both sides.
+    """A tensor that differs between two checkpoints, and by how much.
 
     Attributes:
         name: Its name.
@@ -49,7 +49,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What `weigh diff` answers.
+    """The tensors and values in which two checkpoints differ.
 
     Attributes:
         before: The path of one of the two.
@@ -69,7 +69,7 @@ class Difference:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tensors changed in each way."""
+        """Tensors that changed, counted by the kind of change."""
         return {kind: sum(change.kind == kind for change in self.changes) for kind in KINDS}
 
     @property

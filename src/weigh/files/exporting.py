@@ -33,7 +33,7 @@ COMPANIONS = ("architecture config", "tokenizer / preprocessor", "generation con
 
 @dataclass(frozen=True)
 class Export:
-    """What `weigh export` did, and what it cost.
+    """An exported model: its files, its bytes, and what casting lost.
 
     Attributes:
         directory: Where the model is now.

@@ -8,7 +8,7 @@ from weigh.tensors import Contents
 
 
 def inspect(path: str | os.PathLike[str]) -> Contents:
-    """Say what is in a model file, a shard index or a model directory, from headers alone.
+    """Tensors, dtypes and bytes of a model file, a shard index or a model directory, from headers alone.
 
     Reads safetensors, PyTorch's archives (old and new, TorchScript, torch.export), checkpoint directories of
     torch.distributed, GGUF, ONNX and NumPy files. No tensor is loaded and no pickle is executed, so the cost is that of

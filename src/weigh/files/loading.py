@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
-    """Load one tensor of what was inspected, without running anything that the file asks for.
+    """A tensor's elements, loaded from an inspected file without running anything that it asks for.
 
     The cost is that of the tensor: the bytes between its first element and its last.
 

@@ -16,7 +16,7 @@ _MAX_DEPTH = 32  # names come from files: a name of a million dots is not a mill
 
 @dataclass(frozen=True)
 class Module:
-    """A module, or several that are alike.
+    """A module of a model, with its parameters and bytes, or several modules that are alike.
 
     Attributes:
         name: Its name in the module above; `0-31` for 32 that are alike.
@@ -32,14 +32,14 @@ class Module:
 
     @cached_property
     def bytes_in_tensors(self) -> int:
-        """Bytes of all its tensors and of those below, of all that are alike."""
+        """Bytes in the tensors of the module and of those below it, times the modules that are alike."""
         return self.count * (
             sum(own for *_, own in self.tensors) + sum(child.bytes_in_tensors for child in self.children)
         )
 
     @cached_property
     def elements(self) -> int:
-        """Elements of the same."""
+        """Elements of the tensors of the module and of those below it, times the modules that are alike."""
         own = sum(tensor.numel if nbytes else 0 for _, tensor, nbytes in self.tensors)
         return self.count * (own + sum(child.elements for child in self.children))
 
@@ -64,7 +64,7 @@ class Module:
 
 
 def tree(contents: Contents) -> Module:
-    """The modules of what was inspected, in the order of the file, with neighbours that are alike folded into one.
+    """Modules of an inspected model, in the order of the file, with neighbours that are alike folded into one.
 
     Modules are alike if their names are numbers and their tensors have the same names, shapes, dtypes and bytes.
     A tensor that shares its bytes with one before it adds none.

@@ -66,12 +66,14 @@ class Machine:
         self.calls: list[Call] = []
 
     def pop_to_mark(self) -> list[Any]:
+        """The values above the last mark, taken off the stack."""
         items: list[Any] = []
         while (item := self.stack.pop()) is not MARK:
             items.append(item)
         return items[::-1]
 
     def import_(self, module: Any, name: Any) -> None:
+        """Note an import, and put it on the stack."""
         if not (isinstance(module, str) and isinstance(name, str)):
             raise MalformedPickle("pickle", "imports a name that is not text")
         if len(module) + len(name) > MAX_NAME:
@@ -80,20 +82,24 @@ class Machine:
         self.stack.append(self.globals[-1])
 
     def call(self, function: Any, args: Any) -> None:
+        """Note a call, and put it on the stack in place of its result."""
         self.calls.append(Call(function, args))
         self.stack.append(self.calls[-1])
 
     def refer(self, id: Any) -> None:
+        """Note a persistent reference, and put it on the stack."""
         self.references.append(Persistent(id))
         self.stack.append(self.references[-1])
 
     def set_items(self, flat: list[Any]) -> None:
+        """Put keys and values, in turns, into the dictionary or call on top of the stack."""
         target = self.stack[-1]
         if not isinstance(target, Mapping | Call) or len(flat) % 2:
             raise MalformedPickle("pickle", "sets items of something that is not a dictionary")
         target.pairs.extend(zip(flat[::2], flat[1::2], strict=True))
 
     def extend(self, items: list[Any]) -> None:
+        """Append items to the list or call on top of the stack."""
         target = self.stack[-1]
         if isinstance(target, Call):
             target.elements.extend(items)
@@ -103,11 +109,13 @@ class Machine:
             raise MalformedPickle("pickle", "appends to something that is not a list")
 
     def build(self) -> None:
+        """Give the call below the top of the stack the state on top."""
         state = self.stack.pop()
         if isinstance(self.stack[-1], Call):
             self.stack[-1].state = state
 
     def memoize(self, key: int) -> None:
+        """Keep the top of the stack under a number."""
         self.memo[key] = self.stack[-1]
 
 

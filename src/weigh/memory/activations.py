@@ -27,7 +27,7 @@ _INNER = re.compile(r"\([^()]*\)")
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """What one forward pass keeps.
+    """Activations of a forward pass with its loss, in bytes.
 
     Attributes:
         kept: What is kept for the backward pass, part by part.
@@ -41,17 +41,17 @@ class Activations:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """All parts. Their values add up to `total_bytes`."""
+        """Formulas of all activations. Their values add up to `total_bytes`."""
         return (*self.kept, self.moment) if self.moment else self.kept
 
     @property
     def kept_bytes(self) -> int:
-        """What is kept for the backward pass: the tensors that autograd saves."""
+        """Bytes of the saved tensors: what autograd keeps for the backward pass."""
         return sum(part.value for part in self.kept)
 
     @property
     def total_bytes(self) -> int:
-        """The same at the widest moment."""
+        """Bytes of activations at the peak of the backward pass."""
         return sum(part.value for part in self.steps)
 
 
@@ -65,7 +65,7 @@ def activations(
     fused_attention: bool = True,
     beside: Step | None = None,
 ) -> Activations:
-    """The bytes that a forward pass with its loss keeps for the backward pass.
+    """Activation memory of a forward pass with its loss, in bytes.
 
     Args:
         model: What `weigh.params` returned.
@@ -110,7 +110,7 @@ def activations(
 def korthikanti(
     *, s: int, b: int, h: int, a: int, L: int, t: int = 1, recompute: Recompute = "none", parallel_norms: bool = False
 ) -> int:
-    """The bytes of activations of a GPT with 16-bit numbers and fused kernels, after Korthikanti et al. 2022, table 2.
+    """Activation memory of a 16-bit GPT with fused kernels, in bytes, after Korthikanti et al. 2022, table 2.
 
     Embedding, last norm and head are not in it.
 

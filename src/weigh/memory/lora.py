@@ -15,7 +15,7 @@ from weigh.tensors import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """Adapters to train in place of the model.
+    """LoRA adapters, to train in place of the model.
 
     They are kept in the format of the precision policy's state. That is float32, as PEFT keeps adapters beside a 16-bit
     model unless it is told otherwise (`autocast_adapter_dtype=False`), for every policy but `bf16`.
@@ -33,7 +33,7 @@ class Lora:
     nf4: bool = False
 
     def adapted(self, model: Model) -> list[Tensor]:
-        """The matrices that get a pair.
+        """Matrices that get adapters.
 
         Raises:
             WeighError: If the rank is not positive, or a target is the name of no matrix inside the layers.
@@ -51,7 +51,7 @@ class Lora:
         return [tensor for tensor, module in matrices.items() if module in (self.targets or modules)]
 
     def adapters(self, model: Model) -> list[Tensor]:
-        """The pairs, under the names that PEFT gives them."""
+        """Adapter tensors in pairs, (r, inputs) and (outputs, r), under the names that PEFT gives them."""
         pairs = []
         for tensor in self.adapted(model):
             outputs, inputs = sides(model, tensor)

@@ -119,7 +119,7 @@ OPTIMIZERS: dict[str, Callable[[Tensor, str], State]] = {
 
 
 def optimizer_state(tensor: Tensor, optimizer: str, dtype: str = "float32") -> list[tuple[str, Shape, str]]:
-    """The tensors that an optimizer remembers of one weight: their names, shapes and dtypes.
+    """Optimizer state of one weight: the names, shapes and dtypes of its tensors.
 
     Args:
         tensor: The weight, of which the shape counts, and for Muon the name.

@@ -78,7 +78,7 @@ def wall_time(work: float, interval: float, write_time: float, mtbf: float, rest
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run and its checkpoints.
+    """A training run with its checkpoints: intervals and times in seconds, sizes in bytes.
 
     Attributes:
         checkpoint_bytes: One checkpoint.
@@ -108,17 +108,17 @@ class Plan:
 
     @property
     def kept_bytes(self) -> int:
-        """The room for those that are kept, and for the one that is written before the oldest is deleted."""
+        """Bytes on disk: the checkpoints that are kept, and the one that is written before the oldest is deleted."""
         return (min(self.keep, self.checkpoints - 1) + 1) * self.checkpoint_bytes
 
     @property
     def written_bytes(self) -> int:
-        """All that is written in the run."""
+        """Bytes written in the run, by all its checkpoints."""
         return self.checkpoints * self.checkpoint_bytes
 
     @property
     def failures(self) -> float:
-        """How many are to be expected."""
+        """Failures to be expected during the run."""
         return self.wall_time / self.mtbf
 
     @property
@@ -152,7 +152,7 @@ def plan(
     restart: float | None = None,
     interval: float | None = None,
 ) -> Plan:
-    """Plan the checkpoints of a run.
+    """The checkpoint plan of a training run: its interval in seconds, its bytes, and what failures cost.
 
     Args:
         checkpoint_bytes: One checkpoint, such as `weigh.training(…).checkpoint_bytes`.

@@ -18,7 +18,7 @@ from weigh.models.parameters import Model
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The least time that something can take.
+    """A roofline bound: the least seconds that some work can take on a device.
 
     Attributes:
         bytes_moved: The bytes that are read or written.
@@ -45,7 +45,7 @@ def decode_bound(
     batch: int = 1,
     kv_dtype: str | None = None,
 ) -> Bound:
-    """The least time of one step of decoding, which adds a token to each sequence.
+    """The roofline bound of a decoding step, which adds a token to each sequence.
 
     Args:
         model: What `weigh.params` counted: a decoder.
@@ -71,7 +71,7 @@ def prefill_bound(
     batch: int = 1,
     kv_dtype: str | None = None,
 ) -> Bound:
-    """The least time to read prompts of `context` tokens and to score the vocabulary at the end of each.
+    """The roofline bound of a prefill: to read prompts of `context` tokens and score the vocabulary after each.
 
     The arguments and errors are those of `decode_bound`.
     """

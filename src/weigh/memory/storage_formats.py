@@ -45,7 +45,7 @@ BLOCKS: dict[str, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class StorageFormat:
-    """How a matrix is stored.
+    """A storage format of matrices: the bytes of their weights and scales.
 
     Attributes:
         name: Its name.
@@ -76,7 +76,7 @@ class StorageFormat:
 
     @property
     def formula(self) -> str:
-        """The bytes of some matrices, as a formula."""
+        """The formula of the bytes of matrices, in P weights and the numbers of scales."""
         return " + ".join(f"{symbol} · {written(size)}" for symbol, size in self.sizes.items())
 
 
@@ -128,7 +128,7 @@ def _nf4(name: str) -> StorageFormat:
 
 
 def storage_format(name: str) -> StorageFormat:
-    """How a matrix is stored in the format of that name, such as `bfloat16`, `int8`, `nf4`, `awq-g64` or `q4_k`.
+    """The storage format of that name, such as `bfloat16`, `int8`, `nf4`, `awq-g64` or `q4_k`.
 
     Raises:
         UnknownDtype: If there is none of that name.
@@ -150,7 +150,7 @@ def storage_format(name: str) -> StorageFormat:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor as a format stores it.
+    """A tensor in a storage format, with its bytes.
 
     Attributes:
         tensor: The tensor, with its shape as the config describes it.
@@ -188,7 +188,7 @@ def canonical(name: str) -> str:
 
 
 def stored(model: Model, name: str) -> list[Stored]:
-    """Every distinct tensor of a model as the format of that name stores it.
+    """Distinct tensors of a model, each with the bytes that a storage format takes for it.
 
     Args:
         model: What `weigh.params` counted.

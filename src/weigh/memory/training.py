@@ -63,12 +63,12 @@ class Training:
 
     @property
     def total_bytes(self) -> int:
-        """Everything that is on a device, activations included if they are known."""
+        """Bytes on a device, activations included if they are known."""
         return self.state_bytes + (self.activation_bytes or 0)
 
     @property
     def state_bytes(self) -> int:
-        """What grows with the parameters: all but the activations."""
+        """Bytes of the model state on a device: weights, gradients, master weights and optimizer state."""
         return self.weight_bytes + self.gradient_bytes + self.master_weight_bytes + self.optimizer_state_bytes
 
     def as_dict(self) -> dict[str, Any]:

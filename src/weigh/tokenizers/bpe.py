@@ -31,7 +31,7 @@ _BYTES = {spelling: byte for byte, spelling in SPELLING.items()}
 
 @dataclass(frozen=True)
 class Merge:
-    """One step of the training.
+    """A merge that byte-pair encoding learned, with what it did to the corpus.
 
     Attributes:
         pair: The two tokens that became one.
@@ -47,7 +47,7 @@ class Merge:
 
     @property
     def token(self) -> bytes:
-        """The new token."""
+        """The token that the merge makes, as bytes."""
         return b"".join(self.pair)
 
     @property
@@ -77,7 +77,7 @@ def words(text: str) -> list[bytes]:
 
 
 def split(word: bytes) -> Word:
-    """The word in tokens of one byte each."""
+    """A word as tokens of one byte each."""
     return tuple(bytes([value]) for value in word)
 
 

@@ -26,7 +26,7 @@ FILES = ("tokenizer.json", "tokenizer.model", "tekken.json", "spiece.model")
 
 @dataclass(frozen=True)
 class Token:
-    """A token of a text.
+    """A token: its id, its piece, and where in the text it is.
 
     Attributes:
         id: Its number, which is all that a model sees.
@@ -43,7 +43,7 @@ class Token:
 
 
 class Tokenizer(ABC):
-    """What turns text into ids, and ids into text.
+    """A tokenizer: text to token ids, and ids to text.
 
     Attributes:
         kind: The algorithm, such as `WordPiece` or `byte-level BPE`.
@@ -161,6 +161,7 @@ class HuggingFace(Tokenizer):
         self.unknown = model.get("unk_id") if unknown is None else self._library.token_to_id(unknown)
 
     def tokens(self, text: str) -> list[Token]:
+        """Tokens of a text, without the special tokens that a model wants around it."""
         with _refusals(self._where):
             found = self._library.encode(text, add_special_tokens=False)
         spelled = [self._spelled(number, piece) for number, piece in zip(found.ids, found.tokens, strict=True)]
@@ -181,6 +182,7 @@ class HuggingFace(Tokenizer):
             return b""
 
     def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, without special tokens."""
         with _refusals(self._where):
             return str(self._library.decode(list(ids)))
 
@@ -209,6 +211,7 @@ class SentencePiece(Tokenizer):
         self.unknown = None if fallback else library.unk_id()
 
     def tokens(self, text: str) -> list[Token]:
+        """Tokens of a text, without the special tokens that a model wants around it."""
         with _refusals(self._where):
             pieces = self._library.encode(text, return_type="proto").pieces
         found: list[Token] = []
@@ -221,6 +224,7 @@ class SentencePiece(Tokenizer):
         return found
 
     def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, without special tokens."""
         with _refusals(self._where):
             return str(self._library.decode(list(ids)))
 
@@ -247,6 +251,7 @@ class Tekken(Tokenizer):
         self.notes = (f"{len(named) - len(self.special):,} more ids are kept free for special tokens",)
 
     def tokens(self, text: str) -> list[Token]:
+        """Tokens of a text, without the special tokens that a model wants around it."""
         with _refusals(self._where):
             ids = self._library.encode(text, bos=False, eos=False)
             spelled = [self._library.id_to_byte_piece(number) for number in ids]
@@ -257,5 +262,6 @@ class Tekken(Tokenizer):
         ]
 
     def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, without special tokens."""
         with _refusals(self._where):
             return str(self._library.decode(list(ids)))

@@ -116,7 +116,7 @@ class _Found:
             self.notes["rest"].append(name)
 
     def contents(self, format: str) -> Contents:
-        """All of it."""
+        """The tensors and notes so far, as contents of the file."""
         return Contents(
             path=str(self.file),
             format=format,

@@ -26,31 +26,31 @@ class Literal:
 
     def __init__(self, text: str, where: str) -> None:
         self.text, self.where, self.at = text, where, 0
-        self.value = self.parse(0)
+        self.value = self._parse(0)
         if text[self.at :].strip(" \t\n\r\f"):
-            self.malformed("goes on behind its end")
+            self._malformed("goes on behind its end")
 
-    def malformed(self, problem: str) -> NoReturn:
+    def _malformed(self, problem: str) -> NoReturn:
         raise errors.MalformedHeader(f"{self.where}, header", f"{problem} at character {self.at:,}; save it again")
 
-    def token(self) -> tuple[str, str]:
+    def _token(self) -> tuple[str, str]:
         match = _TOKEN.match(self.text, self.at)
         if not match or not match.lastgroup:
-            self.malformed("is no literal")
+            self._malformed("is no literal")
         self.at = match.end()
         return match.lastgroup, match[match.lastgroup]
 
-    def accept(self, sign: str) -> bool:
+    def _accept(self, sign: str) -> bool:
         match = _TOKEN.match(self.text, self.at)
         if match and match["sign"] == sign:
             self.at = match.end()
             return True
         return False
 
-    def parse(self, depth: int) -> Any:
-        kind, token = self.token()
+    def _parse(self, depth: int) -> Any:
+        kind, token = self._token()
         if depth > _MAX_DEPTH:
-            self.malformed(f"nests deeper than {_MAX_DEPTH} levels")
+            self._malformed(f"nests deeper than {_MAX_DEPTH} levels")
         if kind == "text":
             return token[1:-1]
         if kind == "number":
@@ -58,31 +58,31 @@ class Literal:
         if kind == "word":
             return token == "True"
         if token not in "([{":
-            self.malformed("has a sign out of place")
-        return self.mapping(depth) if token == "{" else self.sequence(token, depth)
+            self._malformed("has a sign out of place")
+        return self._mapping(depth) if token == "{" else self._sequence(token, depth)
 
-    def sequence(self, opening: str, depth: int) -> Any:
+    def _sequence(self, opening: str, depth: int) -> Any:
         closing, items, comma = {"(": ")", "[": "]"}[opening], [], True
-        while not self.accept(closing):
+        while not self._accept(closing):
             if not comma:
-                self.malformed("lacks a comma")
-            items.append(self.parse(depth + 1))
-            comma = self.accept(",")
+                self._malformed("lacks a comma")
+            items.append(self._parse(depth + 1))
+            comma = self._accept(",")
         if opening == "[":
             return items
         return items[0] if len(items) == 1 and not comma else tuple(items)
 
-    def mapping(self, depth: int) -> dict[str, Any]:
+    def _mapping(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         comma = True
-        while not self.accept("}"):
+        while not self._accept("}"):
             if not comma:
-                self.malformed("lacks a comma")
-            key = self.parse(depth + 1)
-            if not isinstance(key, str) or not self.accept(":"):
-                self.malformed("has a key that is none")
+                self._malformed("lacks a comma")
+            key = self._parse(depth + 1)
+            if not isinstance(key, str) or not self._accept(":"):
+                self._malformed("has a key that is none")
             if key in found:
                 raise errors.DuplicateKey(f"{self.where}, header key {key[:80]!r}", "appears twice; save it again")
-            found[key] = self.parse(depth + 1)
-            comma = self.accept(",")
+            found[key] = self._parse(depth + 1)
+            comma = self._accept(",")
         return found

@@ -81,7 +81,7 @@ class _Found:
             self.tensors.append(_tensor(where, name, entry.get("tensor_meta"), storage))
 
     def contents(self) -> Contents:
-        """All of it."""
+        """The tensors so far, as contents of the file."""
         graphs = tuple(name for name in self.records if name.startswith("models/"))
         notes = [f"{self.file.name} is a program: torch.export.load rebuilds it from {rebuilding.naming(graphs)}"]
         if any(name.startswith("data/aotinductor/") for name in self.records):
