@@ -7,10 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 import weigh
-from weigh.formats import FORMATS
+from weigh import errors, formats
+from weigh.cli import weigh as weigh_command
+from weigh.cli.training import training_command
+from weigh.formats import FORMATS, Format
+from weigh.memory.optimizers import OPTIMIZERS, State, optimizer
+from weigh.tensors import Tensor
 
 MODULES = sorted(Path("src").rglob("*.py"))
 
@@ -50,3 +57,58 @@ def test_a_file_format_is_named_in_one_place() -> None:
                 # Names that transformers gives to single files are knowledge of their own.
                 lines = [line for line in module.read_text("utf-8").splitlines() if f'"{suffix}"' in line]
                 assert lines == [], module
+
+
+def test_a_file_format_is_a_module_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file and a directory of it are inspected, and an error about another file names it."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "tiny.py").write_text(
+        "from weigh.tensors import Contents, Tensor\n\n\n"
+        "def read(file):\n"
+        "    whole = Tensor('all', (file.size - 4,), 'uint8', file.name, 4, file.size)\n"
+        "    return Contents(str(file), 'tiny', (whole,), file.size, file.size - 4, storages={file.name: file})\n"
+    )
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "code")])
+    monkeypatch.setattr(formats, "FORMATS", (*FORMATS, Format("Tiny", "tiny", (b"TINY",))))
+    model, other = tmp_path / "model.tiny", tmp_path / "other"
+    model.write_bytes(b"TINY" + bytes(7))
+    other.write_bytes(b"OTHER")
+    contents = weigh.inspect(model)
+    assert (contents.format, contents.bytes_in_tensors) == ("tiny", 7)
+    with pytest.raises(errors.UnknownFormat, match="Tiny"):
+        weigh.inspect(other)
+
+
+def test_an_optimizer_is_one_function() -> None:
+    """The command completes it and its help lists it, and the estimates count its state."""
+
+    @optimizer("signum", elementwise=False)
+    def _signum(tensor: Tensor, dtype: str) -> State:
+        yield "momentum_buffer", tensor.shape, dtype
+
+    try:
+        model = weigh.params("models/quill")
+        assert weigh.checkpoint(model.distinct, "signum", "fp32").optimizer_state_bytes == 4 * model.parameters
+        for zero, said in ((1, True), (0, False)):
+            estimate = weigh.training(model, "signum", zero=zero, devices=2, batch=1, sequence=8)
+            assert any(text.startswith("signum needs whole tensors") for text in estimate.assumptions) == said
+        helped = CliRunner().invoke(weigh_command, ["training", "--help"]).output
+        assert "signum" in helped
+        (option,) = (each for each in training_command.params if each.name == "optimizer")
+        assert "signum" in [item.value for item in option.shell_complete(click.Context(training_command), "sig")]
+    finally:
+        del OPTIMIZERS["signum"]
+
+
+def test_a_command_is_one_function() -> None:
+    @weigh_command.command("twice")
+    @click.argument("number", type=int)
+    def twice(number: int) -> None:
+        """Say twice a NUMBER."""
+        click.echo(2 * number)
+
+    try:
+        assert "twice" in CliRunner().invoke(weigh_command, ["--help"]).output
+        assert CliRunner().invoke(weigh_command, ["twice", "21"]).output == "42\n"
+    finally:
+        del weigh_command.commands["twice"]

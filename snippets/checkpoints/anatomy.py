@@ -539,7 +539,7 @@ for name, (_, key) in MADE.items():
         print(f"| {label} | {of_weight} | {'the same' if of_bias == of_weight else of_bias} | {bytes_found:,} "
               f"| {bytes_found / elements:.2f} | {ratio} |")  # fmt: skip
 assert set(ratios.values()) == {1.0}, "weigh predicts each to the byte"
-assert set(weigh.OPTIMIZERS) - set(ratios) == {"lion", "rmsprop-momentum"}
+assert set(ratios) < set(weigh.OPTIMIZERS)
 # --8<-- [end:optimizer_table]
 
 # --8<-- [start:same_state]

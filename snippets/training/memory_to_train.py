@@ -99,7 +99,7 @@ OPTIMIZERS = {
     "muon": muon,
     "adamw-8bit": one(AdamW8bit),
 }
-assert set(OPTIMIZERS) == set(weigh.OPTIMIZERS), "All optimizers that weigh knows are measured"
+assert set(OPTIMIZERS) <= set(weigh.OPTIMIZERS)
 
 
 def nbytes(tensor):

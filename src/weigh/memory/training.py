@@ -17,6 +17,7 @@ from weigh.formulas import Range, Step, step
 from weigh.memory.activations import Activations, Recompute, activations
 from weigh.memory.checkpoints import Precision, bytes_in, checkpoint, policy, state_bytes
 from weigh.memory.lora import Lora, frozen_bytes, sides
+from weigh.memory.optimizers import OPTIMIZERS
 from weigh.models.matrices import layer_name
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
@@ -248,7 +249,7 @@ def _assumptions(
 ) -> Iterator[str]:
     if zero and devices > 1:
         yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
-        if optimizer in ("adafactor", "adamw-8bit", "muon"):
+        if not OPTIMIZERS[optimizer].elementwise:
             yield f"{optimizer} needs whole tensors or blocks, which a real cut may leave together"
     largest, gathered = whole
     if gathered:
