@@ -94,6 +94,21 @@ def parse_rate(text: str) -> int:
     return rate
 
 
+def positive(name: str, number: int) -> int:
+    """A whole number from 1, as sizes and counts must be.
+
+    Args:
+        name: What to call it in an error.
+        number: The number.
+
+    Raises:
+        WeighError: If it is not one.
+    """
+    if type(number) is not int or number < 1:
+        raise WeighError(name, f"must be a whole number from 1, not {number!r:.40}")
+    return number
+
+
 def _four_digits(size: float) -> str:
     whole = len(str(int(size)))
     return f"{size:,.{max(0, 4 - whole)}f}"

@@ -1,18 +1,19 @@
 """The question `weigh inference` answers: how much memory does it take to serve this model?"""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from weigh.dtypes import DTYPES
-from weigh.errors import WeighError
 from weigh.formulas import Range, Step, step
+from weigh.memory.estimates import Estimate
 from weigh.memory.kv_cache import cache_bytes, cache_format, cache_steps
 from weigh.memory.prefill import vocabulary, widest
 from weigh.memory.storage_formats import PLAIN, canonical, sixteen_bits, stored, weight_steps
 from weigh.models.families.parts import KeyValue, State
 from weigh.models.parameters import Model
+from weigh.units import positive
 
 UTILIZATION = Fraction(92, 100)
 """The share of a device that an engine gives to weights, cache and activations: vLLM's default
@@ -21,8 +22,8 @@ UTILIZATION = Fraction(92, 100)
 Logits = Literal["last", "all"]
 
 
-@dataclass(frozen=True)
-class Inference:
+@dataclass(frozen=True, kw_only=True)
+class Inference(Estimate):
     """The memory to serve a model, in bytes.
 
     Attributes:
@@ -37,10 +38,14 @@ class Inference:
         kv_cache_bytes_per_token: What the next token of one sequence adds to that. Layers whose window is full, states
             and the encoder's tokens add nothing.
         activation_bytes: The largest set of activations that is there at once while the prompts are read.
-        range: From what must be there whatever the engine does to what one that keeps a reserve needs.
-        steps: How each figure was computed.
-        assumptions: What the figures rest on.
+        range: From what must be there, however small the pieces in which an engine reads a prompt, to the memory of a
+            device on which an engine with a reserve serves this.
     """
+
+    FIGURES = (
+        "model_type", "dtype", "kv_dtype", "context", "batch", "weight_bytes", "kv_cache_bytes",
+        "kv_cache_bytes_per_token", "activation_bytes", "total_bytes",
+    )  # fmt: skip
 
     model_type: str
     dtype: str
@@ -51,35 +56,11 @@ class Inference:
     kv_cache_bytes: int
     kv_cache_bytes_per_token: int
     activation_bytes: int
-    range: Range
-    steps: tuple[Step, ...]
-    assumptions: tuple[str, ...]
 
     @property
     def total_bytes(self) -> int:
         """Weights, cache and activations together."""
         return self.weight_bytes + self.kv_cache_bytes + self.activation_bytes
-
-    @property
-    def low_bytes(self) -> int:
-        """What must be there, however small the pieces in which an engine reads a prompt."""
-        return self.range.low
-
-    @property
-    def high_bytes(self) -> int:
-        """The memory of a device on which an engine with a reserve serves this."""
-        return self.range.high
-
-    def as_dict(self) -> dict[str, Any]:
-        """The figures as plain integers and strings, under the names that `weigh inference --json` promises."""
-        names = (
-            "model_type", "dtype", "kv_dtype", "context", "batch", "weight_bytes", "kv_cache_bytes",
-            "kv_cache_bytes_per_token", "activation_bytes", "total_bytes", "low_bytes", "high_bytes",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | {
-            "steps": [asdict(step) for step in self.steps],
-            "assumptions": list(self.assumptions),
-        }
 
 
 def inference(
@@ -113,17 +94,6 @@ def inference(
     """
     serving = Serving(model, dtype, kv_dtype, encoder_context, prefill, logits)
     return serving.estimate(serving.tokens(context), positive("batch", batch))
-
-
-def positive(name: str, size: int) -> int:
-    """A number that must be whole and from 1.
-
-    Raises:
-        WeighError: If it is not.
-    """
-    if type(size) is not int or size < 1:
-        raise WeighError(name, f"must be a whole number from 1, not {size!r:.40}")
-    return size
 
 
 class Serving:
@@ -202,7 +172,8 @@ class Serving:
         kept = cache_steps(self.model.caches, context, batch, self.kv_dtype, encoder)
         next_token = cache_bytes(self.model.caches, context + 1, 1, self.kv_dtype, encoder)
         return Inference(
-            self.model.model_type, self.dtype, self.kv_dtype, context, batch, self.weight_bytes,
+            model_type=self.model.model_type, dtype=self.dtype, kv_dtype=self.kv_dtype, context=context, batch=batch,
+            weight_bytes=self.weight_bytes,
             kv_cache_bytes=sum(one.value for one in kept),
             kv_cache_bytes_per_token=next_token - cache_bytes(self.model.caches, context, 1, self.kv_dtype, encoder),
             activation_bytes=moment.value,

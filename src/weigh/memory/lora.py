@@ -11,6 +11,7 @@ from weigh.memory.storage_formats import storage_format
 from weigh.models.matrices import is_hidden_matrix
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
+from weigh.units import positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ class Lora:
         Raises:
             WeighError: If the rank is not positive, or a target is the name of no matrix inside the layers.
         """
-        if type(self.rank) is not int or self.rank < 1:
-            raise WeighError("rank of the adapters", f"must be a whole number from 1, not {self.rank!r:.40}")
+        positive("rank of the adapters", self.rank)
         matrices = {tensor: tensor.name.split(".")[-2] for tensor in model.distinct if is_hidden_matrix(tensor)}
         modules = set(matrices.values())
         if not modules:

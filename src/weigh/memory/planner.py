@@ -15,6 +15,7 @@ from math import ceil, exp, expm1, inf, isfinite, sqrt
 from typing import Any
 
 from weigh.errors import WeighError
+from weigh.units import positive
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 """Units of time, in seconds."""
@@ -168,8 +169,7 @@ def plan(
         WeighError: If a number is not positive, or the run is not to be expected to end.
     """
     for name, number in (("checkpoint bytes", checkpoint_bytes), ("checkpoints to keep", keep)):
-        if type(number) is not int or number < 1:
-            raise WeighError(name, f"must be a whole number from 1, not {number!r:.40}")
+        positive(name, number)
     for name, seconds in (("bandwidth", bandwidth), ("time between failures", mtbf), ("run time", run_time)):
         _refuse(name, seconds)
     write_time = checkpoint_bytes / bandwidth

@@ -7,27 +7,28 @@ the gradients, then the weights (Rajbhandari et al. 2020, arXiv 1910.02054; FSDP
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from weigh.dtypes import dtype
 from weigh.errors import UnsupportedField, WeighError
 from weigh.formulas import Range, Step, step
 from weigh.memory.activations import Activations, Recompute, activations
 from weigh.memory.checkpoints import Precision, bytes_in, checkpoint, policy, state_bytes
+from weigh.memory.estimates import Estimate
 from weigh.memory.lora import Lora, frozen_bytes, sides
 from weigh.memory.optimizers import OPTIMIZERS
 from weigh.models.matrices import layer_name
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
+from weigh.units import positive
 
 ESTIMATE = (2, 3)
 """How far an estimate of activations may be off: from two thirds to three halves of it, as the tests find."""
 
 
-@dataclass(frozen=True)
-class Training:
+@dataclass(frozen=True, kw_only=True)
+class Training(Estimate):
     """The memory to train a model, in bytes on each device, and the checkpoint that all devices write together.
 
     Attributes:
@@ -42,10 +43,13 @@ class Training:
         optimizer_state_bytes: What the optimizer remembers.
         activation_bytes: What a forward pass keeps for the backward pass; `None` if `weigh` does not know the family's.
         checkpoint_bytes: What it takes to go on after an interruption; of adapters without the frozen weights.
-        range: Where the total lies, for what `assumptions` leave open.
-        steps: How each figure was computed.
-        assumptions: What the figures rest on.
     """
+
+    FIGURES = (
+        "model_type", "optimizer", "precision", "parameters", "trainable_parameters", "weight_bytes",
+        "gradient_bytes", "master_weight_bytes", "optimizer_state_bytes", "activation_bytes", "total_bytes",
+        "checkpoint_bytes",
+    )  # fmt: skip
 
     model_type: str
     optimizer: str
@@ -58,9 +62,6 @@ class Training:
     optimizer_state_bytes: int
     activation_bytes: int | None
     checkpoint_bytes: int
-    range: Range
-    steps: tuple[Step, ...]
-    assumptions: tuple[str, ...]
 
     @property
     def total_bytes(self) -> int:
@@ -71,20 +72,6 @@ class Training:
     def state_bytes(self) -> int:
         """Bytes of the model state on a device: weights, gradients, master weights and optimizer state."""
         return self.weight_bytes + self.gradient_bytes + self.master_weight_bytes + self.optimizer_state_bytes
-
-    def as_dict(self) -> dict[str, Any]:
-        """The figures as plain integers and strings, under the names that `weigh training --json` promises."""
-        names = (
-            "model_type", "optimizer", "precision", "parameters", "trainable_parameters", "weight_bytes",
-            "gradient_bytes", "master_weight_bytes", "optimizer_state_bytes", "activation_bytes", "total_bytes",
-            "checkpoint_bytes",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | {
-            "low_bytes": self.range.low,
-            "high_bytes": self.range.high,
-            "steps": [asdict(part) for part in self.steps],
-            "assumptions": list(self.assumptions),
-        }
 
 
 def training(
@@ -145,10 +132,12 @@ def training(
     copy = bytes_in(trained, keeps.state) // (devices if zero else 1)
     assumed = _assumptions(optimizer, zero, devices, keeps.weights if lora else None, whole)
     return Training(
-        model.model_type, optimizer, precision, model.parameters, sum(tensor.numel for tensor in trained), **sizes,
+        model_type=model.model_type, optimizer=optimizer, precision=precision,
+        parameters=model.parameters, trainable_parameters=sum(tensor.numel for tensor in trained),
+        **sizes,
         activation_bytes=kept.total_bytes if kept.steps else None,
         checkpoint_bytes=checkpoint(trained, optimizer, keeps).total_bytes,
-        range=_range(sizes, low, high + whole[1], accumulate, copy),
+        range=_total_range(sizes, low, high + whole[1], accumulate, copy),
         steps=(*(part.step for part in parts), *kept.steps),
         assumptions=(*assumed, *kept.assumptions),
     )  # fmt: skip
@@ -170,8 +159,7 @@ def _refuse_impossible(zero: int, **numbers: int) -> None:
     if zero not in (0, 1, 2, 3):
         raise WeighError(f"ZeRO stage {zero!r:.40}", "is not known to weigh, which knows 0, 1, 2, 3")
     for name, number in numbers.items():
-        if type(number) is not int or number < 1:
-            raise WeighError(name, f"must be a whole number from 1, not {number!r:.40}")
+        positive(name, number)
     if numbers["accumulate"] > numbers["batch"]:
         raise WeighError("accumulate", f"more parts, {numbers['accumulate']}, than sequences, {numbers['batch']}")
 
@@ -231,7 +219,7 @@ def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> 
     return step("inputs and products of the adapters", "tokens · a · (I + n · r)", **numbers)
 
 
-def _range(sizes: dict[str, int], low: int, high: int, accumulate: int, copy: int) -> Range:
+def _total_range(sizes: dict[str, int], low: int, high: int, accumulate: int, copy: int) -> Range:
     """Gradients come as activations go, and the optimizer's step has room of its own when those have gone."""
     gradients = sizes["gradient_bytes"]
     rest = sum(sizes.values()) - gradients
