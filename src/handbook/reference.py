@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import griffe
@@ -102,38 +103,46 @@ class Library:
     def _sections(self, found: griffe.Object) -> Iterator[str]:
         sections = found.docstring.parsed if found.docstring else []
         for section in sections:
-            if section.kind is Kind.text:
-                yield section.value
-            elif section.kind is Kind.examples:
-                yield from (text if kind is Kind.text else f"```pycon\n{text}\n```" for kind, text in section.value)
-            elif section.kind is Kind.returns:
-                yield f"**Returns:** {' '.join(' '.join(item.description for item in section.value).split())}"
-            elif section.kind is Kind.raises:
-                yield _list("Raises", {f"`{item.annotation}`": item.description for item in section.value})
-            elif section.kind is Kind.parameters:
-                yield _list("Takes", {f"`{item.name}`": item.description for item in section.value})
-            elif section.kind is Kind.attributes and isinstance(found, griffe.Class):
-                yield self._attributes(found, {item.name: item.description for item in section.value})
+            yield from self._section(found, section.kind, section.value)
         is_said = any(section.kind is Kind.returns for section in sections)
         if isinstance(found, griffe.Function) and not is_said and self._classes.search(str(found.returns)):
             yield f"**Returns:** {self._linked(str(found.returns))}"
 
+    def _section(self, found: griffe.Object, kind: Kind, value: Any) -> Iterator[str]:
+        """A section of a docstring, as Markdown."""
+        match kind:
+            case Kind.text:
+                yield value
+            case Kind.examples:
+                yield from (text if inner is Kind.text else f"```pycon\n{text}\n```" for inner, text in value)
+            case Kind.returns:
+                yield f"**Returns:** {' '.join(' '.join(item.description for item in value).split())}"
+            case Kind.raises:
+                yield _list("Raises", {f"`{item.annotation}`": item.description for item in value})
+            case Kind.parameters:
+                yield _list("Takes", {f"`{item.name}`": item.description for item in value})
+            case Kind.attributes if isinstance(found, griffe.Class):
+                described = {name: text for base in reversed(found.mro()) for name, text in _described(base).items()}
+                own = {item.name: item.description for item in value}
+                yield self._attributes(found, own | {k: v for k, v in described.items() if k not in own})
+
     def _members(self, found: griffe.Class) -> Iterator[str]:
         """What a section on attributes leaves out: properties and methods; without one, attributes too."""
-        public = [member for name, member in found.members.items() if not name.startswith("_")]
+        public = [member for name, member in found.all_members.items() if name[0].islower()]
         sections = {section.kind for section in found.docstring.parsed} if found.docstring else set()
         if Kind.attributes not in sections:
             fields = {member.name: _text(member) for member in public if "property" not in member.labels}
             yield self._attributes(found, {name: text for name, text in fields.items() if found[name].is_attribute})
         yield self._attributes(found, {m.name: _text(m) for m in public if "property" in m.labels}, "Computed")
-        methods = [member for member in public if isinstance(member, griffe.Function)]
+        targets = [member.final_target if isinstance(member, griffe.Alias) else member for member in public]
+        methods = [member for member in targets if isinstance(member, griffe.Function)]
         yield _list("Methods", {f"`{_signature(method, WIDTH * 2)}`": _text(method) for method in methods})
 
     def _attributes(self, found: griffe.Class, texts: dict[str, str], title: str = "Attributes") -> str:
         """A list of attributes with their types and defaults."""
         items = {}
         for name, text in texts.items():
-            member = found.members.get(name)
+            member = found.all_members.get(name)
             annotation, value = getattr(member, "annotation", None), str(getattr(member, "value", None) or "")
             default = f" = {value}" if value and not value.startswith("field(") else ""
             items[f"`{name}` {self._linked(f'{annotation}{default}')}" if annotation else f"`{name}`"] = text
@@ -143,6 +152,12 @@ class Library:
         """Code in which the public classes are links."""
         linked = self._classes.sub(rf'<a href="#{self.package.__name__}.\1">\1</a>', escape(code, quote=False))
         return f"<code>{linked}</code>"
+
+
+def _described(found: griffe.Class) -> dict[str, str]:
+    """The attributes that a class's docstring describes."""
+    sections = found.docstring.parsed if found.docstring else []
+    return {item.name: item.description for each in sections if each.kind is Kind.attributes for item in each.value}
 
 
 def _text(found: griffe.Object | griffe.Alias) -> str:

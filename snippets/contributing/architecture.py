@@ -1,0 +1,146 @@
+"""The rooms of the sources, which room imports which, and one change of each kind, made and used."""
+
+# --8<-- [start:rooms]
+import ast
+from collections import Counter
+from pathlib import Path
+
+LIBRARY = Path("src/weigh")
+
+
+def room(module):
+    """The room of a module, by its dotted name: the first part below `weigh`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+sources = {}  # dotted names, and their syntax trees
+for path in sorted(LIBRARY.rglob("*.py")):
+    name = ".".join(path.relative_to("src").with_suffix("").parts).removesuffix(".__init__")
+    sources[name] = ast.parse(path.read_text("utf-8"))
+
+
+def imported(tree):
+    """The modules of weigh that a module imports, wherever in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "weigh":
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in sources else node.module
+
+
+below = {}  # rooms, and the rooms that they import
+for name, tree in sources.items():
+    found = {room(other) for other in imported(tree)} - {room(name), ""}
+    below.setdefault(room(name), set()).update(found)
+# --8<-- [end:rooms]
+
+# --8<-- [start:table]
+FLOORS = (
+    ("cli",),
+    ("memory", "files"),
+    ("models", "formats", "decoding", "tokenizers"),
+    ("tensors", "formulas"),
+    ("sources",),
+    ("optional", "dtypes", "units"),
+    ("errors",),
+)
+height = {each: -number for number, floor in enumerate(FLOORS) for each in floor}
+assert set(height) == set(below) - {"", "__main__"}, "Every room has a floor"
+for upper in height:
+    assert all(height[lower] < height[upper] for lower in below[upper]), f"{upper} imports no room above or beside it"
+
+modules = Counter(room(name) for name in sources)
+print("| Floor | Room | What is in it | Modules | Imports |")
+print("| ---: | --- | --- | ---: | --- |")
+for number, floor in enumerate(FLOORS):
+    for each in floor:
+        words = " ".join(ast.get_docstring(sources[f"weigh.{each}"]).partition("\n\n")[0].split())
+        print(f"| {len(FLOORS) - number} | `{each}` | {words} | {modules[each]} | {', '.join(sorted(below[each])) or '–'} |")
+# --8<-- [end:table]
+
+# --8<-- [start:format]
+import tempfile
+
+import weigh
+from weigh import formats
+
+scratch = tempfile.TemporaryDirectory()
+folder = Path(scratch.name)
+
+READER = '''
+"""Read the weights of llama2.c: seven numbers of 32 bits, then every weight in float32."""
+
+from weigh.tensors import Contents, Tensor
+
+
+def read(file):
+    weights = Tensor("weights", ((file.size - 28) // 4,), "float32", file.name, 28, file.size)
+    return Contents(str(file), "llama2.c", (weights,), file.size, weights.nbytes, storages={file.name: file})
+'''
+LINE = formats.Format("llama2.c", "llama2c", suffixes=(".llama2c",), weights=("*.llama2c",))
+# --8<-- [end:format]
+
+# --8<-- [start:format_used]
+(folder / "llama2c.py").write_text(READER)
+formats.__path__.append(str(folder))  # as if the module lay in src/weigh/formats/
+formats.FORMATS += (LINE,)
+
+(folder / "stories.llama2c").write_bytes(bytes(28 + 4 * 1000))
+seen = weigh.inspect(folder / "stories.llama2c")
+assert (seen.format, seen.parameters, seen.bytes_in_tensors) == ("llama2.c", 1000, 4000)
+try:
+    weigh.inspect("README.md")
+except weigh.WeighError as error:
+    assert "llama2.c" in str(error)
+print(f"{seen.format}: {seen.parameters:,} parameters in {seen.bytes_on_disk:,} bytes")
+# --8<-- [end:format_used]
+
+# --8<-- [start:optimizer]
+from weigh.memory.optimizers import optimizer
+
+
+@optimizer("signum")
+def signum(tensor, dtype):
+    """Bernstein et al. 2018 (arXiv 1802.04434): the sign of a mean of the gradient."""
+    yield "momentum_buffer", tensor.shape, dtype
+
+
+# --8<-- [end:optimizer]
+
+# --8<-- [start:optimizer_used]
+quill = weigh.params("models/quill")
+added = weigh.training(quill, "signum", "fp32", batch=1, sequence=64)
+assert added.optimizer_state_bytes == 4 * quill.parameters
+
+from click.testing import CliRunner
+
+from weigh.cli import weigh as command
+
+helped = CliRunner().invoke(command, ["training", "--help"]).output
+assert "signum" in helped, "The command's help names it"
+print(f"state of signum for Quill: {added.optimizer_state_bytes:,} bytes")
+# --8<-- [end:optimizer_used]
+
+# --8<-- [start:command]
+import click
+
+
+@command.command("bits")
+@click.argument("config")
+def bits_command(config):
+    """Say how many bits the parameters of CONFIG take as they are saved.
+
+    Example: weigh bits config.json
+    """
+    from weigh.models.parameters import params
+
+    click.echo(f"{8 * params(config).bytes_in_tensors:,}")
+
+
+# --8<-- [end:command]
+
+# --8<-- [start:command_used]
+answered = CliRunner().invoke(command, ["bits", "models/quill"]).output
+assert answered == f"{8 * quill.bytes_in_tensors:,}\n"
+print("weigh bits models/quill:", answered)
+# --8<-- [end:command_used]
