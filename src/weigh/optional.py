@@ -12,6 +12,13 @@ INSTALL = {
 }
 """What pip calls a module, where that is not its name; then what else it takes."""
 
+EXTRAS = {
+    "remote": ("aiohttp", "universal-pathlib"),
+    "tokenizers": ("mistral-common", "protobuf", "regex", "sentencepiece", "tokenizers"),
+    "torch": ("numpy", "safetensors", "torch"),
+}
+"""The packages of each extra of pyproject.toml."""
+
 
 @contextmanager
 def needed(where: object) -> Iterator[None]:
@@ -38,4 +45,6 @@ def _remedy(error: ImportError) -> str:
         return f"needs a package that does not load ({error}); install it again"
     module = str(cause.name).partition(".")[0]  # type: ignore[attr-defined]
     install = INSTALL.get(module, module)
-    return f"needs the package {install.partition(' ')[0]}; pip install {install}"
+    package = install.partition(" ")[0]
+    whole = [f', or the whole extra, "weights-and-measures[{extra}]"' for extra in EXTRAS if package in EXTRAS[extra]]
+    return f"needs the package {package}; pip install {install}{''.join(whole)}"

@@ -24,6 +24,7 @@ sys.meta_path.insert(0, Absent())
 from weigh.cli import main
 main(sys.argv[2:])
 """
+ELSEWHERE = "https://127.0.0.1:1"
 QUILL = "models/quill/model.safetensors"
 MISTRAL = Path(mistral_common.__file__).parent / "data"
 PIECES = str(MISTRAL / "mistral_instruct_tokenizer_240323.model.v3")
@@ -36,27 +37,29 @@ def without(module: str, *args: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("module", "args", "remedy"),
+    ("module", "args", "remedy", "extra"),
     [
-        ("torch", ("diff", QUILL, QUILL), f"{QUILL}: needs the package torch; pip install torch"),
-        ("torch", ("export", "models/quill", "{new}"), "models/quill: needs the package torch; pip install torch"),
-        ("safetensors", ("export", "models/quill", "{new}"), "pip install safetensors"),
-        ("tokenizers", ("tokenizer", "models/quill/tokenizer.json"), "pip install tokenizers"),
-        ("sentencepiece", ("tokenizer", PIECES), "pip install sentencepiece"),
-        ("google", ("tokenizer", PIECES), "needs the package protobuf; pip install protobuf"),
-        ("mistral_common", ("tokenizer", TEKKEN), "pip install mistral-common"),
-        ("upath", ("inspect", "https://example.org/model.safetensors"), "pip install universal-pathlib aiohttp"),
-        ("aiohttp", ("inspect", "https://127.0.0.1:1/model.safetensors"), "pip install aiohttp"),
-        ("s3fs", ("inspect", "s3://bucket/model.safetensors"), "pip install s3fs"),
+        ("torch", ("diff", QUILL, QUILL), f"{QUILL}: needs the package torch; pip install torch", "torch"),
+        ("torch", ("export", "models/quill", "{new}"), "needs the package torch; pip install torch", "torch"),
+        ("safetensors", ("export", "models/quill", "{new}"), "pip install safetensors", "torch"),
+        ("numpy", ("export", "models/quill", "{new}"), "pip install numpy", "torch"),
+        ("tokenizers", ("tokenizer", "models/quill/tokenizer.json"), "pip install tokenizers", "tokenizers"),
+        ("sentencepiece", ("tokenizer", PIECES), "pip install sentencepiece", "tokenizers"),
+        ("google", ("tokenizer", PIECES), "needs the package protobuf; pip install protobuf", "tokenizers"),
+        ("mistral_common", ("tokenizer", TEKKEN), "pip install mistral-common", "tokenizers"),
+        ("upath", ("inspect", f"{ELSEWHERE}/a.safetensors"), "pip install universal-pathlib aiohttp", "remote"),
+        ("aiohttp", ("inspect", f"{ELSEWHERE}/a.safetensors"), "pip install aiohttp", "remote"),
+        ("s3fs", ("inspect", "s3://bucket/model.safetensors"), "pip install s3fs", None),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(
-    module: str, args: tuple[str, ...], remedy: str, tmp_path: Path
+    module: str, args: tuple[str, ...], remedy: str, extra: str | None, tmp_path: Path
 ) -> None:
     done = without(module, *(arg.format(new=tmp_path / "new") for arg in args))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("weigh: ") and done.stderr.count("\n") == 1
-    assert done.stderr.rstrip().endswith(remedy)
+    whole = f', or the whole extra, "weights-and-measures[{extra}]"' if extra else ""
+    assert done.stderr.endswith(f"{remedy}{whole}\n")
     assert not list(tmp_path.iterdir())
 
 

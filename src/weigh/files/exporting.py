@@ -122,10 +122,11 @@ def export(
         AmbiguousWeights: If it holds several sets of weights and no prefix says which.
         NothingToExport: If no weight begins with the prefix, or if two get the same name without it.
         MissingTensors: If a tensor that the config describes is not there or has another shape.
-        MissingPackage: If torch or safetensors is not installed.
+        MissingPackage: If torch, safetensors or NumPy is not installed.
         WeighError: What reading the checkpoint and the config raises.
     """
     with needed(checkpoint):  # before anything is read or written
+        import numpy  # noqa: F401 (safetensors writes with it, and does not ask for it)
         import safetensors.torch  # noqa: F401
     target, cast = _target(directory), _cast_to(dtype)
     contents = inspect(checkpoint)
