@@ -18,6 +18,7 @@ from mkdocs.structure.nav import get_navigation
 
 from handbook import outputs, pages
 from handbook.outputs import run_pages
+from handbook.runs import Run
 from handbook.site import Site
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +66,7 @@ def nav() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def runs(shared: Path) -> dict[str, pages.Run]:
+def runs(shared: Path) -> dict[str, Run]:
     """What runs and what came of it, for each page that says `exec`, by its path below `docs/`."""
     # While one process runs the pages, here or in a build, the others wait: then they have them from the cache.
     with FileLock(shared / "pages.lock"), pytest.MonkeyPatch.context() as patch:

@@ -21,10 +21,11 @@ from mkdocs.config import load_config
 from mkdocs.utils.meta import get_data
 
 from handbook import hooks
+from handbook.blocks import Block
 from handbook.engine import Engine
 from handbook.pages import find, finder
 from handbook.store import Entry
-from handbook.worker import Block, Job
+from handbook.worker import Job
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))

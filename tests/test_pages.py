@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from mkdocs.utils.meta import get_data
 
-from handbook import fences as handbook
 from handbook import labs
+from handbook.fences import parse_header
+from handbook.options import LANGUAGES, PYTHON, SHELL, Misuse
 from handbook.outputs import differences, is_recorded, path_of, records
-from handbook.pages import Run
+from handbook.runs import Run
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -51,12 +52,17 @@ class Fence:
     before: list[str]
 
     @property
+    def language(self) -> str:
+        return self.info.split(" ")[0].strip("{.}")
+
+    @property
     def is_python(self) -> bool:
-        return self.info.split(" ")[0].strip("{.}") in {"python", "py", "python3", "pycon"}
+        return self.language in {*PYTHON, "python3"}
 
     @property
     def is_run(self) -> bool:
-        return self.is_python and "exec" in self.options
+        off = (None, "0", "no", "off", "false")
+        return self.language in {*PYTHON, *SHELL} and self.options.get("exec") not in off
 
     @property
     def is_folded(self) -> bool:
@@ -68,7 +74,7 @@ class Fence:
         """Names and values; one that stands alone has its name for a value."""
         given = self.info[len(self.info.split(" ")[0]) :]
         found = {option["name"]: option["value"] or option["name"] for option in OPTION.finditer(given)}
-        return found if not self.is_python or not OPTION.sub("", given).strip() else {"malformed": given}
+        return found if self.language not in LANGUAGES or not OPTION.sub("", given).strip() else {"malformed": given}
 
     def includes(self) -> Iterator[tuple[str, str]]:
         """The program and the section of each inclusion."""
@@ -78,7 +84,8 @@ class Fence:
 
     def shown(self) -> list[str]:
         """The lines that a reader sees."""
-        if "setup" in self.options or self.options.get("source") == "hide":
+        is_full = self.is_run and self.options["exec"] != "exec"
+        if "setup" in self.options or self.options.get("source", "" if is_full else "above") in ("", "hide"):
             return []
         lines: list[str] = []
         for line in self.code:
@@ -143,10 +150,10 @@ def test_python_is_run_or_says_why_not(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_options_of_a_fence_exist(page: Path) -> None:
     for fence in fences(text_of(page)):
-        if fence.is_python:
+        if fence.language in LANGUAGES:
             try:
-                handbook.parse_header("python", fence.options)
-            except handbook.Misuse as error:
+                parse_header(fence.language, fence.options)
+            except Misuse as error:
                 pytest.fail(f"{name(page)}:{fence.line}: {error}", pytrace=False)
 
 

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from handbook.pages import Run
 from handbook.programs import downloads
+from handbook.runs import Run
 
 HOST = os.environ["SITE_URL"]  # of conftest.py
 LOADED = {"script": ["src"], "img": ["src", "srcset"], "source": ["src", "srcset"], "iframe": ["src"], "use": ["href"]}

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from handbook.blocks import Block
 from handbook.engine import Engine
-from handbook.pages import Run
 from handbook.programs import program_of
+from handbook.runs import Run
 from handbook.site import Site
-from handbook.worker import Block, Job
+from handbook.worker import Job
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = sorted((ROOT / "snippets").rglob("*.py"))

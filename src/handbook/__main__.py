@@ -9,8 +9,8 @@ import click
 from mkdocs.config import load_config
 
 from handbook.outputs import differences, records, renew, run_pages, start_pages
-from handbook.pages import PageError
 from handbook.portable import check, settings
+from handbook.runs import PageError
 
 
 @click.group()

@@ -176,6 +176,8 @@ def _imports(job: Job) -> set[str]:
     """The top-level modules that the blocks of a job import."""
     found: set[str] = set()
     for block in job.blocks:
+        if block.language != "python":
+            continue
         with contextlib.suppress(SyntaxError):
             for node in ast.walk(ast.parse(block.code)):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -1,44 +1,17 @@
-"""What the options of an executed fence mean, and how the fence and its output become HTML.
+"""An executed fence: what its opening line says, and what is to be run for it.
 
-    ```python exec                                  source above, output below
-    ```python exec source="hide" output="markdown"  a table that the program prints
-    ```python exec setup                            run, and neither is shown
-
-Output that is Markdown is rendered by markdown-exec's converter, and code as superfences renders any code. The options
-are ours, since markdown-exec's are let through when they are misspelt.
+```python exec                                  source above, output below, as text
+```python exec source="hide" output="markdown"  a table that the program prints
+```python exec="1" source="tabbed-left"         as in markdown-exec's documentation
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from html import escape
-from math import inf, nan
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from markdown import Markdown
-
-from handbook.worker import Block
-
-CHOICES = {
-    "source": ("above", "hide", "fold"),
-    "output": ("auto", "text", "markdown", "html", "figure", "hide"),
-}
-FLAGS = ("exec", "setup", "varies")
-TEXTS = ("alt", "caption", "raises", "limit", "tolerance", "title")
-HIGHLIGHT = ("title", "linenums", "hl_lines")
-
-
-_inner: tuple[list[str], dict[str, Any]] | None = None
-
-
-def configure(extensions: list[str], configs: dict[str, Any]) -> None:
-    """Say by which Markdown extensions output that is Markdown is rendered; those of the page if nobody says."""
-    global _inner
-    _inner = extensions, configs
-
-
-class Misuse(ValueError):
-    """An option that does not exist or cannot mean anything here."""
+from handbook.blocks import OWN, PAGE, Block
+from handbook.options import HIGHLIGHT, PYTHON, TEXT, Form, Misuse, form_of, read
 
 
 @dataclass(frozen=True)
@@ -46,79 +19,93 @@ class Fence:
     """An executed fence of a page.
 
     Attributes:
-        code: Python source, with its snippets included.
-        source: `above` the output, `hide` it, or `fold` it under `title`.
+        code: What stands in it, with its snippets included.
+        language: As after its ticks.
+        number: Its place among the executed fences of its page, counted from 0.
+        source: In the short form, `above` the output, `hide` it, or `fold` it under `title`; in the full form, as
+            markdown-exec has it.
         output: As `text`, `markdown`, `html` or `figure`, which it must then have; `auto` is text if there is any, and
-            `hide` shows none.
+            `hide` shows none. What is `printed` is taken as markdown-exec takes it.
         alt: The text alternative of a figure, or a formula for it after `=`.
         caption: A line below a figure.
         raises: The exception that it is to end with.
+        returncode: The exit code that a shell is to end with.
+        session: The namespace in which it runs, by name; nothing for one of its own.
+        workdir: The directory in which it runs, from the root of the repository.
+        width: The columns of its terminal.
+        id: What an error calls it.
         limit: Seconds that it may take. It is there for what hangs, not for what is slow.
         tolerance: Percent by which its numbers may differ from the recorded ones, with the machine.
         varies: The output depends on the machine, and is not compared with the recorded one.
         setup: It prepares others: nothing is shown.
         highlight: Options of the source's code block.
+        front: What markdown-exec's validator makes of the full form; `None` in the short one.
     """
 
     code: str = ""
+    language: str = "python"
+    number: int = 0
     source: str = "above"
     output: str = "auto"
     alt: str = ""
     caption: str = ""
     raises: str = ""
+    returncode: int = 0
+    session: str = PAGE
+    workdir: str = ""
+    width: int = Block("").width
+    id: str = ""
     limit: float = Block("").limit
     tolerance: float = 0
     varies: bool = False
     setup: bool = False
     highlight: dict[str, str] = field(default_factory=dict, hash=False)
+    front: dict[str, Any] | None = field(default=None, hash=False)
 
     @classmethod
-    def parse(cls, options: dict[str, str]) -> Fence:
-        """Read the options of an opening line, of which `exec` is one.
+    def parse(cls, options: dict[str, str], language: str = "python") -> Fence:
+        """Read the options of an opening line that is to be executed.
 
         Raises:
-            Misuse: One of them is unknown, or has a value that it cannot have, or lacks another that it needs.
+            Misuse: One of them is unknown, or has a value that it cannot have, or does not go with another.
         """
-        known = {*CHOICES, *FLAGS, *TEXTS, *HIGHLIGHT}
-        for name, value in options.items():
-            if name not in known:
-                raise Misuse(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
-            if name in FLAGS and value != name:
-                raise Misuse(f"{name} stands alone, without a value")
-            if name in CHOICES and value not in CHOICES[name]:
-                raise Misuse(f"{name} is one of {', '.join(CHOICES[name])}, not {value!r}")
-        fence = cls(
-            source=options.get("source", "above"),
-            output=options.get("output", "auto"),
-            alt=options.get("alt", ""),
-            caption=options.get("caption", ""),
-            raises=options.get("raises", ""),
-            varies="varies" in options,
-            setup="setup" in options,
-            highlight={name: options[name] for name in HIGHLIGHT if name in options},
-        )
-        if (fence.output == "figure") != bool(fence.alt.strip()) or (fence.caption and not fence.alt):
-            raise Misuse('output="figure" needs alt="what it shows", and nothing else has alt or caption')
-        if fence.source == "fold" and "title" not in options:
-            raise Misuse('source="fold" needs title="what is folded"')
-        if fence.setup and {"source", "output", "alt"} & set(options):
-            raise Misuse("setup shows neither source nor output")
-        if "tolerance" in options and (fence.varies or not fence.shows_output):
-            raise Misuse("tolerance is of an output that is compared with the recorded one")
-        limit = _number(options.get("limit", str(fence.limit)))
-        if not 0 < limit < inf:
-            raise Misuse(f"limit is a number of seconds, not {options['limit']!r}")
-        share = options.get("tolerance")
-        tolerance = _number(share[:-1] if share.endswith("%") else "") if share is not None else 0
-        if share is not None and not 0 < tolerance < 100:
-            raise Misuse(f'tolerance is a share such as "2%", not {share!r}')
-        return replace(fence, limit=limit, tolerance=tolerance)
+        form = form_of(language, options)
+        values = read(language, form, options)
+        _check_together(form, values)
+        own = {each.name for each in fields(cls)}
+        full = {"session": OWN, "source": "", "output": "printed", "front": _front(language, options)}
+        said = {name: value for name, value in values.items() if name in own}
+        highlight = {name: value for name, value in values.items() if name in HIGHLIGHT}
+        return cls(language=language, highlight=highlight, **(full if form is Form.FULL else {}) | said)
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is anything to run: text is only rendered."""
+        return self.language not in TEXT
 
     @property
     def block(self) -> Block:
         """What the worker is to do."""
-        form = "text" if self.output in ("auto", "hide") else self.output
-        return Block(self.code, form, self.alt, self.caption, self.raises, self.limit)
+        run, _ = self.parts
+        said: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(Block)}
+        language = "python" if self.language in PYTHON else "bash" if self.language == "bash" else "sh"
+        output = "text" if self.output in ("auto", "hide") else self.output
+        return Block(**said | {"code": run, "language": language, "output": output})
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """What is run, and what is shown as source: they differ where lines begin with a prompt.
+
+        Raises:
+            Misuse: No line begins with one.
+        """
+        prompts = {"console": ("$ ", "% "), "pycon": (">>> ", "... ")}.get(self.language)
+        if not prompts:
+            return self.code, self.code
+        shown = [line for line in self.code.split("\n") if line.startswith(prompts)]
+        if not shown:
+            raise Misuse(f"no line of a {self.language} fence starts with {prompts[0]!r}, so there is nothing to run")
+        return "\n".join(line[len(prompts[0]) :] for line in shown), "\n".join(shown)
 
     @property
     def shows_output(self) -> bool:
@@ -128,56 +115,52 @@ class Fence:
     @property
     def needs_output(self) -> bool:
         """Whether to show nothing would be a mistake."""
-        return self.shows_output and self.output != "auto"
-
-    def render(self, output: str, md: Markdown) -> str:
-        """The HTML of the source and the output, as far as they are shown."""
-        parts = []
-        if not self.setup and self.source == "above":
-            parts.append(_code(md, self.code, self.highlight))
-        elif not self.setup and self.source == "fold":
-            options = {name: value for name, value in self.highlight.items() if name != "title"}
-            summary = f"<summary>{escape(self.highlight['title'])}</summary>"
-            parts.append(f'<details class="abstract">{summary}{_code(md, self.code, options)}</details>')
-        if output.strip() and self.shows_output:
-            if self.output in ("auto", "text"):
-                # As superfences writes it, without asking a lexer that has nothing to say of plain text.
-                classes = "output varies" if self.varies else "output"
-                code = f"<pre><span></span><code>{escape(output.rstrip(), quote=False)}\n</code></pre>"
-                parts.append(f'<div class="language-text {classes} highlight">{code}</div>')
-            else:
-                html = _markdown(md, output) if self.output == "markdown" else output
-                parts.append(f'<div class="varies">{html}</div>' if self.varies else html)
-        return "\n".join(parts)
+        return self.shows_output and self.output not in ("auto", "printed")
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return nan
+def _check_together(form: Form, values: dict[str, Any]) -> None:
+    """Refuse options of which each is good, and which do not go together.
+
+    Raises:
+        Misuse: Some of them do not.
+    """
+    is_figure, is_full = values.get("output") == "figure", form is Form.FULL
+    shown = {"source", "output", "alt", "html", "result", "tabs"} & set(values)
+    mistakes = {
+        'output="figure" needs alt="what it shows", and nothing else has alt or caption': (
+            is_figure != bool(values.get("alt", "").strip()) or ("caption" in values and not is_figure)
+        ),
+        'source="fold" needs title="what is folded"': values.get("source") == "fold" and "title" not in values,
+        "setup shows neither source nor output": "setup" in values and shown,
+        "tolerance is of an output that is compared with the recorded one": (
+            "tolerance" in values and (values.keys() & {"varies", "setup"} or values.get("output") == "hide")
+        ),
+        'html="1" and output="figure" are shown as they are, without result': (
+            is_full and "result" in values and (values.get("html") or is_figure)
+        ),
+        'source="console" is text, which html="1" and output="figure" are not': (
+            values.get("source") == "console" and (values.get("html") or is_figure)
+        ),
+        'tabs are the titles of source="tabbed-left" or "tabbed-right"': (
+            "tabs" in values and not values.get("source", "").startswith("tabbed")
+        ),
+    }
+    for mistake, made in mistakes.items():
+        if made:
+            raise Misuse(mistake)
 
 
-def _markdown(md: Markdown, text: str) -> str:
-    """What a page would make of a text. Its headings come into the table of contents."""
-    from markdown_exec import MarkdownConverter, markdown_config  # slow, and for output that is Markdown only
+def _front(language: str, options: dict[str, str]) -> dict[str, Any]:
+    """What markdown-exec's validator makes of an opening line, without the options that are this site's."""
+    from markdown_exec import validator  # slow, and for its own form only
 
-    if _inner:
-        markdown_config.save(*_inner)
-    # Only with headings, since then the converter keeps the page's Markdown, and all of its text, for good.
-    has_headings = any(line.startswith("#") for line in text.splitlines())
-    html: str = MarkdownConverter(md, update_toc=has_headings).convert(text, id_prefix="")
-    return html
-
-
-def _code(md: Markdown, code: str, options: dict[str, str]) -> str:
-    """A code block, as superfences renders those of the page."""
-    superfences = md.preprocessors["fenced_code_block"]
-    superfences.line_count = code.count("\n") + 1  # of which hl_lines are taken
-    html: str = superfences.highlight(
-        src=code, language="python", options=dict(options), md=md, classes=[], id_value="", attrs={}
-    )
-    return html
+    theirs = {"exec", "id", "idprefix", "html", "source", "result", "tabs", "updatetoc", "icons", *HIGHLIGHT}
+    front: dict[str, Any] = {}
+    inputs = {name: value for name, value in options.items() if name in theirs}
+    validator(language, inputs | {"exec": "1"}, front, {}, None)
+    if options.get("output") == "figure":
+        front["html"] = True
+    return front
 
 
 def parse_header(language: str, options: dict[str, str]) -> Fence | None:
@@ -186,9 +169,8 @@ def parse_header(language: str, options: dict[str, str]) -> Fence | None:
     Raises:
         Misuse: It is neither: it would be shown as a paragraph, and not run.
     """
-    if "exec" not in options:
-        unknown = sorted(set(options) - set(HIGHLIGHT))
-        if unknown:
-            raise Misuse(f"there is no option {unknown[0]!r} of a {language} fence without exec")
+    form = form_of(language, options)
+    if form is Form.PLAIN:
+        read(language, form, options)
         return None
-    return Fence.parse(options)
+    return Fence.parse(options, language)

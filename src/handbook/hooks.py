@@ -14,9 +14,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils.meta import get_data
 
-from handbook import fences, programs
+from handbook import programs, rendering
 from handbook.foot import foot
-from handbook.pages import finder, prepare
+from handbook.pages import finder, place_of, prepare
 from handbook.serve.live import Live
 from handbook.serve.reuse import Reuse
 from handbook.site import site
@@ -57,7 +57,7 @@ def on_config(config: MkDocsConfig) -> None:
     # Tables, admonitions and the rest work in what a block prints as they do in a page. Only the glossary is not added:
     # to read it again for each block would take longer than all else.
     snippets = config.mdx_configs.get("pymdownx.snippets", {}) | {"auto_append": []}
-    fences.configure(list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets})
+    rendering.configure(list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets})
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
@@ -67,16 +67,11 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         text = file.content_string
         if site.engine.needs_preparing(text):
             body = get_data(text)[0]
-            prepare(md, body, (file.src_uri, _lines_above(text, body)))
+            prepare(md, body, place_of(file, body))
         for name, content in programs.downloads(site.root, file.src_uri, config.edit_uri_template):
             files.append(File.generated(config, name, content=content))
     if live:
         live.note(files)
-
-
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> None:
-    """Say which page is being rendered."""
-    site.page = page.file.src_uri, _lines_above(page.file.content_string, markdown)
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
@@ -112,7 +107,3 @@ def on_serve(server: LiveReloadServer, config: MkDocsConfig, **_: Any) -> None:
 def on_shutdown() -> None:
     """End the threads that wait for pages."""
     site.engine.close()
-
-
-def _lines_above(text: str, body: str) -> int:
-    return text.count("\n") - body.count("\n")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from textwrap import indent
 from typing import Any
 
-from handbook.fences import Misuse
+from handbook.options import Misuse
 
 NOTEBOOK = re.compile(r'--8<-- "(?P<path>[^":;]+\.ipynb)"$')
 CELL = re.compile(r"<!-- (?P<place>.+, cell \d+) -->$")

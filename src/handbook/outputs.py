@@ -19,8 +19,9 @@ from mkdocs.structure.files import get_files
 from mkdocs.utils.meta import get_data
 
 from handbook.numbers import settle
-from handbook.pages import INCLUDE, Run, find, finder
+from handbook.pages import INCLUDE, find, finder, place_of
 from handbook.running import Task
+from handbook.runs import Run
 from handbook.site import site
 
 EXPECTED = Path("tests", "expected")
@@ -46,7 +47,7 @@ def start_pages(config: MkDocsConfig) -> dict[str, tuple[Run, Task]]:
     started = {}
     for file in get_files(config).documentation_pages():
         body = get_data(file.content_string)[0]
-        run = find(md, body, (file.src_uri, file.content_string.count("\n") - body.count("\n")))
+        run = find(md, body, place_of(file, body))
         if run.fences:
             started[file.src_uri] = run, site.engine.submit(run.job, file.src_uri)
     return started
@@ -59,10 +60,9 @@ def run_pages(config: MkDocsConfig) -> dict[str, Run]:
         PageError: A page is malformed, or one of its programs or formulas failed.
     """
     started = start_pages(config)
-    for page, (run, task) in started.items():
+    for run, task in started.values():
         run.entry = task.result()
         outcome = run.entry.outcome
-        site.page = page, run.above
         if outcome.failed >= 0:
             raise run.fail(outcome.error, run.line(outcome.failed))
         for formula, error in outcome.wrong_formulas.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from handbook import worker
+from handbook.blocks import Block
 from handbook.store import Entry
 from handbook.worker import Job, Outcome
 
@@ -90,14 +91,13 @@ class Task:
         """
         context = _context()
         receiver, sender = context.Pipe(duplex=False)
-        self._process = process = context.Process(
-            target=worker.work, args=(sender, str(root), self.job, behind), daemon=True
-        )
+        process = context.Process(target=worker.work, args=(sender, str(root), self.job, behind), daemon=True)
         process.start()
+        self._process = process  # not before: it could not be ended
         sender.close()
         if self._cancelled:
             _end(process)
-        said, patience = time.monotonic(), worker.Block("").limit
+        said, patience = time.monotonic(), Block("").limit
         limits = [*(block.limit for block in self.job.blocks), patience]
         try:
             while receiver.poll(patience):

@@ -24,7 +24,6 @@ class Site:
         root: The root of the repository.
         show_errors: Show what fails in the page instead of stopping.
         deadline: When the build stops to wait for what runs, on the clock of `time.monotonic`; never, unless it serves.
-        page: The page that is being rendered: its path below `docs/`, and the lines of front matter above its text.
         tasks: The task of each page that runs, and how much of it was known when the page was rendered.
         entries: The outcome of each page that has run.
         fences: The executed fences of each page.
@@ -33,7 +32,6 @@ class Site:
     root: Path = field(default_factory=Path.cwd)
     show_errors: bool = False
     deadline: float = math.inf
-    page: tuple[str, int] = ("this page", 0)
     tasks: dict[str, tuple[Task, int]] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     fences: dict[str, list[Fence]] = field(default_factory=dict)
@@ -47,16 +45,21 @@ class Site:
             self._engine = Engine(self.root, cache / "pages")
         return self._engine
 
-    def ask(self, job: Job) -> Task:
-        """The task of the page that is being rendered, done unless the build does not wait for it."""
-        path, task = self.page[0], self.engine.submit(job, self.page[0])
-        self.entries.pop(path, None)
+    def ask(self, page: str, job: Job) -> Task:
+        """The task of a page that is being rendered, done unless the build does not wait for it.
+
+        Args:
+            page: Its path below `docs/`.
+            job: What is to be run for it.
+        """
+        task = self.engine.submit(job, page)
+        self.entries.pop(page, None)
         timeout = None if math.isinf(self.deadline) else max(0, self.deadline - time.monotonic())
         with contextlib.suppress(TimeoutError):
             task.result(timeout)
         if task.done:
-            self.entries[path] = task.result()  # or its error, which may be a TimeoutError too
-        self.tasks[path] = task, task.known if path in self.entries else len(task.outputs)
+            self.entries[page] = task.result()  # or its error, which may be a TimeoutError too
+        self.tasks[page] = task, task.known if page in self.entries else len(task.outputs)
         return task
 
 

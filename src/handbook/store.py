@@ -20,7 +20,7 @@ from typing import Any
 
 import diskcache
 
-from handbook import worker
+from handbook import blocks, watch, worker
 from handbook.worker import Job, Outcome
 
 SIZE = 2**28
@@ -29,7 +29,7 @@ SIZE = 2**28
 VARIANTS = 4
 """Outcomes kept of one job, so that going back to another branch runs nothing."""
 
-_MACHINERY = hashlib.sha256(Path(worker.__file__).read_bytes()).hexdigest()
+_MACHINERY = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (blocks, watch, worker)]
 _SETTLED = "settled"
 
 

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from markdown import Markdown
 from markdown_exec import markdown_config
 
-from handbook import pages, versions
+from handbook import versions
 from handbook.site import Site, site
 
 EXTENSIONS = [
@@ -27,9 +27,9 @@ EXTENSIONS = [
     "pymdownx.inlinehilite",
     "pymdownx.snippets",
     "pymdownx.superfences",
+    "pymdownx.tabbed",
     "handbook.pages",
 ]
-FENCE = {"name": "python", "class": "python", "validator": pages.validator, "format": pages.formatter}
 OWNERS = packages_distributions()
 
 
@@ -45,7 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("docs", "models", "snippets", "src"):
         (tmp_path / name).mkdir()
     monkeypatch.delenv("HANDBOOK_CACHE", raising=False)
-    for name, value in vars(Site(root=tmp_path, page=("page.md", 0))).items():
+    for name, value in vars(Site(root=tmp_path)).items():
         monkeypatch.setattr(site, name, value)
     yield tmp_path
     if site._engine:
@@ -65,19 +65,30 @@ def write(project: Path) -> Callable[[str, str], Path]:
 
 
 @pytest.fixture
-def convert(project: Path) -> Iterator[Callable[..., BeautifulSoup]]:
-    """Render a page, as a build does that starts now."""
-    configs: dict[str, Any] = {
+def extensions() -> list[str]:
+    """The Markdown extensions of these tests."""
+    return EXTENSIONS
+
+
+@pytest.fixture
+def configs(project: Path) -> dict[str, Any]:
+    """Their configuration."""
+    return {
         "pymdownx.highlight": {"pygments_lang_class": True},
         "pymdownx.snippets": {"base_path": [str(project)], "check_paths": True, "dedent_subsections": True},
-        "pymdownx.superfences": {"custom_fences": [FENCE]},
+        "pymdownx.tabbed": {"alternate_style": True},
     }
+
+
+@pytest.fixture
+def convert(configs: dict[str, Any]) -> Iterator[Callable[..., BeautifulSoup]]:
+    """Render a page, as a build does that starts now."""
     markdown_config.save(EXTENSIONS, configs)
 
     def converted(text: str, page: str = "page.md", lines_above: int = 0) -> BeautifulSoup:
-        site.page = page, lines_above
         site.engine.begin()
         md = Markdown(extensions=EXTENSIONS, extension_configs=configs)
+        md.preprocessors["begin_run"].place = page, lines_above
         return BeautifulSoup(md.convert(text), "html.parser")
 
     yield converted

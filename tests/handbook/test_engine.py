@@ -21,10 +21,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 from handbook import pages, running, versions
+from handbook.blocks import Block
 from handbook.engine import Engine
 from handbook.running import Task
 from handbook.store import VARIANTS, Entry, address
-from handbook.worker import Block, Job
+from handbook.worker import Job
 
 Convert = Callable[..., BeautifulSoup]
 Write = Callable[[str, str], Path]
@@ -412,7 +413,8 @@ import random
 import sys
 from pathlib import Path
 from handbook.store import Entry, Store
-from handbook.worker import Block, Job, Outcome
+from handbook.blocks import Block
+from handbook.worker import Job, Outcome
 
 store = Store(Path(sys.argv[2]))
 print("begun", flush=True)
@@ -443,7 +445,8 @@ import sys
 from pathlib import Path
 from handbook import worker
 from handbook.engine import Engine
-from handbook.worker import Block, Job
+from handbook.blocks import Block
+from handbook.worker import Job
 
 if __name__ == "__main__":
     worker.PRELOADED = ()
@@ -502,6 +505,18 @@ def test_long_pages_show_progress(
         "a.md: block 2 of 2",
         "a.md: its formulas",
     ]
+
+
+def test_a_task_may_be_cancelled_while_its_process_starts(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, process = Task(Job((Block("while True: pass"),))), running._context().Process
+    start = process.start
+
+    def cancelled(self: object) -> None:
+        task.cancel()
+        start(self)
+
+    monkeypatch.setattr(process, "start", cancelled)
+    assert task.run(engine.root, behind=False).failed == 0
 
 
 def test_entries_survive_the_store(engine: Engine) -> None:

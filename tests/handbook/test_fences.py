@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 
 from handbook import pages
 from handbook.fences import Fence
-from handbook.pages import PageError
+from handbook.runs import PageError
 
 Convert = Callable[..., BeautifulSoup]
 Write = Callable[[str, str], Path]
@@ -200,10 +200,10 @@ def test_a_fence_in_a_fence_is_text(convert: Convert) -> None:
 MISTAKES = {
     "misspelt option": ("```python exec sourc\n```", "no option 'sourc'"),
     "misspelt option with a value": ('```python exec ouput="text"\n```', "no option 'ouput'"),
-    "another tool's option": ('```python exec session="a"\n```', "no option 'session'"),
+    "an option of the full form": ('```python exec tabs="A|B"\n```', "no option 'tabs'.* with exec=.1. has it"),
     "misspelt value": ('```python exec source="over"\n```', "source is one of above, hide, fold, not 'over'"),
     "misspelt output": ('```python exec output="txt"\n```', "output is one of .*not 'txt'"),
-    "the old form": ('```python exec="1"\n```', "exec stands alone"),
+    "misspelt yes": ('```python exec="tru"\n```', "exec is one of .*not 'tru'; did you mean true"),
     "a flag with a value": ('```python exec setup="yes"\n```', "setup stands alone"),
     "misspelt exec": ("```python exce\n```", "no option 'exce'"),
     "misspelt exec with a value": ('```python exce="1"\n```', "no option 'exce'"),
@@ -228,7 +228,7 @@ MISTAKES = {
     "not closed": ("```python exec\nprint(1)\n", "not closed"),
     "not closed, tildes": ("~~~python exec\nprint(1)\n", "not closed"),
     "closed by another": ("````python exec\nprint(1)\n```\n", "not closed"),
-    "another language": ("```bash exec\nls\n```", "malformed"),
+    "another language": ("```ruby exec\nls\n```", "malformed"),
     "on the line of a list item": ("- ```python exec\n  1\n  ```", "not closed"),
     "on the line of a numbered item": ("1. ```python exec\n   1\n   ```", "not closed"),
     "no such file": ('```python exec\n--8<-- "snippets/none.py"\n```', "there is no file snippets/none.py"),

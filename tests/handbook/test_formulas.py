@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from handbook import pages
-from handbook.pages import PageError
+from handbook.runs import PageError
 
 Convert = Callable[..., BeautifulSoup]
 

@@ -13,7 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from handbook import labs, pages
-from handbook.pages import PageError
+from handbook.runs import PageError, Run
 
 ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
@@ -141,7 +141,7 @@ def test_a_notebook_has_a_page_beside_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_a_notebook_gives_the_same_in_jupyter(path: Path, runs: dict[str, pages.Run]) -> None:
+def test_a_notebook_gives_the_same_in_jupyter(path: Path, runs: dict[str, Run]) -> None:
     run = runs[path.relative_to(ROOT / "docs").with_suffix(".md").as_posix()]
     executed = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(executed, resources={"metadata": {"path": str(path.parent)}}).execute()

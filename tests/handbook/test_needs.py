@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from handbook.needs import Needs, check, needs
-from handbook.pages import Run
 from handbook.programs import downloads, program_of
+from handbook.runs import Run
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = sorted((ROOT / "snippets").rglob("*.py"))

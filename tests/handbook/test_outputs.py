@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from handbook.__main__ import main
 from handbook.fences import Fence
 from handbook.outputs import differences, path_of, record, records, renew
-from handbook.pages import Run
+from handbook.runs import Run
 from handbook.store import Entry
 from handbook.worker import Outcome
 

@@ -31,7 +31,7 @@ from mkdocs.structure.pages import Page
 from mkdocs.theme import Theme
 from mkdocs.utils import CountHandler, get_build_date
 
-from handbook.pages import find, finder
+from handbook.pages import find, finder, included, place_of
 from handbook.site import site
 
 # What rendering sets in a page, apart from its links; and what a template is given that is not of one page alone.
@@ -117,12 +117,14 @@ class Reuse:
             page.render = partial(self._render, page)  # type: ignore[method-assign]
 
     def _render(self, page: Page, config: MkDocsConfig, files: Files) -> None:
-        path, source = page.file.src_uri, (self._text(page), site.page)
+        path, text = page.file.src_uri, str(page.markdown)
+        place = place_of(page.file, text)
+        source = included(self._finder, text, place), place
         kept = self._pages.get(path, source)
         if kept:
             job, shown, fences, links, values = kept
             if job.blocks:
-                site.ask(job)
+                site.ask(path, job)
             if _shown(path) == shown:
                 vars(page).update(values)
                 page.links_to_anchors = {files.src_uris[uri]: anchors for uri, anchors in links.items()}
@@ -135,17 +137,10 @@ class Reuse:
             page.present_anchor_ids = None  # what is yet to come may have anchors: links to them are no mistake
         shown = _shown(path)
         if shown is not None and not self._warnings.counts:
-            job = find(self._finder, str(page.markdown), site.page).job
+            job = find(self._finder, text, place).job
             links = {file.src_uri: anchors for file, anchors in (page.links_to_anchors or {}).items()}
             values = {name: getattr(page, name) for name in RENDERED}
             self._pages.set(path, source, (job, shown, site.fences.get(path), links, values))
-
-    def _text(self, page: Page) -> list[str]:
-        """The lines of a page as superfences sees them: all that is read from files is in its place by then."""
-        lines, processors = str(page.markdown).split("\n"), self._finder.preprocessors
-        for processor in processors[: processors.get_index_for_name("fenced_code_block")]:
-            lines = processor.run(lines)
-        return lines
 
     def on_env(self, env: jinja2.Environment, config: MkDocsConfig, files: Files) -> None:
         """See whether the navigation and all titles are what they were, now that every page is rendered."""
