@@ -1,8 +1,8 @@
-"""What does it cost to have markdown-exec render the text that a block printed, and why is the short form's written here?
+"""What does it cost to have markdown-exec render the text that a block printed, as the short form does not?
 
-markdown-exec makes a Markdown parser with all extensions of the site for each fence that it shows. This renders the same
-code and the same lines of text in both forms, in turns, and counts the fences of the site's pages of which plain text is
-shown. Prints Markdown.
+For each fence that it shows, markdown-exec makes a Markdown parser with all extensions of the site. This renders the
+same code and the same lines of text in both forms, in turns, and counts the fences of the site's pages of which plain
+text is shown. Prints Markdown.
 
     python bench/fences.py
 """

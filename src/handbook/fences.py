@@ -71,12 +71,12 @@ class Fence:
         """
         form = form_of(language, options)
         values = read(language, form, options)
-        _check_together(form, values)
-        own = {each.name for each in fields(cls)}
-        full = {"session": OWN, "source": "", "output": "printed", "front": _front(language, options)}
-        said = {name: value for name, value in values.items() if name in own}
+        _check_together(values)
+        said = {each.name: values[each.name] for each in fields(cls) if each.name in values}
+        if form is Form.FULL:
+            said = {"session": OWN, "source": "", "output": "printed", "front": _front(language, options)} | said
         highlight = {name: value for name, value in values.items() if name in HIGHLIGHT}
-        return cls(language=language, highlight=highlight, **(full if form is Form.FULL else {}) | said)
+        return cls(language=language, highlight=highlight, **said)
 
     @property
     def runs(self) -> bool:
@@ -118,13 +118,13 @@ class Fence:
         return self.shows_output and self.output not in ("auto", "printed")
 
 
-def _check_together(form: Form, values: dict[str, Any]) -> None:
+def _check_together(values: dict[str, Any]) -> None:
     """Refuse options of which each is good, and which do not go together.
 
     Raises:
         Misuse: Some of them do not.
     """
-    is_figure, is_full = values.get("output") == "figure", form is Form.FULL
+    is_figure = values.get("output") == "figure"
     shown = {"source", "output", "alt", "html", "result", "tabs"} & set(values)
     mistakes = {
         'output="figure" needs alt="what it shows", and nothing else has alt or caption': (
@@ -136,7 +136,7 @@ def _check_together(form: Form, values: dict[str, Any]) -> None:
             "tolerance" in values and (values.keys() & {"varies", "setup"} or values.get("output") == "hide")
         ),
         'html="1" and output="figure" are shown as they are, without result': (
-            is_full and "result" in values and (values.get("html") or is_figure)
+            "result" in values and (values.get("html") or is_figure)
         ),
         'source="console" is text, which html="1" and output="figure" are not': (
             values.get("source") == "console" and (values.get("html") or is_figure)

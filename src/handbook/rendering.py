@@ -1,9 +1,8 @@
 """How an executed fence and what it gave become HTML.
 
 markdown-exec renders them: its `base_format` is given a function that returns what the engine has. In the short form
-plain text and source are written here instead. For each fence that markdown-exec shows it makes a Markdown parser with
-all extensions of the site, which takes four times as long: 40 pages of five fences would be built in 1.6 seconds, not 1.0
-(`bench/fences.py`, `bench/pages.py`).
+source and plain text are written here instead: for each fence that it shows, markdown-exec makes a Markdown parser with
+all extensions of the site, which takes four times as long (`bench/fences.py`).
 """
 
 from __future__ import annotations
