@@ -12,12 +12,14 @@ import linecache
 import os
 import subprocess
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 PAGE, OWN = "page", ""
 """The session that fences share unless they name another, with the formulas in prose; and none, but one of its own."""
+
+WIDTH = "80"
+"""The columns of the terminal of a page."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Block:
         returncode: The exit code that a shell is to end with.
         session: The namespace in which it runs, by name.
         workdir: The directory in which it runs, from the root of the repository.
-        width: The columns of its terminal.
+        width: The columns of its terminal; 0 for those that the page has.
         limit: Seconds that it may take.
     """
 
@@ -47,7 +49,7 @@ class Block:
     returncode: int = 0
     session: str = PAGE
     workdir: str = ""
-    width: int = 80
+    width: int = 0
     limit: float = 600
 
 
@@ -69,24 +71,15 @@ def run(block: Block, name: str, namespace: dict[str, Any]) -> str:
     Raises:
         Failure: It raised, or asked to exit, or did not end as it was to.
     """
-    with _surroundings(block):
+    with contextlib.ExitStack() as afterwards:  # what a block asks for is for it alone; what it sets itself stays
+        if block.workdir:
+            if not os.path.isdir(block.workdir):
+                raise Failure(f"there is no directory {block.workdir} to run in")
+            afterwards.enter_context(contextlib.chdir(block.workdir))
+        if block.width:
+            afterwards.callback(os.environ.__setitem__, "COLUMNS", os.environ.get("COLUMNS", WIDTH))
+            os.environ["COLUMNS"] = str(block.width)
         return _python(block, name, namespace) if block.language == "python" else _shell(block)
-
-
-@contextlib.contextmanager
-def _surroundings(block: Block) -> Iterator[None]:
-    """The directory and the width of the terminal that a block asks for. What it changes itself stays changed."""
-    before, os.environ["COLUMNS"] = os.getcwd(), str(block.width)
-    if not block.workdir:
-        yield
-        return
-    if not os.path.isdir(block.workdir):
-        raise Failure(f"there is no directory {block.workdir} to run in")
-    os.chdir(block.workdir)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 NOWHERE = "http://127.0.0.1:9"
@@ -105,6 +98,7 @@ def _shell(block: Block) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
+            errors="backslashreplace",
         )
     except OSError as error:
         raise Failure(f"{block.language} does not start: {error}") from None

@@ -32,7 +32,7 @@ class Fence:
         returncode: The exit code that a shell is to end with.
         session: The namespace in which it runs, by name; nothing for one of its own.
         workdir: The directory in which it runs, from the root of the repository.
-        width: The columns of its terminal.
+        width: The columns of its terminal; 0 for the usual ones.
         id: What an error calls it.
         limit: Seconds that it may take. It is there for what hangs, not for what is slow.
         tolerance: Percent by which its numbers may differ from the recorded ones, with the machine.
@@ -53,7 +53,7 @@ class Fence:
     returncode: int = 0
     session: str = PAGE
     workdir: str = ""
-    width: int = Block("").width
+    width: int = 0
     id: str = ""
     limit: float = Block("").limit
     tolerance: float = 0

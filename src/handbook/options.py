@@ -7,12 +7,14 @@ through what it does not know. Here a misspelt option is an error, and so is a v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from enum import Enum
 from math import inf
 from typing import Any
 
+from pygments.lexers import find_lexer_class_by_name, get_all_lexers
+from pygments.util import ClassNotFound
 from pymdownx.superfences import RE_HL_LINES, RE_LINENUMS
 
 PYTHON, SHELL, TEXT = ("python", "py", "pycon"), ("bash", "sh", "console"), ("md", "markdown", "tree")
@@ -62,23 +64,22 @@ def read(language: str, form: Form, options: dict[str, str]) -> dict[str, Any]:
             continue
         if name not in kinds:
             others = [other for other in Form if name in kinds_of(language, other)]
-            hint = f"; a {language} fence {others[0].value} has it" if others else _nearest(name, [*kinds, "exec"])
+            hint = f"; a {language} fence {others[0].value} has it" if others else ""
+            hint = hint or _nearest(name, [*kinds, "exec"], otherwise=f"; there are {', '.join(sorted(kinds))}")
             raise Misuse(f"there is no option {name!r} of a {language} fence {form.value}{hint}")
         values[name] = kinds[name](name, text)
     return values
 
 
-def _nearest(text: str, words: Iterable[str]) -> str:
+def _nearest(text: str, words: Collection[str], otherwise: str = "") -> str:
     near = get_close_matches(text, words, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(words))}"
+    return f"; did you mean {near[0]}?" if near else otherwise
 
 
 def _choice(*choices: str) -> Kind:
     def kind(name: str, text: str) -> str:
         if text not in choices:
-            near = get_close_matches(text, choices, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise Misuse(f"{name} is one of {', '.join(choices)}, not {text!r}{hint}")
+            raise Misuse(f"{name} is one of {', '.join(choices)}, not {text!r}{_nearest(text, choices)}")
         return text
 
     return kind
@@ -122,6 +123,15 @@ def _like(matches: Callable[[str], object], form: str) -> Kind:
     return kind
 
 
+def _language(name: str, text: str) -> str:
+    try:
+        find_lexer_class_by_name(text)
+    except ClassNotFound:
+        known = [alias for _, aliases, *_ in get_all_lexers() for alias in aliases]
+        raise Misuse(f"{name} is a language that Pygments knows, not {text!r}{_nearest(text, known)}") from None
+    return text
+
+
 LEAST = 1e-9
 HIGHLIGHT: dict[str, Kind] = {
     "title": _text,
@@ -144,7 +154,7 @@ FULL: dict[str, Kind] = {
     "idprefix": _text,
     "html": _switch,
     "source": _choice("above", "below", "block", "material-block", "tabbed-left", "tabbed-right", "console"),
-    "result": _text,
+    "result": _language,
     "tabs": _like(lambda text: text.replace(r"\|", "").count("|") == 1, 'two titles, such as "Source|Result"'),
     "updatetoc": _switch,
 }
@@ -155,7 +165,7 @@ def kinds_of(language: str, form: Form) -> dict[str, Kind]:
     if form is Form.PLAIN:
         return HIGHLIGHT
     if language == "tree":
-        return HIGHLIGHT | {"result": _text, "icons": _choice("auto", "basic", "none")}
+        return HIGHLIGHT | {"result": _language, "icons": _choice("auto", "basic", "none")}
     if language in TEXT:
         return HIGHLIGHT | FULL
     common = HIGHLIGHT | RUN | (RUN_PYTHON if language in PYTHON else RUN_SHELL)

@@ -58,7 +58,7 @@ class Watch:
 
 def named(block: Block, root: str) -> set[str]:
     """The paths below the root that a block depends on by what it says: a shell on all code, and on what it names."""
-    found = {block.workdir}
+    found = {_existing(block.workdir, root)}
     if block.language != "python":
         words = re.split(r"[\s'\"`;|&<>()=$]+", block.code)
         found |= {"src", "snippets", *(_existing(f"{block.workdir or '.'}/{word}", root) for word in words if word)}

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
 
-from handbook.blocks import OWN, PAGE, Block, Failure, evaluate, run
+from handbook.blocks import OWN, PAGE, WIDTH, Block, Failure, evaluate, run
 from handbook.machine import memory_bytes
 from handbook.watch import Watch, named
 
@@ -73,6 +73,7 @@ def work(connection: Connection, root: str, job: Job, behind: bool = False) -> N
 
 def _work(connection: Connection, root: str, job: Job) -> None:
     os.chdir(root)
+    os.environ["COLUMNS"] = WIDTH
     os.environ["MKDOCS_CONFIG_DIR"] = root  # as markdown-exec has it
     outcome = Outcome()
     source = os.path.join(root, "src", "")

@@ -170,6 +170,36 @@ def test_a_directory_is_left_again(convert: Convert, write: Write) -> None:
     assert outputs(page) != ["'docs'\n"]
 
 
+def test_a_directory_may_be_elsewhere(convert: Convert, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    options = f'{SHOWN} workdir="{elsewhere}"'
+    page = convert(block("pwd", options, "sh") + block("import os\nprint(os.getcwd())", options))
+    assert outputs(page) == [f"{elsewhere}\n"] * 2
+    assert not any("elsewhere" in path for path in pages.site.entries["page.md"].files)
+
+
+def test_a_page_may_lose_its_directory_and_its_terminal(convert: Convert) -> None:
+    lost = "import os, tempfile\nwith tempfile.TemporaryDirectory() as name:\n    os.chdir(name)\n"
+    page = convert(
+        block(f"{lost}del os.environ['COLUMNS']", "exec") + block("1", "exec") + block("2", 'exec width="9"')
+    )
+    assert outputs(page) == ["1\n", "2\n"]
+
+
+def test_a_shell_may_print_anything(convert: Convert) -> None:
+    assert outputs(convert(block(r"printf 'a\377b'", SHOWN, "bash"))) == ["a\\xffb\n"]
+
+
+def test_what_a_page_sets_stays_set(convert: Convert) -> None:
+    columns = "import shutil\nshutil.get_terminal_size().columns"
+    page = convert(
+        block("import os\nos.environ['COLUMNS'] = '60'", "exec")
+        + block(columns, 'exec width="30"')
+        + block(columns, "exec")
+    )
+    assert outputs(page) == ["30\n", "60\n"]
+
+
 def test_the_short_form_runs_other_languages_too(convert: Convert) -> None:
     page = convert(block("echo '*a*'", "exec", "bash") + block("$ echo b", "exec", "console"))
     page_2 = convert(block(">>> x = 2\n>>> x", "exec", "pycon") + block("x", "exec", "py"))
@@ -265,6 +295,7 @@ MISTAKES = {
     "updatetoc": ('exec="1" updatetoc="flase"', "did you mean false"),
     "tabs": ('exec="1" source="tabbed-left" tabs="One"', "tabs is two titles"),
     "tabs of nothing": ('exec="1" tabs="One|Two"', "tabs are the titles of"),
+    "result": ('exec="1" result="jsno"', "result is a language .* not 'jsno'; did you mean json"),
     "width": ('exec="1" width="wide"', "width is a number of columns"),
     "returncode": ('exec="1" returncode="1"', "no option 'returncode' of a python fence"),
     "hl_lines": ('exec="1" source="above" hl_lines="one"', "hl_lines is the numbers of lines"),
