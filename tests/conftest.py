@@ -62,7 +62,8 @@ def site(shared: Path) -> Path:
 def nav() -> list[str]:
     """The addresses of the pages in the navigation, relative to the site's: "" for the home page first."""
     config = load_config(str(ROOT / "mkdocs.yml"))
-    return [page.url for page in get_navigation(get_files(config), config).pages]
+    files = config.plugins["mkdocs-jupyter"].on_files(get_files(config), config)  # which makes pages of notebooks
+    return [page.url for page in get_navigation(files, config).pages]
 
 
 @pytest.fixture(scope="session")

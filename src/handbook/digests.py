@@ -56,7 +56,7 @@ class Digests:
 
     def world(self) -> str:
         """One text for all that pages are made of, beside their own Markdown."""
-        return " ".join(self.in_build(path) for path in ("src", "snippets", "docs/labs", "models"))
+        return " ".join(self.in_build(path) for path in ("src", "snippets", "models"))
 
     def changed_at(self, path: str) -> int:
         """When a file was last changed, or the directory that it is missing from, in nanoseconds."""

@@ -36,6 +36,7 @@ class FormulaProcessor(InlineProcessor):  # type: ignore[misc]
         self.code_spans = code_spans
 
     def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element | str | None, int | None, int | None]:
+        """The value of a formula, with where its code span starts and ends."""
         found, start, end = self.code_spans.handleMatch(m, data)
         if found is None or not data.startswith("`=", start):
             return found, start, end
@@ -56,6 +57,11 @@ class FormulaProcessor(InlineProcessor):  # type: ignore[misc]
         return code_escape(value), start, end
 
     def value(self, run: Run, formula: str) -> str:
+        """The value of a formula, or why there is none.
+
+        Raises:
+            PageError: It has none, and a reader is not to see it so.
+        """
         outcome = run.entry.outcome if run.entry else None
         if outcome and formula in outcome.formulas:
             return outcome.formulas[formula]

@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils.meta import get_data
 
-from handbook import programs, rendering
+from handbook import labs, programs, rendering
 from handbook.foot import foot
 from handbook.pages import finder, place_of, prepare
 from handbook.serve.live import Live
@@ -65,7 +65,11 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     md = finder(config.mdx_configs)
     for file in files.documentation_pages():
         text = file.content_string
-        if site.engine.needs_preparing(text):
+        if not site.engine.needs_preparing(text):
+            pass
+        elif labs.is_lab(file.src_uri):
+            labs.prepare(text, file.src_uri)
+        else:
             body = get_data(text)[0]
             prepare(md, body, place_of(file, body))
         for name, content in programs.downloads(site.root, file.src_uri, config.edit_uri_template):
@@ -74,9 +78,15 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         live.note(files)
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Have a notebook become Markdown."""
+    return labs.markdown(page, config, files) if labs.is_lab(page.file.src_uri) else markdown
+
+
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """End a page that has run with how its figures were made."""
+    """Show the outputs of a notebook, and end a page that has run with how its figures were made."""
     path = page.file.src_uri
+    html = labs.fill(html, path)
     return html + foot(page, site.entries[path], site.root) if path in site.entries else html
 
 

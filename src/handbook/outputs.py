@@ -14,12 +14,14 @@ from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
+from markdown import Markdown
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import get_files
 from mkdocs.utils.meta import get_data
 
+from handbook import labs
 from handbook.numbers import settle
-from handbook.pages import INCLUDE, find, finder, place_of
+from handbook.pages import INCLUDE, find, finder
 from handbook.running import Task
 from handbook.runs import Run
 from handbook.site import site
@@ -36,7 +38,7 @@ FIGURE = re.compile(r'<figure class="plot">.*?aria-label="(?P<alt>[^"]*)".*?</fi
 
 
 def start_pages(config: MkDocsConfig) -> dict[str, tuple[Run, Task]]:
-    """Start to run the pages that say `exec`, and return what runs of each, by its path below `docs/`.
+    """Start to run the notebooks and the pages that say `exec`: what runs of each, by its path below `docs/`.
 
     Raises:
         PageError: A page is malformed.
@@ -45,12 +47,18 @@ def start_pages(config: MkDocsConfig) -> dict[str, tuple[Run, Task]]:
     site.engine.begin()
     md = finder(config.mdx_configs)
     started = {}
-    for file in get_files(config).documentation_pages():
-        body = get_data(file.content_string)[0]
-        run = find(md, body, place_of(file, body))
+    for file in labs.pages(get_files(config)):
+        run = _find(md, file.content_string, file.src_uri)
         if run.fences:
             started[file.src_uri] = run, site.engine.submit(run.job, file.src_uri)
     return started
+
+
+def _find(md: Markdown, text: str, path: str) -> Run:
+    if labs.is_lab(path):
+        return labs.find(text, path)
+    body = get_data(text)[0]
+    return find(md, body, (path, text.count("\n") - body.count("\n")))
 
 
 def run_pages(config: MkDocsConfig) -> dict[str, Run]:

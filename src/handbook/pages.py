@@ -16,14 +16,12 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-from handbook import labs
 from handbook.fences import Fence, parse_header
 from handbook.formulas import FormulaProcessor, formulas
 from handbook.options import LANGUAGES, Misuse
 from handbook.rendering import render
 from handbook.runs import PageError, Run, begin, error_box, run_of
 from handbook.site import site
-from handbook.worker import Outcome
 
 if TYPE_CHECKING:  # Zensical does without
     from mkdocs.structure.files import File
@@ -87,8 +85,6 @@ def place_of(file: File, body: str) -> tuple[str, int]:
 class Begin(Preprocessor):  # type: ignore[misc]
     """Keeps the text as its author wrote it, and refuses an inclusion of what is not there, before it is included.
 
-    Notebooks are included here, as the Markdown of their cells.
-
     Attributes:
         place: The `place_of` the page, if nothing else tells: what renders a page knows it.
     """
@@ -106,11 +102,11 @@ class Begin(Preprocessor):  # type: ignore[misc]
         return self.place
 
     def run(self, lines: list[str]) -> list[str]:
+        """The lines as they are, if what they include is there."""
         if hasattr(self.md, "_original_md"):
             return lines
         page, above = self.found(lines)
         run = begin(self.md, Run(lines, page=page, above=above))
-        expanded: list[str] = []
         for number, line in enumerate(lines, start=above + 1):
             for path, section in INCLUDE.findall(line):
                 file = site.root / path
@@ -118,12 +114,7 @@ class Begin(Preprocessor):  # type: ignore[misc]
                     return [error_box(run.fail(f"there is no file {path}", number))]
                 if section and f"[start:{section}]" not in file.read_text("utf-8"):
                     return [error_box(run.fail(f"{path} has no section {section}", number))]
-            try:
-                expanded += labs.expand(line, site.root)
-            except Misuse as error:
-                return [error_box(run.fail(str(error), number))]
-        run.lines = expanded
-        return expanded
+        return lines
 
 
 class RunPage(Preprocessor):  # type: ignore[misc]
@@ -132,6 +123,7 @@ class RunPage(Preprocessor):  # type: ignore[misc]
     LEFT_OVER = re.compile(r"(?:[\s>*+:-]|\d+[.)])*(`{3,}|~{3,})[^`]*$")
 
     def run(self, lines: list[str]) -> list[str]:
+        """The lines as they are, of which the fences have run."""
         if hasattr(self.md, "_original_md"):
             return lines
         try:
@@ -139,15 +131,18 @@ class RunPage(Preprocessor):  # type: ignore[misc]
         except PageError as error:
             return error_box(error).split("\n")
         if run.fences:
-            run.task = site.ask(run.page, run.job)
-            run.outputs = run.task.outputs[: site.tasks[run.page][1]]
-            run.entry, site.fences[run.page] = site.entries.get(run.page), run.fences
+            run.ask()
             blocks = self.md.htmlStash.rawHtmlBlocks
             for number, fence in enumerate(run.fences):
                 blocks[blocks.index(_mark(number))] = self.show(run, number, fence)
         return lines
 
     def collect(self, lines: list[str]) -> Run:
+        """The page's run, once superfences has taken its fences and left the rest of its lines.
+
+        Raises:
+            PageError: A fence was left over.
+        """
         run = run_of(self.md)
         for line in lines:
             if self.LEFT_OVER.match(line):
@@ -159,29 +154,17 @@ class RunPage(Preprocessor):  # type: ignore[misc]
         return run
 
     def show(self, run: Run, number: int, fence: Fence) -> str:
-        outcome = run.entry.outcome if run.entry else Outcome(run.outputs)
-        message, run.at = "", run.line(number)
-        if not run.entry and number >= len(outcome.outputs):
-            return render(fence, "", self.md, self.pending(run, number, fence))
-        if number == outcome.failed:
-            message = outcome.error
-        elif number >= len(outcome.outputs):
-            message = "was not run, since one above it failed"
-        elif fence.needs_output and not outcome.outputs[number].strip():
-            message = f"shows nothing, where its option asks for {fence.output}"
+        """The HTML of an executed fence and of what came of it."""
+        run.at = run.line(number)
+        if run.is_pending(number):
+            return render(fence, "", self.md, run.pending(number))
+        message = run.problem(number)
         if not message:
-            return render(fence, outcome.outputs[number], self.md)
+            return render(fence, run.outcome.outputs[number], self.md)
         first = next((line for line in fence.code.splitlines() if line.strip()), "")
         name = f"block {number + 1}" + (f" ({fence.id})" if fence.id else "")
         error = run.fail(f"{name}, which starts with {first!r}: {message}", run.at)
         return error_box(error)
-
-    def pending(self, run: Run, number: int, fence: Fence) -> str:
-        """What stands where an output will be. serve/live.js keeps its words up to date."""
-        assert run.task
-        state = "running" if run.task.started and number == len(run.outputs) else "waiting"
-        words = f"{state}, {number + 1} of {len(run.fences)}"
-        return f'<p class="pending" data-block="{number}">{words}</p>' if fence.shows_output else ""
 
 
 class RunExtension(Extension):  # type: ignore[misc]
@@ -191,6 +174,7 @@ class RunExtension(Extension):  # type: ignore[misc]
     """
 
     def extendMarkdown(self, md: Markdown) -> None:
+        """Register the parts."""
         for language in LANGUAGES:
             fences = md.preprocessors["fenced_code_block"].extension
             fences.extend_super_fences(language, formatter, validator, reset=None)

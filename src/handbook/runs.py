@@ -11,13 +11,12 @@ from weakref import WeakKeyDictionary
 from markdown import Markdown
 from pymdownx.superfences import SuperFencesException
 
-from handbook import labs
 from handbook.fences import Fence
 from handbook.options import LANGUAGES
 from handbook.running import Task
 from handbook.site import site
 from handbook.store import Entry
-from handbook.worker import Job
+from handbook.worker import Job, Outcome
 
 OPENING = re.compile(r"^(?P<indent>[\s>]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)$")
 LANGUAGE = re.compile(rf"[{{.\s]*({'|'.join(LANGUAGES)})(?![\w#.+-])")
@@ -52,6 +51,7 @@ class Run:
 
     @property
     def job(self) -> Job:
+        """What the engine is asked to run."""
         formulas = {formula for _, formula in self.formulas}
         return Job(tuple(fence.block for fence in self.fences), tuple(sorted(formulas)))  # sentences may change places
 
@@ -70,8 +70,41 @@ class Run:
         return [at for at, info in _openings(self.lines) if LANGUAGE.match(info)]
 
     def fail(self, message: str, line: int) -> PageError:
-        cell = labs.place(self.lines[: max(0, line - self.above)])
-        return PageError(f"{cell or f'{self.page}:{line}'}: {message}")
+        """The error to raise for what is wrong on a line."""
+        return PageError(f"{self.page}:{line}: {message}")
+
+    def ask(self) -> None:
+        """Have the fences run, and know what came of them so far."""
+        self.task = site.ask(self.page, self.job)
+        self.outputs = self.task.outputs[: site.tasks[self.page][1]]
+        self.entry, site.fences[self.page] = site.entries.get(self.page), self.fences
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of the fences so far."""
+        return self.entry.outcome if self.entry else Outcome(self.outputs)
+
+    def is_pending(self, number: int) -> bool:
+        """Whether the output of a fence is yet to come."""
+        return not self.entry and number >= len(self.outputs)
+
+    def pending(self, number: int) -> str:
+        """The HTML that stands where an output will be. serve/live.js keeps its words up to date."""
+        state = "running" if self.task and self.task.started and number == len(self.outputs) else "waiting"
+        words = f"{state}, {number + 1} of {len(self.fences)}"
+        shown = self.fences[number].shows_output
+        return f'<p class="pending" data-block="{number}">{words}</p>' if shown else ""
+
+    def problem(self, number: int) -> str:
+        """What is wrong with a fence that has run or was to run; nothing if it is as it should be."""
+        fence, outcome = self.fences[number], self.outcome
+        if number == outcome.failed:
+            return outcome.error
+        if number >= len(outcome.outputs):
+            return "was not run, since one above it failed"
+        if fence.needs_output and not outcome.outputs[number].strip():
+            return f"shows nothing, where its option asks for {fence.output}"
+        return ""
 
 
 _runs: WeakKeyDictionary[Markdown, Run] = WeakKeyDictionary()

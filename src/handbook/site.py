@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import handbook.deferred  # noqa: F401  (mkdocs.yml has this imported before the plugins)
 from handbook.engine import Engine
 from handbook.fences import Fence
 from handbook.running import Task

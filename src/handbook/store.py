@@ -99,6 +99,15 @@ class Store:
         """Remember that nothing is left to run of pages with these digests."""
         self._set(_SETTLED, {"world": world, "texts": texts})
 
+    def rendered(self, key: str) -> str | None:
+        """What was made of a notebook, by a digest of all that it is made of; nothing if it is not known."""
+        known = self._get(f"rendered {key}")
+        return known if isinstance(known, str) else None
+
+    def keep_rendered(self, key: str, text: str) -> None:
+        """Remember what was made of a notebook."""
+        self._set(f"rendered {key}", text)
+
     def close(self) -> None:
         """Close the database."""
         self._cache.close()

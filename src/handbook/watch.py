@@ -29,6 +29,7 @@ class Watch:
         self.source = os.path.join(root, "src", "")
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        """Note a file that is opened, and refuse a connection."""
         if event in ("open", "os.listdir", "os.scandir"):
             self.note(args[0], args[1:], listed=event != "open")
         elif event in ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "os.fork"):
@@ -39,6 +40,7 @@ class Watch:
             self.guard(args[1][0])
 
     def note(self, path: Any, mode: tuple[Any, ...], listed: bool) -> None:
+        """Note a file or directory that is read."""
         if isinstance(path, int) or (mode and isinstance(mode[0], str) and set(mode[0]) & set("wax")):
             return
         path = os.path.abspath(os.fsdecode(path)) if path is not None else os.getcwd()
@@ -49,6 +51,7 @@ class Watch:
             self.files.add(path.removeprefix(self.root))
 
     def guard(self, host: Any) -> None:
+        """Refuse a host that is not this machine."""
         host = os.fsdecode(host) if isinstance(host, bytes) else host
         with contextlib.suppress(ValueError):
             if host in self.LOCAL or ipaddress.ip_address(host).is_loopback:

@@ -18,7 +18,7 @@ site_name: served
 site_url: http://127.0.0.1:8000/
 theme: {{name: material, font: false, custom_dir: overrides, features: [navigation.footer, navigation.tabs]}}
 extra_css: [site.css]
-plugins: [search]
+plugins: [search, mkdocs-jupyter: {{include: ["*.ipynb"], ignore: ["*.md"], include_source: true, cache: false}}]
 hooks: [{hooks}]
 markdown_extensions:
   - abbr
@@ -28,14 +28,20 @@ markdown_extensions:
 {fences}validation: {{anchors: warn}}
 """
 
+CODE = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+CELLS = [
+    {"id": "title", "cell_type": "markdown", "metadata": {}, "source": "# Book\n\nA GPU."},
+    {"id": "code", "source": "import pages\nprint(pages.COUNT, 'pages')"} | CODE,
+]
+NOTEBOOK = json.dumps({"cells": CELLS, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
 FILES = {
     "docs/index.md": "# Home\n\nThe GPU.\n",
     "docs/library.md": "# Library\n\n```python exec\nfrom measures import two\nx = two()\nx\n```\n\nIt is `=x`.\n",
     "docs/plain.md": "# Plain\n\nSee [the part](sub/part.md#a-part) and [home](index.md).\n\n## More\n\nText.\n",
     "docs/program.md": '# Program\n\n```python exec\n--8<-- "snippets/program.py:all"\n```\n',
     "docs/site.css": "p { color: red }\n",
-    "docs/book.ipynb": '{"cells": [{"cell_type": "code", "metadata": {}, "source": ["print(1)"]}]}',
-    "docs/book.md": '# Book\n\n--8<-- "docs/book.ipynb"\n',
+    "docs/book.ipynb": NOTEBOOK,
     "docs/sub/part.md": '# Sub\n\n## A part\n\n--8<-- "snippets/part.md"\n',
     "docs/sub/last.md": "---\nassumes: nothing\n---\n# Last\n\n## A\n\n## B\n",
     "overrides/main.html": '{% extends "base.html" %}\n',
@@ -43,9 +49,10 @@ FILES = {
     "snippets/part.md": "A text of two pages.\n",
     "snippets/program.py": "# --8<-- [start:all]\nprint(1)\n# --8<-- [end:all]\n",
     "src/measures.py": "def two():\n    return 2\n",
+    "src/pages.py": "COUNT = 9\n",
     "src/unused.py": "",
 }
-PAGES = {path.removeprefix("docs/") for path in FILES if path.endswith(".md") and path.startswith("docs/")}
+PAGES = {path.removeprefix("docs/") for path in FILES if path.startswith("docs/") and not path.endswith(".css")}
 
 # `mkdocs serve`, which builds when it is told to, and says what it rendered and which files it made from a template.
 DRIVER = """
@@ -61,9 +68,10 @@ live.PATIENCE = 600  # a build waits for all that it runs
 rendered, made = [], []
 
 def noted(method, seen, name):
-    def call(self, *args):
-        seen.append(name(self, *args))
-        return method(self, *args)
+    def call(self, *args, **named):
+        if not named:  # as nbconvert gives them
+            seen.append(name(self, *args))
+        return method(self, *args, **named)
     return call
 
 Page.render = noted(Page.render, rendered, lambda page, *_: page.file.src_uri)
@@ -182,8 +190,20 @@ EDITS: dict[str, tuple[str, Callable[[str], str], set[str], set[str]]] = {
     "formula": ("docs/library.md", lambda old: old.replace("`=x`", "`=x + 5`"), {"library.md"}, {"library.md"}),
     "program": ("snippets/program.py", lambda old: old.replace("1", "2"), {"program.md"}, {"program.md"}),
     "snippet of prose": ("snippets/part.md", append("\nMore of it.\n"), {"sub/part.md"}, {"sub/part.md"}),
-    "notebook": ("docs/book.ipynb", lambda old: old.replace("1", "2"), {"book.md"}, {"book.md"}),
-    "glossary": ("snippets/glossary.md", lambda old: old.replace("Graphics", "A graphics"), PAGES, {"index.md"}),
+    "notebook": ("docs/book.ipynb", lambda old: old.replace("'pages'", "'or so'"), {"book.ipynb"}, {"book.ipynb"}),
+    "prose of a notebook": (
+        "docs/book.ipynb",
+        lambda old: old.replace("A GPU", "No GPU"),
+        {"book.ipynb"},
+        {"book.ipynb"},
+    ),
+    "module of a notebook": ("src/pages.py", lambda old: old.replace("9", "8"), {"book.ipynb"}, {"book.ipynb"}),
+    "glossary": (
+        "snippets/glossary.md",
+        lambda old: old.replace("Graphics", "A graphics"),
+        PAGES,
+        {"index.md", "book.ipynb"},
+    ),
     "module": ("src/measures.py", lambda old: old.replace("2", "3"), {"library.md"}, {"library.md"}),
     "module that changes nothing": ("src/measures.py", append("\n\nthree = 3\n"), set(), set()),
     "module that nobody reaches": ("src/unused.py", append("three = 3\n"), set(), set()),
