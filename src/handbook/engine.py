@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import logging
 import platform
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -172,13 +173,16 @@ class Engine:
         self.store.close()
 
 
+_PARSING = threading.Lock()  # Python 3.11 counts the depth of what all threads parse together, and finds it wrong
+
+
 def _imports(job: Job) -> set[str]:
     """The top-level modules that the blocks of a job import."""
     found: set[str] = set()
     for block in job.blocks:
         if block.language != "python":
             continue
-        with contextlib.suppress(SyntaxError):
+        with contextlib.suppress(SyntaxError), _PARSING:
             for node in ast.walk(ast.parse(block.code)):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

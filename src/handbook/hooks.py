@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils.meta import get_data
 
-from handbook import labs, programs, rendering
+from handbook import labs, programs
 from handbook.foot import foot
 from handbook.pages import finder, place_of, prepare
 from handbook.serve.live import Live
@@ -57,7 +57,7 @@ def on_config(config: MkDocsConfig) -> None:
     # Tables, admonitions and the rest work in what a block prints as they do in a page. Only the glossary is not added:
     # to read it again for each block would take longer than all else.
     snippets = config.mdx_configs.get("pymdownx.snippets", {}) | {"auto_append": []}
-    rendering.configure(list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets})
+    site.inner = list(config.markdown_extensions), config.mdx_configs | {"pymdownx.snippets": snippets}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:

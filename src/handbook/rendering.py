@@ -14,18 +14,11 @@ from typing import Any
 from markdown import Markdown
 
 from handbook.fences import Fence
+from handbook.site import site
 
 HEADING = re.compile(r"^[\s>]*(#{1,6}|=+[ \t]*$|-+[ \t]*$)", re.MULTILINE)
 HIDDEN = "markdown-exec: hide"
 """What a line says that is run and not shown."""
-
-_inner: tuple[list[str], dict[str, Any]] | None = None
-
-
-def configure(extensions: list[str], configs: dict[str, Any]) -> None:
-    """Say by which Markdown extensions output that is Markdown is rendered; those of the page if nobody says."""
-    global _inner
-    _inner = extensions, configs
 
 
 def render(fence: Fence, output: str, md: Markdown, pending: str = "") -> str:
@@ -113,8 +106,8 @@ def _prepare(fence: Fence) -> None:
     from markdown_exec import MarkdownConverter, markdown_config
 
     MarkdownConverter.counter = fence.number
-    if _inner:
-        markdown_config.save(*_inner)
+    if site.inner:
+        markdown_config.save(*site.inner)
 
 
 def _language(fence: Fence) -> str:

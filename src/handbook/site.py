@@ -8,6 +8,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import handbook.deferred  # noqa: F401  (mkdocs.yml has this imported before the plugins)
 from handbook.engine import Engine
@@ -28,6 +29,8 @@ class Site:
         tasks: The task of each page that runs, and how much of it was known when the page was rendered.
         entries: The outcome of each page that has run.
         fences: The executed fences of each page.
+        inner: The Markdown extensions, with their configuration, that render output which is Markdown; those of the
+            page if nobody says.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -36,6 +39,7 @@ class Site:
     tasks: dict[str, tuple[Task, int]] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     fences: dict[str, list[Fence]] = field(default_factory=dict)
+    inner: tuple[list[str], dict[str, Any]] | None = None
     _engine: Engine | None = None
 
     @property
