@@ -18,7 +18,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, R
 
 HOME = os.environ["SITE_URL"]  # of conftest.py
 DOCS = Path(__file__).parent.parent / "docs"
-NAMES = sorted(str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md"))
+NAMES = sorted(
+    str(page.relative_to(DOCS).with_suffix("")) for kind in ("md", "ipynb") for page in DOCS.rglob(f"*.{kind}")
+)
 PAGES = [*(name for name in NAMES if not name.startswith("assets/")), "404.html"]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
