@@ -36,6 +36,11 @@ class Tensor:
         end: Where in the storage its last byte ends. `end - begin` is more than `nbytes` for a tensor with strides.
         component: `weights`, `optimizer`, `rng` or `metadata`.
         strides: How many elements lie between neighbours along each dimension; `None` is row after row with no gap.
+        role: What it is for, as a specification says: one of those of `weigh.models.layers`, such as `embedding` or
+            `attention query`; empty for a tensor of a file.
+        layer: The number of the layer that it belongs to, of a group or stage of them where layers come in those;
+            `None` outside the layers, and for a tensor of a file.
+        transposed: Whether a matrix is stored (inputs, outputs), and not (outputs, inputs) as usual.
     """
 
     name: str
@@ -46,6 +51,9 @@ class Tensor:
     end: int
     component: str = "weights"
     strides: tuple[int, ...] | None = None
+    role: str = ""
+    layer: int | None = None
+    transposed: bool = False
 
     @property
     def numel(self) -> int:

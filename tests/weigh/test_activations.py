@@ -12,7 +12,7 @@ from transformers.activations import ACT2FN
 import weigh
 from weigh.memory.activations import Activations, activations, korthikanti
 from weigh.models.families import FAMILIES
-from weigh.models.families.saved import KEPT_BY_ACTIVATION
+from weigh.models.saved import KEPT_BY_ACTIVATION
 
 B, T, V = 2, 96, 512
 
@@ -86,6 +86,7 @@ OTHERWISE: list[tuple[str, dict[str, Any]]] = [
     ("albert", {"hidden_dropout_prob": 0.1, "inner_group_num": 2}),
     ("deberta-v2", {"relative_attention": True, "position_buckets": 16, "pos_att_type": "p2c|c2p"}),
     ("deberta-v2", {"relative_attention": True, "max_position_embeddings": 128, "pos_att_type": "c2p"}),
+    ("deberta-v2", {"legacy": False}),
     ("vit", {"head_dim": 24, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}),
     ("whisper", {"dropout": 0.1, "attention_dropout": 0.1, "activation_dropout": 0.1}),
     ("t5", {"feed_forward_proj": "gated-gelu", "dropout_rate": 0.0}), ("bart", {"activation_dropout": 0.1}),

@@ -13,8 +13,8 @@ from transformers import Cache, DynamicCache, StaticCache
 import weigh
 from weigh import errors
 from weigh.memory.kv_cache import cache_bytes
+from weigh.models.caches import KeyValue, Latent, State
 from weigh.models.families import FAMILIES
-from weigh.models.families.parts import KeyValue, Latent, State
 
 from .strategies_decoders import DECODERS
 

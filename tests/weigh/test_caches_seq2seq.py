@@ -9,8 +9,8 @@ import torch
 import transformers
 
 import weigh
+from weigh.models.caches import KeyValue
 from weigh.models.families import FAMILIES
-from weigh.models.families.parts import KeyValue
 
 BATCH, READ, WRITTEN = 2, 7, 3
 SIDES = {

@@ -8,7 +8,7 @@ import pytest
 
 import weigh
 from weigh import errors
-from weigh.models.families.parts import KeyValue, Latent, State
+from weigh.models.caches import KeyValue, Latent, State
 
 
 def params(directory: Path, **fields: Any) -> weigh.Model:

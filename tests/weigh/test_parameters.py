@@ -201,8 +201,8 @@ def test_bytes_follow_the_number_format() -> None:
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        ({}, errors.UnknownArchitecture, "which knows gpt2, "),
-        ({"model_type": "perceiver"}, errors.UnknownArchitecture, "which knows gpt2, "),
+        ({}, errors.UnknownArchitecture, "which knows albert, "),
+        ({"model_type": "perceiver"}, errors.UnknownArchitecture, "which knows albert, "),
         ({"model_type": ["gpt2"]}, errors.InvalidConfig, "model_type"),
         ({"model_type": "gpt2", "architectures": ["GPT9"]}, errors.UnknownArchitecture, "GPT2LMHeadModel"),
         ({"model_type": "gpt2", "architectures": "GPT2Model"}, errors.UnknownArchitecture, "architectures"),

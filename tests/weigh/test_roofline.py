@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import weigh
 from weigh.memory.roofline import _looks
-from weigh.models.families.parts import KeyValue
+from weigh.models.caches import KeyValue
 
 from .test_caches import CACHED, counted
 

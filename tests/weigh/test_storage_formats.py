@@ -15,7 +15,7 @@ import weigh
 from weigh.memory.gguf_mixes import MIXES, assign
 from weigh.memory.storage_formats import BLOCKS, storage_format, weight_steps
 from weigh.models.families import FAMILIES
-from weigh.models.matrices import experts_used, matrices
+from weigh.models.matrices import matrices
 
 from .test_caches import CACHED, counted
 
@@ -200,7 +200,7 @@ def test_the_matrices_are_the_linear_layers_of_the_reference(case: str, tmp_path
     ("name", "used"), [("mixtral-8x7b", (2, 8)), ("deepseek-v3", (8, 256)), ("gpt-oss-20b", (4, 32)), ("gpt2", None)]
 )
 def test_how_many_experts_a_token_passes_through(name: str, used: tuple[int, int] | None) -> None:
-    assert experts_used(weigh.params(f"models/{name}")) == used
+    assert weigh.params(f"models/{name}").experts == used
 
 
 @pytest.mark.parametrize("form", weigh.STORAGE_FORMATS)
@@ -266,7 +266,7 @@ def test_every_mix_is_assigned() -> None:
         ("llama-2-7b", "int3", "not known to weigh, which knows float64"),
         ("llama-2-7b", "awq-g0", "not known to weigh"),
         ("llama-2-7b", "q5_k_x", "not known to weigh"),
-        ("falcon-7b", "q4_k_m", "tensor by tensor, and weigh knows how for llama"),
+        ("falcon-7b", "q4_k_m", "tensor by tensor, and weigh knows how for gemma"),
         ("smollm2-135m", "awq", "no matrix of 576 x 576 divides into its blocks of 8 x 128"),
     ],
 )

@@ -3,7 +3,7 @@
 Each operation keeps what its derivative needs: a linear layer its input, a product both factors, a dropout its mask.
 Korthikanti et al. 2022 (arXiv 2205.05198) add these up for the fused kernels of Megatron-LM: `korthikanti`. The same
 is done here for the operations of the Hugging Face implementations as PyTorch runs them one by one, which each family
-lists (`weigh.models.families.saved`).
+lists (`weigh.models.saved`).
 """
 
 import re
@@ -15,10 +15,11 @@ from typing import Literal
 from weigh.dtypes import dtype as number_format
 from weigh.errors import UnsupportedField, WeighError
 from weigh.formulas import Step, step
+from weigh.models.caches import KeyValue
 from weigh.models.families import FAMILIES
-from weigh.models.families.parts import KeyValue
-from weigh.models.families.saved import Part, Saved, Saves
+from weigh.models.matrices import vocabulary
 from weigh.models.parameters import Model
+from weigh.models.saved import SavedActivations, SavedTensor, SavedTensors
 
 Recompute = Literal["none", "selective", "full"]
 
@@ -90,7 +91,7 @@ def activations(
         raise UnsupportedField(f"activations of {model.model_type}", "are not known to weigh, which knows transformers")
     b = number_format(dtype).bits // 8
     numbers = {"B": batch, "T": sequence, "b": b, "c": 4 if b < 4 else 0}
-    saved = saves(model.config, model.architecture)
+    saved = saves(model.sizes, model.architecture)
     fused = fused_attention and saved.fused
     stored = {"stored", "alone" if batch == 1 else "several"}
     computed = {"always"} | ({"fused"} if fused or recompute == "selective" else stored)
@@ -132,7 +133,7 @@ def korthikanti(
     return L * (whole * s * b * h + (divided * s * b * h + scores) // t)
 
 
-def _inside(layers: list[Part], computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
+def _inside(layers: list[SavedTensors], computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
     """What all layers save of the parts that are `computed` in this way; layers alike are taken together."""
     found = Counter((part, times) for layer in layers for part, times in Counter(layer).items())
     for (part, times), L in found.items():
@@ -140,21 +141,21 @@ def _inside(layers: list[Part], computed: set[str], numbers: dict[str, int]) -> 
             yield _step(part.name, "L · ", part, times, numbers | {"L": L})
 
 
-def _outside(parts: Part, computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
+def _outside(parts: SavedTensors, computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
     """The same outside the layers."""
     for part, times in Counter(parts).items():
         if part.when in computed:
             yield _step(f"{part.name} outside the layers", "", part, times, numbers)
 
 
-def _step(name: str, layers: str, part: Saved, times: int, numbers: dict[str, int]) -> Step:
+def _step(name: str, layers: str, part: SavedTensor, times: int, numbers: dict[str, int]) -> Step:
     """One part, so many times for each token."""
     formula = f"({part.formula})" if " + " in _INNER.sub("", part.formula) else part.formula
     formula = f"{layers}T · B · {f'{times} · ' if times > 1 else ''}{formula}"
     return step(name, formula, **(numbers | dict(part.sizes)))
 
 
-def _largest(layers: list[Part], computed: set[str], numbers: dict[str, int], beside: Step | None) -> Step:
+def _largest(layers: list[SavedTensors], computed: set[str], numbers: dict[str, int], beside: Step | None) -> Step:
     """The layer that saves the most, whose parts are there while its backward pass has computed it again."""
     kinds = {tuple(layer): layer for layer in layers}.values()
     steps = max(([*_inside([kind], computed, numbers)] for kind in kinds), key=lambda kind: sum(s.value for s in kind))
@@ -167,27 +168,23 @@ def _largest(layers: list[Part], computed: set[str], numbers: dict[str, int], be
     return Step("one layer, computed again", " + ".join(parts), values, sum(parts.values()))
 
 
-def _vocabulary(model: Model) -> int:
-    """The words that the head gives a score each; 0 for a model without one."""
-    heads = ("lm_head.weight", "proj_out.weight", "decoder.weight", "vocab_projector.weight")
-    return next((tensor.shape[0] for tensor in model.named if tensor.name.endswith(heads)), 0)
-
-
 def _loss(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step]:
     """The logarithms of the probabilities, from which the derivative of the loss follows."""
-    if V := _vocabulary(model):
+    if V := vocabulary(model):
         numbers = numbers | {"V": V, "p": 4 if loss_32 else numbers["b"]}
         yield step("logarithms of the probabilities", "T · B · V · p", **numbers)
 
 
 def _logits(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step]:
     """The logits, which the model's output holds until the step is over, and the gradient of the line above."""
-    if V := _vocabulary(model):
+    if V := vocabulary(model):
         numbers = numbers | {"V": V, "p": 4 if loss_32 else numbers["b"]}
         yield step("logits and the gradient of the loss", "T · B · V · (b + p)", **numbers)
 
 
-def _assumptions(model: Model, saved: Saves, sequence: int, fused: bool, recompute: Recompute) -> Iterator[str]:
+def _assumptions(
+    model: Model, saved: SavedActivations, sequence: int, fused: bool, recompute: Recompute
+) -> Iterator[str]:
     yield (
         "activations as the Hugging Face implementation keeps them, run operation by operation with use_cache off; "
         "a compiled model, or fused norms and losses, keep less"

@@ -11,8 +11,9 @@ key and value had a rule of its own, GPT-2 had its embeddings twice, and Mamba k
 from collections.abc import Iterator
 
 from weigh.errors import WeighError
-from weigh.models.families.parts import KeyValue
-from weigh.models.matrices import Matrix, head, matrices
+from weigh.models.caches import KeyValue
+from weigh.models.families import FAMILIES
+from weigh.models.matrices import Matrix, lm_head, matrices
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
 
@@ -26,27 +27,17 @@ MIXES = {
 ALIASES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 """What llama-quantize understands by these."""
 
-MODEL_TYPES = (
-    "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text", "phi3",
-    "starcoder2", "olmo2", "gpt2", "gpt_neox", "phi", "mamba",
-)  # fmt: skip
-"""The families for which the rule is known here."""
-
 _FALLBACK = {"q2_k": "q4_0", "q3_k": "q4_0", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0"}
 _KINDS = {
-    "v_proj": "value", "qkv_proj": "value", "c_attn": "value", "query_key_value": "value", "k_proj": "key",
-    "o_proj": "output", "attn.c_proj": "output", "dense": "output", "down_proj": "down", "c_proj": "down",
-    "dense_4h_to_h": "down", "fc2": "down",
+    "attention value": "value", "attention query-key-value": "value", "attention key": "key",
+    "attention output": "output", "feed-forward down": "down", "expert down": "down",
 }  # fmt: skip
-"""The matrices that a mix treats apart, by the end of their names. A fused query, key and value counts as a value."""
-
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "embeddings.weight")
+"""The matrices that a mix treats apart, by their roles. A fused query, key and value counts as a value."""
 
 
 def _kind(matrix: Matrix) -> str | None:
     """What a mix treats a matrix as; `None` for those that it does not treat apart."""
-    name = "." + matrix.tensor.name.removesuffix(".weight")
-    return next((kind for end, kind in _KINDS.items() if name.endswith(f".{end}")), None)
+    return _KINDS.get(matrix.tensor.role)
 
 
 def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]]:
@@ -55,21 +46,22 @@ def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]
     Raises:
         WeighError: If the rule is not known for the model's family.
     """
-    if model.model_type not in MODEL_TYPES:
+    if not FAMILIES[model.model_type].gguf_mixes:
+        known = ", ".join(family.model_type for family in FAMILIES.values() if family.gguf_mixes)
         raise WeighError(
             f"format {mix}",
-            f"llama.cpp chooses its formats tensor by tensor, and weigh knows how for {', '.join(MODEL_TYPES)}, "
+            f"llama.cpp chooses its formats tensor by tensor, and weigh knows how for {known}, "
             f"not for {model.model_type}",
         )
     found = {matrix.tensor.name: matrix for matrix in matrices(model)}
     rule = _Rule(model, mix, tuple(found.values()))
-    scores = head(model)
+    head = lm_head(model)
     for tensor in model.distinct:
         matrix = found.get(tensor.name)
         if matrix:
             yield tensor, _fitting(rule.of_layer(matrix), matrix.inputs), matrix
-        elif tensor.name.endswith(_EMBEDDINGS) or tensor is scores:
-            is_output = scores is None or scores.storage == tensor.name
+        elif tensor.role in ("embedding", "head"):
+            is_output = head is None or head.storage == tensor.name
             yield tensor, _fitting(rule.of_output(tensor) if is_output else MIXES[mix], tensor.shape[-1]), None
         else:
             yield tensor, "float32", None

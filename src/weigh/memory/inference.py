@@ -9,9 +9,10 @@ from weigh.dtypes import DTYPES
 from weigh.formulas import Range, Step, step
 from weigh.memory.estimates import Estimate
 from weigh.memory.kv_cache import cache_bytes, cache_format, cache_steps
-from weigh.memory.prefill import vocabulary, widest
+from weigh.memory.prefill import widest
 from weigh.memory.storage_formats import PLAIN, canonical, sixteen_bits, stored, weight_steps
-from weigh.models.families.parts import KeyValue, State
+from weigh.models.caches import KeyValue, State
+from weigh.models.matrices import vocabulary
 from weigh.models.parameters import Model
 from weigh.units import positive
 
@@ -115,10 +116,12 @@ class Serving:
         self.model, self.dtype = model, canonical(dtype)
         self.computed = self.dtype if self.dtype in PLAIN else sixteen_bits(model)
         self.kv_dtype = cache_format(kv_dtype or self.computed)
-        self.encoder_context, self.prefill, self.logits = encoder_context, prefill, logits
+        self.encoder_context, self.prefill = encoder_context, prefill
         self.weights = stored(model, self.dtype)
         self.weight_bytes = sum(tensor.nbytes for tensor in self.weights)
         self.width, self.vocabulary = widest(model), vocabulary(model)
+        # A model that guesses masked words has no last position: it scores the vocabulary at all of them.
+        self.logits = "all" if self.vocabulary and not model.caches else logits
 
     def tokens(self, context: int | None) -> int:
         """The tokens of each sequence: those given, or the default, if the model has positions for them.
@@ -138,10 +141,10 @@ class Serving:
         return cache_bytes(self.model.caches, context, batch, self.kv_dtype, encoder)
 
     def layers_step(self, tokens: int, batch: int) -> Step:
-        """The activations of the widest part of a layer."""
+        """The activations of the widest sublayer."""
         b = DTYPES[self.computed].bits // 8
         symbols = {"D": self.width.residual, "A": self.width.inner, "T": tokens, "B": batch, "b": b}
-        return step(f"activations in {self.width.part}", "T · B · (2 · D + A) · b", **symbols)
+        return step(f"activations in {self.width.sublayer}", "T · B · (2 · D + A) · b", **symbols)
 
     def head_step(self, tokens: int, batch: int) -> Step:
         """The activations where the head scores the vocabulary."""

@@ -1,6 +1,6 @@
 """How many bytes does a model keep of the past while it generates?
 
-Each layer says what it keeps (`weigh.models.families.parts`): keys and values of every token or of a window, one
+Each layer says what it keeps (`weigh.models.caches`): keys and values of every token or of a window, one
 compressed vector for each token, or a state of a fixed size. The formulas follow from that, layer by layer.
 """
 
@@ -11,7 +11,7 @@ from weigh.dtypes import DTYPES, dtype_name
 from weigh.errors import UnknownDtype, WeighError
 from weigh.formulas import Step, step
 from weigh.memory.storage_formats import BLOCKS
-from weigh.models.families.parts import Caches, KeyValue, Latent, State
+from weigh.models.caches import Caches, KeyValue, Latent, State
 
 Layer = KeyValue | Latent | State
 

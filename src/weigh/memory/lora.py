@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from weigh.dtypes import bytes_of, dtype
 from weigh.errors import WeighError
 from weigh.memory.storage_formats import storage_format
-from weigh.models.matrices import is_hidden_matrix
+from weigh.models.matrices import is_hidden_matrix, sides
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
 from weigh.units import positive
@@ -54,25 +54,18 @@ class Lora:
         """Adapter tensors in pairs, (r, inputs) and (outputs, r), under the names that PEFT gives them."""
         pairs = []
         for tensor in self.adapted(model):
-            outputs, inputs = sides(model, tensor)
+            outputs, inputs = sides(tensor)
             for part, shape in (("lora_A", (self.rank, inputs)), ("lora_B", (outputs, self.rank))):
                 name = f"{tensor.name.removesuffix('.weight')}.{part}.weight"
-                pairs.append(Tensor(name, shape, "float32", name, 0, 4 * shape[0] * shape[1]))
+                end = 4 * shape[0] * shape[1]
+                pairs.append(Tensor(name, shape, "float32", name, 0, end, role=tensor.role, layer=tensor.layer))
         return pairs
 
 
-def sides(model: Model, matrix: Tensor) -> tuple[int, int]:
-    """Outputs and inputs of a matrix, which GPT-2 stores the other way round."""
-    outputs, inputs = matrix.shape
-    return (inputs, outputs) if model.model_type == "gpt2" else (outputs, inputs)
-
-
-def frozen_bytes(model: Model, tensors: Iterable[Tensor], weights: str, nf4: bool) -> int:
+def frozen_bytes(tensors: Iterable[Tensor], weights: str, nf4: bool) -> int:
     """The bytes of frozen weights in the `weights` format, or, inside the layers, in doubly quantized NF4."""
     packed = storage_format("nf4-double")
     return sum(
-        packed.nbytes(*sides(model, tensor))
-        if nf4 and is_hidden_matrix(tensor)
-        else bytes_of(tensor.numel, dtype(weights))
+        packed.nbytes(*sides(tensor)) if nf4 and is_hidden_matrix(tensor) else bytes_of(tensor.numel, dtype(weights))
         for tensor in tensors
     )

@@ -11,21 +11,21 @@ functions run, two more times D, and an activation that is computed in several s
 from dataclasses import dataclass
 
 from weigh.errors import UnsupportedField
-from weigh.models.matrices import Matrix, experts_used, head, parts
+from weigh.models.matrices import Matrix, sublayer_name, sublayers
 from weigh.models.parameters import Model
 
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """The numbers that are there for each token while a part of a layer runs.
+    """The numbers that are there for each token while a sublayer runs.
 
     Attributes:
-        part: Which part it is.
+        sublayer: Its name.
         residual: D, the width of the model, which is there twice: as the residual stream and as the input.
-        inner: What the matrices of the part have given.
+        inner: What the matrices of the sublayer have given.
     """
 
-    part: str
+    sublayer: str
     residual: int
     inner: int
 
@@ -36,7 +36,7 @@ class Width:
 
 
 def widest(model: Model) -> Width:
-    """The widest part of any layer.
+    """The widest sublayer of any layer.
 
     Raises:
         UnsupportedField: If the model reads images, of which a context says nothing.
@@ -45,23 +45,17 @@ def widest(model: Model) -> Width:
         raise UnsupportedField(
             f"model type {model.model_type}", "reads images; weigh estimates the inference of models that read tokens"
         )
-    used, _ = experts_used(model) or (0, 0)
-    return max((_width(part, found, used) for part, found in parts(model).items()), key=lambda width: width.numbers)
+    used, _ = model.experts or (0, 0)
+    return max((_width(found, used) for found in sublayers(model)), key=lambda width: width.numbers)
 
 
-def _width(part: str, found: list[Matrix], used: int) -> Width:
+def _width(found: list[Matrix], used: int) -> Width:
     """All that the matrices give but the last, and what goes into the last: the product of a gate, or the attention.
 
     Through a set of experts each token goes several times: it is copied, and so is what comes out.
     """
-    *first, last = found
-    inner = sum(matrix.outputs for matrix in first) + last.inputs
+    last = next((matrix for matrix in found if matrix.leads_back), found[-1])
+    inner = sum(matrix.outputs for matrix in found if matrix is not last) + last.inputs
     if last.experts:
         inner = used * (inner + 2 * last.outputs)
-    return Width(part, last.outputs, inner)
-
-
-def vocabulary(model: Model) -> int:
-    """V, the scores that the head gives for each position; 0 for a model without one."""
-    scores = head(model)
-    return scores.shape[0] if scores else 0
+    return Width(sublayer_name(found), last.outputs, inner)

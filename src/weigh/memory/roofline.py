@@ -11,8 +11,8 @@ from typing import Literal
 
 from weigh.errors import WeighError
 from weigh.memory.inference import Serving
-from weigh.models.families.parts import KeyValue, Latent, State
-from weigh.models.matrices import experts_used, head, layer_of, matrices, parts
+from weigh.models.caches import KeyValue, Latent, State
+from weigh.models.matrices import lm_head, matrices
 from weigh.models.parameters import Model
 
 
@@ -90,26 +90,26 @@ def experts_touched(used: int, count: int, tokens: int) -> float:
 
 def _weights_read(serving: Serving, tokens: int) -> int:
     """The layers and the head. Of the experts, those that the tokens are expected to touch."""
-    used, count = experts_used(serving.model) or (1, 1)
-    scores = head(serving.model)
+    used, count = serving.model.experts or (1, 1)
+    head = lm_head(serving.model)
     read = 0
     for one in serving.weights:
-        if ".experts." in one.tensor.name:
+        if one.tensor.role.startswith("expert "):
             read += int(one.nbytes * experts_touched(used, count, tokens) / count)
-        elif layer_of(one.tensor.name) is not None or (scores and one.tensor.name == scores.storage):
+        elif one.tensor.layer is not None or (head and one.tensor.name == head.storage):
             read += one.nbytes
     return read
 
 
 def _multiplied(model: Model) -> int:
     """The operations of the layers' matrices for one token."""
-    used, _ = experts_used(model) or (0, 0)
+    used, _ = model.experts or (0, 0)
     return sum(2 * matrix.outputs * matrix.inputs * (used if matrix.experts else 1) for matrix in matrices(model))
 
 
 def _head_flops(model: Model) -> int:
-    scores = head(model)
-    return 2 * scores.numel if scores else 0
+    head = lm_head(model)
+    return 2 * head.numel if head else 0
 
 
 def _attention_flops(model: Model, before: int, tokens: int) -> int:
@@ -119,7 +119,7 @@ def _attention_flops(model: Model, before: int, tokens: int) -> int:
     the difference is left out.
     """
     looking = [layer for layer in model.caches if not isinstance(layer, State)]
-    last = [found[-1] for found in parts(model).values() if found[-1].is_attention] if looking else []
+    last = [matrix for matrix in matrices(model) if matrix.tensor.role == "attention output"]
     return sum(4 * matrix.inputs * _looks(before, tokens, layer) for matrix, layer in zip(last, looking, strict=True))
 
 

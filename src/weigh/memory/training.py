@@ -16,9 +16,9 @@ from weigh.formulas import Range, Step, step
 from weigh.memory.activations import Activations, Recompute, activations
 from weigh.memory.checkpoints import Precision, bytes_in, checkpoint, policy, state_bytes
 from weigh.memory.estimates import Estimate
-from weigh.memory.lora import Lora, frozen_bytes, sides
+from weigh.memory.lora import Lora, frozen_bytes
 from weigh.memory.optimizers import OPTIMIZERS
-from weigh.models.matrices import layer_name
+from weigh.models.matrices import layer_name, sides
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
 from weigh.units import positive
@@ -188,15 +188,15 @@ def _largest_layer(
     """What a device has whole while it is at work: a layer, or a tensor outside the layers, and the gradients of it."""
     sizes: Counter[str] = Counter()
     for tensor in trained:
-        sizes[layer_name(tensor.name)] += bytes_in([tensor], keeps.weights) + bytes_in([tensor], keeps.gradients)
+        sizes[layer_name(tensor)] += bytes_in([tensor], keeps.weights) + bytes_in([tensor], keeps.gradients)
     if lora:
         for tensor in model.distinct:
-            sizes[layer_name(tensor.name)] += frozen_bytes(model, [tensor], computed, lora.nf4)
+            sizes[layer_name(tensor)] += frozen_bytes([tensor], computed, lora.nf4)
     return sizes.most_common(1)[0]
 
 
 def _frozen(model: Model, lora: Lora, weights: str) -> Part:
-    total = frozen_bytes(model, model.distinct, weights, lora.nf4)
+    total = frozen_bytes(model.distinct, weights, lora.nf4)
     name = f"frozen weights in {'nf4 and ' if lora.nf4 else ''}{weights}"
     bits = Fraction(8 * total, model.parameters)
     return Part("weight_bytes", 3, Step(name, "P · bits / 8", f"{model.parameters:,} · {float(bits):.3f} / 8", total))
@@ -214,7 +214,7 @@ def _divide(part: Part, zero: int, devices: int) -> Part:
 def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> Step:
     """What each pair keeps: its input, copied to the adapter's format where that is another, and the thin product."""
     a, adapted = dtype(kept).bits // 8, lora.adapted(model)
-    inputs = sum(sides(model, tensor)[1] for tensor in adapted) if kept != computed else 0
+    inputs = sum(sides(tensor)[1] for tensor in adapted) if kept != computed else 0
     numbers = {"tokens": tokens, "a": a, "I": inputs, "n": len(adapted), "r": lora.rank}
     return step("inputs and products of the adapters", "tokens · a · (I + n · r)", **numbers)
 

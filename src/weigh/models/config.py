@@ -110,6 +110,23 @@ class Config:
             raise InvalidConfig(f"{self.where}, field {field}", f"must be true or false, not {value!r:.40}")
         return value
 
+    def pair(self, field: str, default: int) -> tuple[int, int]:
+        """A height and a width, which a field that is one number has in common."""
+        value = self.get(field, default)
+        sides = value if isinstance(value, list) else [value, value]
+        if len(sides) != 2 or not all(type(side) is int and 0 < side < 2**63 for side in sides):
+            raise InvalidConfig(
+                f"{self.where}, field {field}", f"must be a positive number, or a height and a width, not {value!r:.40}"
+            )
+        return sides[0], sides[1]
+
+    def rate(self, field: str, default: float) -> float:
+        """A field that is a share from 0 to 1, such as that of the numbers that a dropout drops."""
+        value = self.get(field, default)
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            raise InvalidConfig(f"{self.where}, field {field}", f"must be a number from 0 to 1, not {value!r:.40}")
+        return float(value)
+
     def text(self, field: str, default: str) -> str:
         """A field that is text."""
         value = self.get(field, default)
@@ -140,16 +157,21 @@ class Config:
         return size // count
 
     def ignore(self, *fields: str) -> None:
-        """Name fields that this family's tensors and caches do not depend on."""
+        """Name fields that no answer about this family depends on."""
         self._read.update(fields)
 
-    def refuse(self, field: str, *allowed: Any) -> None:
-        """Refuse a value that changes the answer in a way no specification here knows."""
+    def only(self, field: str, *allowed: Any) -> Any:
+        """A field of which a specification knows some values; the first of them is the default.
+
+        Raises:
+            UnsupportedField: If it has another value, which would change the answer in a way that nobody here knows.
+        """
         value = self.get(field, allowed[0])
         if value not in allowed:
             raise UnsupportedField(
                 f"{self.where}, field {field}", f"{value!r:.40} changes the answer, and weigh only knows {allowed[0]!r}"
             )
+        return value
 
     def refuse_unread(self) -> None:
         """Refuse fields that nothing asked for and that are not known to be harmless.

@@ -1,19 +1,17 @@
 """The matrices in a model's layers: what quantizers pack, and what sets the width of a forward pass.
 
-Everything is read from the names and shapes of the tensors, so it holds for every family. A name with a number in it is
-inside a layer. Embeddings, heads, norms, biases, convolutions, routers and tables of positions are no such matrices.
+A tensor's role says whether it is one. Embeddings, heads, norms, biases, convolutions, routers and tables of positions
+are no such matrices.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby, takewhile
 
+from weigh.models.layers import SUBLAYERS
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
-
-_LAYER = re.compile(r"(?:^|\.)(\d+)\.")
-_ATTENTION = re.compile(r".*?\d+\.(?:.*?\.)??\w*(?:attn|[Aa]ttention|mixer)(?=\.\w+\.|$)")
-_TABLES = ("gate.weight", "router.weight", "relative_attention_bias.weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +20,7 @@ class Matrix:
 
     Attributes:
         tensor: The tensor.
-        part: The part of the layer that it belongs to: an attention, a feed-forward network, or a set of experts.
+        sublayer: What it belongs to, one of `weigh.models.layers.SUBLAYERS`.
         layer: The number of the layer.
         experts: How many matrices the tensor stacks; 0 if it is no stack of experts.
         outputs: The numbers that come out for each token.
@@ -30,7 +28,7 @@ class Matrix:
     """
 
     tensor: Tensor
-    part: str
+    sublayer: str
     layer: int
     experts: int
     outputs: int
@@ -42,30 +40,9 @@ class Matrix:
         return self.experts or 1
 
     @property
-    def is_attention(self) -> bool:
-        """Whether it belongs to an attention, or to what stands in its place."""
-        return _ATTENTION.fullmatch(self.part) is not None
-
-
-def layer_of(name: str) -> int | None:
-    """The number of the layer that a tensor belongs to, or `None` if it is outside the layers."""
-    found = _LAYER.search(name)
-    return int(found[1]) if found else None
-
-
-def layer_name(name: str) -> str:
-    """The name of the layer that a tensor belongs to, such as `model.layers.0`; its own if it is outside the layers."""
-    found = _LAYER.search(name)
-    return name[: found.end() - 1] if found else name
-
-
-def is_hidden_matrix(tensor: Tensor) -> bool:
-    """Whether a weight is a matrix that multiplies inside a layer: no embedding, head, router or stack of experts.
-
-    Such weights are the linear layers that LoRA adapts, and those that Muon is for.
-    """
-    linear = len(tensor.shape) == 2 and tensor.name.endswith(".weight") and not tensor.name.endswith(_TABLES)
-    return linear and layer_of(tensor.name) is not None
+    def leads_back(self) -> bool:
+        """Whether its outputs are those of the sublayer, at the model's width."""
+        return self.tensor.role.endswith((" output", " down"))
 
 
 def matrices(model: Model) -> tuple[Matrix, ...]:
@@ -75,43 +52,74 @@ def matrices(model: Model) -> tuple[Matrix, ...]:
 
 def _matrices(model: Model) -> Iterator[Matrix]:
     for tensor in model.named:
-        layer = layer_of(tensor.name)
-        stack = len(tensor.shape) == 3 and ".experts." in tensor.name
-        if layer is not None and (stack or is_hidden_matrix(tensor)):
-            outputs, inputs = tensor.shape[-2:]
-            if model.model_type == ("gpt_oss" if stack else "gpt2"):  # these store (inputs, outputs)
-                outputs, inputs = inputs, outputs
-            yield Matrix(tensor, _part(tensor.name), layer, tensor.shape[0] if stack else 0, outputs, inputs)
+        sublayer = _sublayer(tensor)
+        if sublayer and tensor.layer is not None:
+            outputs, inputs = sides(tensor)
+            experts = tensor.shape[0] if sublayer == "expert" else 0
+            yield Matrix(tensor, sublayer, tensor.layer, experts, outputs, inputs)
 
 
-def _part(name: str) -> str:
-    attention = _ATTENTION.match(name)
-    if attention:
-        return attention[0]
-    layer = name[: list(_LAYER.finditer(name))[-1].end()]
-    experts = next((kind for kind in ("shared_expert", "experts") if f".{kind}" in name), "")
-    return f"{layer}{experts or 'feed-forward'}"
+def _sublayer(tensor: Tensor) -> str:
+    """The sublayer of a matrix; nothing for other tensors."""
+    sublayer, _, place = tensor.role.partition(" ")
+    return sublayer if sublayer in SUBLAYERS and place != "bias" else ""
 
 
-def parts(model: Model) -> dict[str, list[Matrix]]:
-    """The matrices by the part of a layer that they belong to, in order. The last one leads back to the model width."""
-    found: dict[str, list[Matrix]] = {}
-    for matrix in matrices(model):
-        found.setdefault(matrix.part, []).append(matrix)
-    return found
+def sides(matrix: Tensor) -> tuple[int, int]:
+    """Outputs and inputs of a matrix, whichever way round it is stored."""
+    outputs, inputs = matrix.shape[-2:]
+    return (inputs, outputs) if matrix.transposed else (outputs, inputs)
 
 
-def head(model: Model) -> Tensor | None:
+def is_hidden_matrix(tensor: Tensor) -> bool:
+    """Whether a weight is a matrix that multiplies inside a layer: no embedding, head, router or stack of experts.
+
+    Such weights are the linear layers that LoRA adapts, and those that Muon is for.
+    """
+    if not tensor.role:
+        return _is_named_like_a_hidden_matrix(tensor)
+    return _sublayer(tensor) not in ("", "expert")
+
+
+def _is_named_like_a_hidden_matrix(tensor: Tensor) -> bool:
+    """The same of a tensor from a file, of which only the name and the shape are known: a layer has a number."""
+    tables = ("gate.weight", "router.weight", "relative_attention_bias.weight")
+    linear = len(tensor.shape) == 2 and tensor.name.endswith(".weight") and not tensor.name.endswith(tables)
+    return linear and re.search(r"(?:^|\.)\d+\.", tensor.name) is not None
+
+
+def layer_name(tensor: Tensor) -> str:
+    """The name of the layer that a tensor belongs to, such as `model.layers.0`; its own if it is outside the layers."""
+    if tensor.layer is None:
+        return tensor.name
+    return f"{tensor.name.partition(f'.{tensor.layer}.')[0]}.{tensor.layer}"
+
+
+def sublayers(model: Model) -> list[list[Matrix]]:
+    """The matrices of every sublayer, in the order of the model."""
+    return [list(found) for _, found in groupby(matrices(model), key=lambda matrix: (matrix.layer, matrix.sublayer))]
+
+
+def sublayer_name(found: list[Matrix]) -> str:
+    """What to call a sublayer: the module of its matrices, or, of a feed-forward, that of its layer and what it is."""
+    names = zip(*(matrix.tensor.name.split(".") for matrix in found), strict=False)
+    path = [alike[0] for alike in takewhile(lambda parts: len(set(parts)) == 1, names)]
+    sublayer = found[0].sublayer
+    if sublayer in ("attention", "cross-attention", "mixer"):
+        return ".".join(path)
+    while not path[-1].isdigit():
+        path = path[:-1]
+    return ".".join([*path, {"expert": "experts", "shared-expert": "shared_expert"}.get(sublayer, sublayer)])
+
+
+def lm_head(model: Model) -> Tensor | None:
     """The matrix (V, D) that gives a score to every word of the vocabulary, which may be the word embeddings."""
-    return next((t for t in model.named if t.name in ("lm_head.weight", "proj_out.weight")), None)
+    return next((tensor for tensor in model.named if tensor.role == "head"), None)
 
 
-def experts_used(model: Model) -> tuple[int, int] | None:
-    """How many experts of a layer a token passes through, and of how many; `None` for a model without."""
-    stacks = [matrix for matrix in matrices(model) if matrix.experts]
-    if not stacks:
-        return None
-    count = stacks[0].experts
-    routed = sum(tensor.numel for tensor in model.distinct if ".experts." in tensor.name)  # with their biases
-    idle = model.parameters - model.active_parameters
-    return count - idle * count // routed, count
+def vocabulary(model: Model) -> int:
+    """V, the scores that the head gives for each position; 0 for a model without one.
+
+    A head may have a bias alone, and the word embeddings for its matrix.
+    """
+    return next((tensor.shape[0] for tensor in model.named if tensor.role in ("head", "head bias")), 0)

@@ -8,9 +8,10 @@ from typing import Any
 
 from weigh.dtypes import bytes_of, dtype
 from weigh.errors import ContextTooLong, UnknownArchitecture
+from weigh.models.caches import Caches
 from weigh.models.config import Config, load
-from weigh.models.families import FAMILIES, Routed, TiedTo
-from weigh.models.families.parts import Caches, Positions
+from weigh.models.families import FAMILIES
+from weigh.models.family import Positions
 from weigh.tensors import Tensor
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
@@ -27,9 +28,11 @@ class Model:
         dtype: The number format that the config says the weights are saved in; float32, PyTorch's own, if it says none.
         named: Every tensor under every name it has, tied ones included, in `dtype`.
         active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts.
-        caches: What each layer keeps of the past while the model generates.
-        positions: How many tokens its tables of learned positions have rows for: those of the `context` and, where an
-            encoder has a table, of the `encoder_context`. Empty if positions are computed.
+        experts: Of how many experts of a layer a token passes through how many: `(used, count)`; `None` without.
+        caches: The cache of each layer while the model generates.
+        positions: The rows of its tables of learned positions: those of the `context` and, where an encoder has a
+            table, of the `encoder_context`. Empty if positions are computed.
+        sizes: What its family read in the config, from which all else follows.
         config: The fields it was read from.
     """
 
@@ -38,8 +41,10 @@ class Model:
     dtype: str
     named: tuple[Tensor, ...]
     active_parameters: int
+    experts: tuple[int, int] | None
     caches: Caches
     positions: Positions
+    sizes: Any = field(compare=False, repr=False)
     config: Config = field(compare=False, repr=False)
 
     @cached_property
@@ -128,22 +133,23 @@ def params(config: str | os.PathLike[str]) -> Model:
             f"{source.where}, field architectures",
             f"{named!r:.60} is not known to weigh, which knows {', '.join(family.architectures)} for {model_type}",
         )
-    source.refuse("quantization_config", {})
-    saved = source.dtype()
-    tensors: dict[str, Tensor] = {}
-    idle = 0
-    for name, shape in family.tensors(source, named[0]):
-        if isinstance(shape, TiedTo):
-            first = tensors[shape.name]
-            tensors[name] = Tensor(name, first.shape, first.dtype, first.name, first.begin, first.end)
-            continue
-        if isinstance(shape, Routed):
-            idle += prod(shape.shape) * (shape.experts - shape.used) // shape.experts
-            shape = shape.shape
-        tensors[name] = Tensor(name, shape, saved.name, name, 0, bytes_of(prod(shape), saved))
-    caches, positions = family.caches(source), family.positions(source)
+    source.only("quantization_config", {})
+    saved, sizes = source.dtype(), family.read(source)
     source.refuse_unread()
+    tensors: dict[str, Tensor] = {}
+    idle, experts = 0, None
+    for name, shape, role, layer, transposed, tied_to, chosen in family.tensors(sizes, named[0]):
+        storage, end = name, bytes_of(prod(shape), saved)
+        if tied_to:
+            shape, storage, end = tensors[tied_to].shape, tensors[tied_to].name, tensors[tied_to].end
+        if chosen:
+            experts, (used, count) = chosen, chosen
+            idle += prod(shape) * (count - used) // count
+        tensors[name] = Tensor(
+            name, shape, saved.name, storage, 0, end, role=role, layer=layer, transposed=transposed
+        )  # fmt: skip
     parameters = sum(tensor.numel for tensor in tensors.values() if tensor.name == tensor.storage)
     return Model(
-        model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, caches, positions, source
-    )
+        model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, experts,
+        family.caches(sizes), family.positions(sizes), sizes, source,
+    )  # fmt: skip

@@ -1,40 +1,39 @@
-"""Families of models, a module each: the list of a model's tensors, what its layers keep while it generates, and what
-they save for a backward pass.
+"""Families of models, a module each.
 
-To add one, write a module that is called like its `model_type`, with a `Family` in capitals, and name it here.
+To add one, write a module that is called like its `model_type`, with `_` for `-`, and that has a `FAMILY`.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
-from weigh.models.families.parts import Family, Routed, TiedTo
-
-__all__ = ["FAMILIES", "Family", "Routed", "TiedTo"]
-
-MODEL_TYPES = (
-    "gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "phi", "phi3", "llama", "mistral", "mixtral",
-    "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text", "cohere", "starcoder2",
-    "stablelm", "olmo", "olmo2", "deepseek_v2", "deepseek_v3", "gpt_oss", "mamba", "bert", "roberta", "distilbert",
-    "albert", "electra", "deberta-v2", "t5", "bart", "vit", "clip", "whisper", "resnet", "convnext",
-)  # fmt: skip
+from weigh.models.family import Family
 
 
-class _Families(Mapping[str, Family]):
+class _Families(Mapping[str, Family[Any]]):
     """Imports a family when it is asked for: together they would take longer than all else that `weigh` imports."""
 
-    def __getitem__(self, model_type: str) -> Family:
-        if model_type not in MODEL_TYPES:
+    def __getitem__(self, model_type: str) -> Family[Any]:
+        module = model_type.replace("-", "_")
+        if module not in _modules():
             raise KeyError(model_type)
-        name = model_type.replace("-", "_")
-        module = "deepseek" if name.startswith("deepseek") else name
-        family: Family = getattr(import_module(f"weigh.models.families.{module}"), name.upper())
+        family: Family[Any] = import_module(f"{__name__}.{module}").FAMILY
+        if family.model_type != model_type:
+            raise KeyError(model_type)
         return family
 
     def __iter__(self) -> Iterator[str]:
-        return iter(MODEL_TYPES)
+        return (import_module(f"{__name__}.{module}").FAMILY.model_type for module in _modules())
 
     def __len__(self) -> int:
-        return len(MODEL_TYPES)
+        return len(_modules())
+
+
+@cache
+def _modules() -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
 FAMILIES = _Families()

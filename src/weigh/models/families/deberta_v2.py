@@ -1,10 +1,49 @@
 """DeBERTa v2 and v3 (He et al. 2021): BERT with what a word is and where it stands attended to apart."""
 
+from dataclasses import dataclass
+
 from weigh.errors import InvalidConfig
+from weigh.models import saved
+from weigh.models.caches import no_caches
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.bert import after_attention, encoder_layer, predictions, transform
-from weigh.models.families.parts import Family, Positions, Tensors, convolution, labels, layer_norm, linear, no_caches
+from weigh.models.encoders import (
+    EncoderSizes,
+    after_attention,
+    classifier,
+    predictions,
+    saved_layer,
+    saved_transform,
+)  # fmt: skip
+from weigh.models.family import Family, Positions
+from weigh.models.layers import Tensors, Weight, convolution, embedding, labels, layer_norm, linear, stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(EncoderSizes):
+    """BERT's sizes, with those of the relative positions.
+
+    Attributes:
+        pooler: The width of the pooler.
+        absolute: Whether there are absolute positions.
+        relative: Whether there are relative ones.
+        rows: The distances in each direction that have an embedding.
+        kinds: Which of content and position attend to each other: `c2p`, `p2c`.
+        shared: Whether positions are projected as content is.
+        normed: Whether the embeddings of positions are normalised.
+        kernel, channels: Of a convolution beside the first layer; 0 without one.
+        legacy: Whether the head for masked words is of the older kind, with a matrix of scores.
+    """
+
+    pooler: int
+    absolute: bool
+    relative: bool
+    rows: int
+    kinds: tuple[str, ...]
+    shared: bool
+    normed: bool
+    kernel: int
+    channels: int
+    legacy: bool
 
 
 def alternatives(config: Config, field: str) -> list[str]:
@@ -17,120 +56,107 @@ def alternatives(config: Config, field: str) -> list[str]:
     return value
 
 
-def rows(config: Config, T: int) -> int:
-    """The distances in each direction that have an embedding."""
-    buckets, distance = (config.size(name, -1, least=-1) for name in ("position_buckets", "max_relative_positions"))
-    return next(n for n in (buckets, distance, T) if n > 0)
-
-
-def tensors(config: Config, architecture: str) -> Tensors:
-    """One table of relative positions for all layers, with projections of their own unless those are shared too."""
-    V, T, S = (
-        config.size("vocab_size", 128100),
-        config.size("max_position_embeddings", 512),
-        config.size("type_vocab_size", 0, least=0),
-    )
-    L, D, F = (
-        config.size("num_hidden_layers", 24),
-        config.size("hidden_size", 1536),
-        config.size("intermediate_size", 6144),
-    )
-    E, P = config.size("embedding_size", D), config.size("pooler_hidden_size", D)
-    heads = config.size("num_attention_heads", 24)
-    config.refuse("attention_head_size", config.split("hidden_size", "num_attention_heads", D, heads))
-    tied = config.flag("tie_word_embeddings", True)
+def read(config: Config) -> Sizes:
+    """The sizes of the reference's default."""
     config.ignore("cls_dropout", "conv_act", "pooler_dropout", "pooler_hidden_act")
-    body = "" if architecture == "DebertaV2Model" else "deberta."
-
-    yield f"{body}embeddings.word_embeddings.weight", (V, E)
-    if config.flag("position_biased_input", True):
-        yield f"{body}embeddings.position_embeddings.weight", (T, E)
-    if S:
-        yield f"{body}embeddings.token_type_embeddings.weight", (S, E)
-    if E != D:
-        yield from linear(f"{body}embeddings.embed_proj", E, D, bias=False)
-    yield from layer_norm(f"{body}embeddings.LayerNorm", D)
-
-    relative, distances = config.flag("relative_attention", False), rows(config, T)
-    shared = config.flag("share_att_key", False)
-    kinds = alternatives(config, "pos_att_type")
-    for i in range(L):
-        layer = f"{body}encoder.layer.{i}"
-        for name in ("query_proj", "key_proj", "value_proj"):
-            yield from linear(f"{layer}.attention.self.{name}", D, D)
-        for kind, name in (("c2p", "pos_key_proj"), ("p2c", "pos_query_proj")):
-            if relative and not shared and kind in kinds:
-                yield from linear(f"{layer}.attention.self.{name}", D, D)
-        yield from after_attention(layer, D, F)
-
-    if relative:
-        yield f"{body}encoder.rel_embeddings.weight", (2 * distances, D)
-    if "layer_norm" in alternatives(config, "norm_rel_ebd"):
-        yield from layer_norm(f"{body}encoder.LayerNorm", D)
-    kernel = config.size("conv_kernel_size", 0, least=0)
-    channels = config.split("hidden_size", "conv_groups", D, config.size("conv_groups", 1))
-    if kernel:
-        yield from convolution(f"{body}encoder.conv.conv", channels, D, kernel)
-        yield from layer_norm(f"{body}encoder.conv.LayerNorm", D)
-
-    legacy = config.flag("legacy", True)
-    if architecture == "DebertaV2ForMaskedLM" and legacy:
-        yield from predictions("cls.predictions", f"{body}embeddings.word_embeddings.weight", V, D, E, tied)
-    if architecture == "DebertaV2ForMaskedLM" and not legacy:
-        yield "lm_predictions.lm_head.bias", (V,)
-        yield from linear("lm_predictions.lm_head.dense", D, D)
-        yield from layer_norm("lm_predictions.lm_head.LayerNorm", D)
-    if architecture == "DebertaV2ForSequenceClassification":
-        yield from linear("pooler.dense", P, P)
-        yield from linear("classifier", D, labels(config))
-
-
-def positions(config: Config) -> Positions:
-    """Absolute positions are left out of most; relative ones reach any distance."""
-    absolute = config.flag("position_biased_input", True)
-    return {"context": config.size("max_position_embeddings", 512)} if absolute else {}
-
-
-def disentangled(config: Config, D: int, H: int, drops: object) -> saved.Part:
-    """What relative positions save in each layer: their projections for each sequence, and where in them to look."""
+    D, H = config.size("hidden_size", 1536), config.size("num_attention_heads", 24)
+    config.only("attention_head_size", config.split("hidden_size", "num_attention_heads", D, H))
     T = config.size("max_position_embeddings", 512)
-    P = 2 * rows(config, T)
-    kinds = [kind for kind in ("c2p", "p2c") if kind in alternatives(config, "pos_att_type")]
-    projected = saved.piece("projected positions", "b · D", T=P, D=D)
+    distances = [config.size(name, -1, least=-1) for name in ("position_buckets", "max_relative_positions")]
+    kinds = alternatives(config, "pos_att_type")
+    return Sizes(
+        V=config.size("vocab_size", 128100), T=T, S=config.size("type_vocab_size", 0, least=0),
+        E=config.size("embedding_size", D), D=D, F=config.size("intermediate_size", 6144),
+        L=config.size("num_hidden_layers", 24), H=H,
+        labels=labels(config), tied=config.flag("tie_word_embeddings", True),
+        activation=saved.activation(config, "gelu"), dropout=config.rate("hidden_dropout_prob", 0.1),
+        score_dropout=config.rate("attention_probs_dropout_prob", 0.1),
+        pooler=config.size("pooler_hidden_size", D), absolute=config.flag("position_biased_input", True),
+        relative=config.flag("relative_attention", False), rows=next(n for n in (*distances, T) if n > 0),
+        kinds=tuple(kind for kind in ("c2p", "p2c") if kind in kinds), shared=config.flag("share_att_key", False),
+        normed="layer_norm" in alternatives(config, "norm_rel_ebd"),
+        kernel=config.size("conv_kernel_size", 0, least=0),
+        channels=config.split("hidden_size", "conv_groups", D, config.size("conv_groups", 1)),
+        legacy=config.flag("legacy", True),
+    )  # fmt: skip
+
+
+def tensors(s: Sizes, architecture: str) -> Tensors:
+    """One table of relative positions for all layers, with projections of their own unless those are shared too."""
+
+    def layer(name: str, i: int) -> Tensors:
+        for what in ("query", "key", "value"):
+            yield from linear(f"{name}.attention.self.{what}_proj", s.D, s.D, f"attention {what}")
+        for kind, what in (("c2p", "key"), ("p2c", "query")):
+            if s.relative and not s.shared and kind in s.kinds:
+                yield from linear(f"{name}.attention.self.pos_{what}_proj", s.D, s.D, f"attention position-{what}")
+        yield from after_attention(name, s)
+
+    body = "" if architecture == "DebertaV2Model" else "deberta."
+    yield from embedding(f"{body}embeddings.word_embeddings", s.V, s.E)
+    if s.absolute:
+        yield from embedding(f"{body}embeddings.position_embeddings", s.T, s.E, "position table")
+    if s.S:
+        yield from embedding(f"{body}embeddings.token_type_embeddings", s.S, s.E, "segment table")
+    if s.E != s.D:
+        yield from linear(f"{body}embeddings.embed_proj", s.E, s.D, "projection", bias=False)
+    yield from layer_norm(f"{body}embeddings.LayerNorm", s.D)
+    yield from stack(f"{body}encoder.layer", s.L, layer)
+    if s.relative:
+        yield from embedding(f"{body}encoder.rel_embeddings", 2 * s.rows, s.D, "position table")
+    if s.normed:
+        yield from layer_norm(f"{body}encoder.LayerNorm", s.D)
+    if s.kernel:
+        yield from convolution(f"{body}encoder.conv.conv", s.channels, s.D, s.kernel)
+        yield from layer_norm(f"{body}encoder.conv.LayerNorm", s.D)
+    if architecture == "DebertaV2ForMaskedLM" and s.legacy:
+        yield from predictions("cls.predictions", f"{body}embeddings.word_embeddings.weight", s)
+    if architecture == "DebertaV2ForMaskedLM" and not s.legacy:  # its scores are products with the word embeddings
+        yield Weight("lm_predictions.lm_head.bias", (s.V,), "head bias")
+        yield from linear("lm_predictions.lm_head.dense", s.D, s.D, "projection")
+        yield from layer_norm("lm_predictions.lm_head.LayerNorm", s.D)
+    if architecture == "DebertaV2ForSequenceClassification":
+        yield from linear("pooler.dense", s.pooler, s.pooler, "pooler")
+        yield from classifier("classifier", s.D, s.labels)
+
+
+def positions(s: Sizes) -> Positions:
+    """The rows of absolute positions, which most are without; relative ones reach any distance."""
+    return {"context": s.T} if s.absolute else {}
+
+
+def disentangled(s: Sizes) -> saved.SavedTensors:
+    """The saved tensors of relative positions in each layer: projected (2 · rows, D), and where in them to look."""
+    P = 2 * s.rows
+    projected = saved.one("projected positions", "b · D", T=P, D=s.D)
     # The scores of every position, and which are looked up: 64-bit numbers, the same for all sequences and heads.
-    looked_up = [*saved.piece("scores of positions", "b · H · P", H=H, P=P), *saved.piece("distances", "8 · T", B=1)]
+    looked_up = [*saved.one("scores of positions", "b · H · P", H=s.H, P=P), *saved.one("distances", "8 · T", B=1)]
     # Keys are divided by a scale before they meet the queries, and meet the positions as they are.
-    keys = saved.piece("keys", "b · D", D=D) if "p2c" in kinds else []
-    dropped = saved.piece("positions", "b · D + D" if drops else "b · D", B=1, T=P, D=D)
-    return [*keys, *dropped, *len(kinds) * [*projected, *looked_up]]
+    keys = saved.one("keys", "b · D", D=s.D) if "p2c" in s.kinds else []
+    dropped = saved.one("positions", "b · D + D" if s.dropout else "b · D", B=1, T=P, D=s.D)
+    return [*keys, *dropped, *len(s.kinds) * [*projected, *looked_up]]
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
     """BERT's, with a mask of the scores, and with relative positions what `disentangled` says.
 
     A convolution beside the first layer, which the largest have, is left out.
     """
-    L, D, F = (
-        config.size("num_hidden_layers", 24),
-        config.size("hidden_size", 1536),
-        config.size("intermediate_size", 6144),
-    )
-    E, H = config.size("embedding_size", D), config.size("num_attention_heads", 24)
-    rate, drops = config.get("hidden_dropout_prob", 0.1), config.get("attention_probs_dropout_prob", 0.1)
-    k = saved.activation(config, "gelu")
-    positions = disentangled(config, D, H, rate) if config.flag("relative_attention", False) else []
-    mask = saved.piece("attention mask", "T")
-    one = encoder_layer(D, H, F, k, drops, saved.dropped(rate, D, 2), mask, positions)
-    narrow = saved.piece("narrow embeddings", "b · E", E=E) if E != D else []
-    embedded = [*narrow, *saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]
-    head = transform(E if config.flag("legacy", True) else D, k) if architecture == "DebertaV2ForMaskedLM" else []
-    return saved.Saves([one] * L, [*embedded, *head], loss_32=False, fused=False)
+    mask, positions = saved.one("attention mask", "T"), disentangled(s) if s.relative else []
+    layer = saved_layer(s, saved.dropped(s.dropout, s.D, 2), mask, positions)
+    narrow = saved.one("narrow embeddings", "b · E", E=s.E) if s.E != s.D else []
+    embedded = [*narrow, *saved.norm(saved.LAYER, s.D), *saved.dropped(s.dropout, s.D)]
+    guesses, width = architecture == "DebertaV2ForMaskedLM", s.E if s.legacy else s.D
+    transform = saved_transform(width, s.activation.kept) if guesses else []
+    return saved.SavedActivations([layer] * s.L, [*embedded, *transform], loss_32=False, fused=False)
 
 
-DEBERTA_V2 = Family(
-    tensors,
-    no_caches,
-    ("DebertaV2Model", "DebertaV2ForMaskedLM", "DebertaV2ForSequenceClassification"),
-    positions,
+FAMILY = Family(
+    model_type="deberta-v2",
+    architectures=("DebertaV2Model", "DebertaV2ForMaskedLM", "DebertaV2ForSequenceClassification"),
+    read=read,
+    tensors=tensors,
+    caches=no_caches,
+    positions=positions,
     saves=saves,
 )

@@ -1,54 +1,67 @@
 """DistilBERT (Sanh et al. 2019): half of BERT's layers, and neither segments nor a pooler."""
 
+from weigh.models import saved
+from weigh.models.caches import no_caches
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.bert import encoder_layer, transform
-from weigh.models.families.parts import Family, Tensors, TiedTo, labels, layer_norm, learned, linear, no_caches
+from weigh.models.encoders import EncoderSizes, classifier, saved_layer, saved_transform
+from weigh.models.family import Family, learned
+from weigh.models.layers import Tensors, embedding, head, labels, layer_norm, linear, stack
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
+def read(config: Config) -> EncoderSizes:
+    """The sizes of DistilBERT base. Positions that are sinusoids are kept as weights too."""
+    config.ignore("sinusoidal_pos_embds", "tie_weights_", "qa_dropout", "seq_classif_dropout")
+    D, H = config.size("dim", 768), config.size("n_heads", 12)
+    config.split("dim", "n_heads", D, H)
+    return EncoderSizes(
+        V=config.size("vocab_size", 30522), T=config.size("max_position_embeddings", 512), S=0, E=D,
+        D=D, F=config.size("hidden_dim", 3072), L=config.size("n_layers", 6), H=H,
+        labels=labels(config), tied=config.flag("tie_word_embeddings", True),
+        activation=saved.activation(config, "gelu", "activation"), dropout=config.rate("dropout", 0.1),
+        score_dropout=config.rate("attention_dropout", 0.1),
+    )  # fmt: skip
+
+
+def tensors(s: EncoderSizes, architecture: str) -> Tensors:
     """BERT's layers under names of their own."""
-    V, D, F = config.size("vocab_size", 30522), config.size("dim", 768), config.size("hidden_dim", 3072)
-    config.split("dim", "n_heads", D, config.size("n_heads", 12))
-    tied = config.flag("tie_word_embeddings", True)
-    # Sinusoids are kept as weights too.
-    config.ignore("sinusoidal_pos_embds", "tie_weights_", "activation", "qa_dropout", "seq_classif_dropout")
+
+    def layer(name: str, i: int) -> Tensors:
+        for projection, what in (("q_lin", "query"), ("k_lin", "key"), ("v_lin", "value"), ("out_lin", "output")):
+            yield from linear(f"{name}.attention.{projection}", s.D, s.D, f"attention {what}")
+        yield from layer_norm(f"{name}.sa_layer_norm", s.D)
+        yield from linear(f"{name}.ffn.lin1", s.D, s.F, "feed-forward up")
+        yield from linear(f"{name}.ffn.lin2", s.F, s.D, "feed-forward down")
+        yield from layer_norm(f"{name}.output_layer_norm", s.D)
+
     body = "" if architecture == "DistilBertModel" else "distilbert."
-    yield f"{body}embeddings.word_embeddings.weight", (V, D)
-    yield f"{body}embeddings.position_embeddings.weight", (config.size("max_position_embeddings", 512), D)
-    yield from layer_norm(f"{body}embeddings.LayerNorm", D)
-    for i in range(config.size("n_layers", 6)):
-        layer = f"{body}transformer.layer.{i}"
-        for name in ("q_lin", "k_lin", "v_lin", "out_lin"):
-            yield from linear(f"{layer}.attention.{name}", D, D)
-        yield from layer_norm(f"{layer}.sa_layer_norm", D)
-        yield from linear(f"{layer}.ffn.lin1", D, F)
-        yield from linear(f"{layer}.ffn.lin2", F, D)
-        yield from layer_norm(f"{layer}.output_layer_norm", D)
+    yield from embedding(f"{body}embeddings.word_embeddings", s.V, s.D)
+    yield from embedding(f"{body}embeddings.position_embeddings", s.T, s.D, "position table")
+    yield from layer_norm(f"{body}embeddings.LayerNorm", s.D)
+    yield from stack(f"{body}transformer.layer", s.L, layer)
     if architecture == "DistilBertForMaskedLM":
-        yield from linear("vocab_transform", D, D)
-        yield from layer_norm("vocab_layer_norm", D)
-        yield "vocab_projector.weight", TiedTo(f"{body}embeddings.word_embeddings.weight") if tied else (V, D)
-        yield "vocab_projector.bias", (V,)
+        words = f"{body}embeddings.word_embeddings.weight"
+        yield from linear("vocab_transform", s.D, s.D, "projection")
+        yield from layer_norm("vocab_layer_norm", s.D)
+        yield from head("vocab_projector", s.V, s.D, tied_to=words if s.tied else "", bias=True)
     if architecture == "DistilBertForSequenceClassification":
-        yield from linear("pre_classifier", D, D)
-        yield from linear("classifier", D, labels(config))
+        yield from classifier("pre_classifier", s.D, s.D)
+        yield from classifier("classifier", s.D, s.labels)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: EncoderSizes, architecture: str) -> saved.SavedActivations:
     """BERT's, without a dropout after the attention."""
-    D, H, F = config.size("dim", 768), config.size("n_heads", 12), config.size("hidden_dim", 3072)
-    k, rate = saved.activation(config, "gelu", "activation"), config.get("dropout", 0.1)
-    one = encoder_layer(D, H, F, k, config.get("attention_dropout", 0.1), saved.dropped(rate, D))
-    outside = [*saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]
-    head = transform(D, k) if architecture == "DistilBertForMaskedLM" else []
-    return saved.Saves([one] * config.size("n_layers", 6), [*outside, *head], loss_32=False)
+    layer = saved_layer(s, saved.dropped(s.dropout, s.D))
+    outside = [*saved.norm(saved.LAYER, s.D), *saved.dropped(s.dropout, s.D)]
+    transform = saved_transform(s.D, s.activation.kept) if architecture == "DistilBertForMaskedLM" else []
+    return saved.SavedActivations([layer] * s.L, [*outside, *transform], loss_32=False)
 
 
-DISTILBERT = Family(
-    tensors,
-    no_caches,
-    ("DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification"),
-    learned("max_position_embeddings", 512),
+FAMILY = Family(
+    model_type="distilbert",
+    architectures=("DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification"),
+    read=read,
+    tensors=tensors,
+    caches=no_caches,
+    positions=learned,
     saves=saves,
 )

@@ -1,83 +1,103 @@
 """Falcon (Almazrouei et al. 2023): multi-query attention in the first release, grouped-query in the later ones."""
 
+from dataclasses import dataclass
+
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
+from weigh.models.decoders import DecoderSizes, caches, saved_mlp
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
 
 
-def heads(config: Config) -> tuple[int, int, int, int]:
-    """Width D, query heads H, key-value heads K and head size E."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(DecoderSizes):
+    """A decoder's sizes.
+
+    Attributes:
+        new: Whether it is of the newer releases.
+        bias: Whether projections have biases.
+        parallel: Whether attention and feed-forward stand side by side.
+        norms: How many norms they then have.
+        alibi: Whether positions are slopes of the attention scores.
+    """
+
+    new: bool
+    bias: bool
+    parallel: bool
+    norms: int
+    alibi: bool
+
+
+def read(config: Config) -> Sizes:
+    """The sizes of Falcon-7B."""
+    config.ignore("apply_residual_connection_post_layernorm", "ff_factor", "max_position_embeddings")
     D = config.size("n_embed", config.size("hidden_size", 4544))
     H = config.size("num_attention_heads", 71)
-    K = config.size("num_kv_heads", H)
-    if not config.flag("new_decoder_architecture", False):
-        K = 1 if config.flag("multi_query", True) else H
+    K, multi_query = config.size("num_kv_heads", H), config.flag("multi_query", True)
+    new = config.flag("new_decoder_architecture", False)
+    if not new:
+        K = 1 if multi_query else H
     config.split("num_attention_heads", "num_kv_heads", H, K)
-    return D, H, K, config.split("hidden_size", "num_attention_heads", D, H)
-
-
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Attention and feed-forward side by side, after one norm or one norm each, unless `parallel_attn` is off."""
-    D, H, K, E = heads(config)
-    V, L, F = (
-        config.size("vocab_size", 65024),
-        config.size("num_hidden_layers", 32),
-        config.size("ffn_hidden_size", 4 * D),
-    )
-    bias, tied = config.flag("bias", False), config.flag("tie_word_embeddings", True)
-    parallel, new = config.flag("parallel_attn", True), config.flag("new_decoder_architecture", False)
-    norms = config.size("num_ln_in_parallel_attn", 2 if new else 1)
-    config.ignore(
-        "activation", "alibi", "apply_residual_connection_post_layernorm", "ff_factor", "max_position_embeddings",
-        "multi_query",
+    return Sizes(
+        V=config.size("vocab_size", 65024), D=D, F=config.size("ffn_hidden_size", 4 * D),
+        L=config.size("num_hidden_layers", 32),
+        H=H, K=K, E=config.split("hidden_size", "num_attention_heads", D, H), new=new,
+        tied=config.flag("tie_word_embeddings", True), bias=config.flag("bias", False),
+        parallel=config.flag("parallel_attn", True), norms=config.size("num_ln_in_parallel_attn", 2 if new else 1),
+        alibi=config.flag("alibi", False), activation=saved.activation(config, "gelu", "activation"),
+        score_dropout=config.rate("attention_dropout", 0), residual_dropout=config.rate("hidden_dropout", 0),
     )  # fmt: skip
-    body = "" if architecture == "FalconModel" else "transformer."
-    yield f"{body}word_embeddings.weight", (V, D)
-    for i in range(L):
-        layer = f"{body}h.{i}"
-        yield from linear(f"{layer}.self_attention.query_key_value", D, (H + 2 * K) * E, bias)
-        yield from linear(f"{layer}.self_attention.dense", D, D, bias)
-        yield from linear(f"{layer}.mlp.dense_h_to_4h", D, F, bias)
-        yield from linear(f"{layer}.mlp.dense_4h_to_h", F, D, bias)
-        if not parallel:
-            yield from layer_norm(f"{layer}.post_attention_layernorm", D)
-        if parallel and norms == 2:
-            yield from layer_norm(f"{layer}.ln_attn", D)
-            yield from layer_norm(f"{layer}.ln_mlp", D)
+
+
+def tensors(s: Sizes, architecture: str) -> Tensors:
+    """Attention and feed-forward side by side, after one norm or one norm each, unless `parallel_attn` is off."""
+    fused = (s.H + 2 * s.K) * s.E
+
+    def layer(name: str, i: int) -> Tensors:
+        attention = f"{name}.self_attention"
+        yield from linear(f"{attention}.query_key_value", s.D, fused, "attention query-key-value", s.bias)
+        yield from linear(f"{attention}.dense", s.D, s.D, "attention output", s.bias)
+        yield from linear(f"{name}.mlp.dense_h_to_4h", s.D, s.F, "feed-forward up", s.bias)
+        yield from linear(f"{name}.mlp.dense_4h_to_h", s.F, s.D, "feed-forward down", s.bias)
+        if not s.parallel:
+            yield from layer_norm(f"{name}.post_attention_layernorm", s.D)
+        if s.parallel and s.norms == 2:
+            yield from layer_norm(f"{name}.ln_attn", s.D)
+            yield from layer_norm(f"{name}.ln_mlp", s.D)
         else:
-            yield from layer_norm(f"{layer}.input_layernorm", D)
-    yield from layer_norm(f"{body}ln_f", D)
+            yield from layer_norm(f"{name}.input_layernorm", s.D)
+
+    body = "" if architecture == "FalconModel" else "transformer."
+    yield from embedding(f"{body}word_embeddings", s.V, s.D)
+    yield from stack(f"{body}h", s.L, layer)
+    yield from layer_norm(f"{body}ln_f", s.D)
     if architecture == "FalconForCausalLM":
-        yield "lm_head.weight", TiedTo(f"{body}word_embeddings.weight") if tied else (V, D)
+        yield from head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
 
 
-def caches(config: Config) -> Caches:
-    """A key and a value for every key-value head, which the reference repeats for each query head it serves."""
-    _, _, K, E = heads(config)
-    return [KeyValue(K, E, E)] * config.size("num_hidden_layers", 32)
-
-
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
     """The newer releases copy keys and values for each query; in the older ones, unless shared, values are a view."""
-    (D, H, K, E), L = heads(config), config.size("num_hidden_layers", 32)
-    new, alibi = config.flag("new_decoder_architecture", False), config.flag("alibi", False)
-    masks, drops_scores = saved.dropped(config.get("hidden_dropout", 0), D), config.get("attention_dropout", 0)
-    if not config.flag("parallel_attn", True):
-        norms = 2 * saved.norm(saved.LAYER, D)
-        masks += saved.dropped(drops_scores, D)  # that of the attention's output, at the rate of the scores
-    elif config.size("num_ln_in_parallel_attn", 2 if new else 1) == 2:
-        norms = saved.norm(saved.TWO_LAYERS, D, results=2)
+    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D)
+    if not s.parallel:
+        norms = 2 * norm
+        masks += saved.dropped(s.score_dropout, s.D)  # that of the attention's output, at the rate of the scores
     else:
-        norms = saved.norm(saved.LAYER, D)
+        norms = saved.norm(saved.TWO_LAYERS, s.D, results=2) if s.norms == 2 else norm
     attention = [
-        *saved.heads(H, H if new else K, E, broadcast=K < H and not new),
-        *(saved.rest_of_view(2 * H * E) if K == H and not alibi else []),
-        *saved.scores(H, drops_scores if alibi else 0, softmax_32=False),  # without, the reference drops none
+        *saved.heads(s.H, s.H if s.new else s.K, s.E, broadcast=s.K < s.H and not s.new),
+        *(saved.rest_of_view(2 * s.H * s.E) if s.K == s.H and not s.alibi else []),
+        *saved.scores(s.H, s.score_dropout if s.alibi else 0, softmax_32=False),  # without, the reference drops none
         # Fused attention is always given a mask, which is cast to the model's format in each layer.
-        *saved.piece("attention mask", "b · T", "fused"),
+        *saved.one("attention mask", "b · T", "fused"),
     ]
-    mlp = saved.feed_forward(config.size("ffn_hidden_size", 4 * D), saved.activation(config, "gelu", "activation"))
-    return saved.Saves([saved.layer(D, norms, attention, mlp, masks)] * L, saved.norm(saved.LAYER, D))
+    return saved.SavedActivations([saved.layer(s.D, norms, attention, saved_mlp(s), masks)] * s.L, norm)
 
 
-FALCON = Family(tensors, caches, ("FalconForCausalLM", "FalconModel"), saves=saves)
+FAMILY = Family(
+    model_type="falcon",
+    architectures=("FalconForCausalLM", "FalconModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+)

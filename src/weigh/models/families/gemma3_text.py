@@ -1,51 +1,67 @@
 """The text model of Gemma 3 (Gemma Team 2025): Gemma 2 with norms on queries and keys, and five local layers in six."""
 
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, alternating, attention, decoder, gated
-from weigh.models.families.parts import Caches, Family, Tensors, rms_norm
+from weigh.models.decoders import (
+    DecoderSizes,
+    Windows,
+    alternating,
+    attention,
+    caches,
+    decoder,
+    four_norms,
+    gated,
+    head_norms,
+    saved_attention,
+    saves_of_four_norms,
+)  # fmt: skip
+from weigh.models.family import Family
+from weigh.models.layers import Tensors
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of the reference's default."""
-    return Sizes.of(config, V=262_208, D=2304, F=9216, L=26, H=8, K=4, E=256)
-
-
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Four norms a layer, and two in its attention."""
-    s = sizes(config)
-    bias = config.flag("attention_bias", False)
-    config.ignore("cache_implementation", "rope_local_base_freq")
-
-    def layer(name: str, i: int) -> Tensors:
-        yield from attention(f"{name}.self_attn", s, bias, bias)
-        yield from rms_norm(f"{name}.self_attn.q_norm", s.E)
-        yield from rms_norm(f"{name}.self_attn.k_norm", s.E)
-        yield from gated(f"{name}.mlp", s.D, s.F)
-        yield from rms_norm(f"{name}.input_layernorm", s.D)
-        yield from rms_norm(f"{name}.post_attention_layernorm", s.D)
-        yield from rms_norm(f"{name}.pre_feedforward_layernorm", s.D)
-        yield from rms_norm(f"{name}.post_feedforward_layernorm", s.D)
-
-    return decoder(architecture, s, config.flag("tie_word_embeddings", True), layer)
-
-
-def caches(config: Config) -> Caches:
+def windows(config: Config, L: int) -> Windows:
     """Every sixth layer attends to all tokens, the others to a window; one that looks both ways lies half ahead."""
     window, every = config.optional("sliding_window", 4096), config.size("sliding_window_pattern", 6)
     if config.flag("use_bidirectional_attention", False) and window is not None:
         window = window // 2 + 1
-    return alternating(config, sizes(config), window, lambda i: (i + 1) % every != 0)
+    return alternating(config, L, window, lambda i: (i + 1) % every != 0)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
-    """Of the norms on both sides of each part, those after it feed no matrix."""
-    s = sizes(config)
-    four = [*2 * saved.norm(saved.RMS_32, s.D), *2 * saved.norm(saved.RMS_32, s.D, results=0)]
-    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
-    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_pytorch_tanh", "hidden_activation"), gated=True)
-    one = saved.layer(s.D, four, saved.head_norms(saved.RMS_32, s.H, s.K, s.E), heads, mlp)
-    return saved.Saves([one] * s.L, saved.norm(saved.RMS_32, s.D))
+def read(config: Config) -> DecoderSizes:
+    """The sizes of the reference's default."""
+    bias = config.flag("attention_bias", False)
+    config.ignore("cache_implementation", "rope_local_base_freq")
+    return DecoderSizes.of(
+        config, V=262_208, D=2304, F=9216, L=26, H=8, K=4, E=256, tied=True, qkv_bias=bias, o_bias=bias,
+        activation="gelu_pytorch_tanh", activation_field="hidden_activation", windows=windows,
+    )  # fmt: skip
 
 
-GEMMA3_TEXT = Family(tensors, caches, ("Gemma3ForCausalLM", "Gemma3TextModel"), saves=saves)
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    """Four norms a layer, and two in its attention."""
+
+    def layer(name: str, i: int) -> Tensors:
+        yield from attention(f"{name}.self_attn", s)
+        yield from head_norms(f"{name}.self_attn", s.E, s.E)
+        yield from gated(f"{name}.mlp", s.D, s.F)
+        yield from four_norms(name, s.D)
+
+    return decoder(architecture, s, layer)
+
+
+def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
+    """The saved tensors of four norms a layer, and of norms of the heads."""
+    attention = [*saved.head_norms(saved.RMS_32, s.H, s.K, s.E), *saved_attention(s)]
+    layer = saves_of_four_norms(s, attention)
+    return saved.SavedActivations([layer] * s.L, saved.norm(saved.RMS_32, s.D))
+
+
+FAMILY = Family(
+    model_type="gemma3_text",
+    architectures=("Gemma3ForCausalLM", "Gemma3TextModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

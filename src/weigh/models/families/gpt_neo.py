@@ -3,39 +3,15 @@
 from itertools import islice
 
 from weigh.errors import InvalidConfig
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, learned, linear
+from weigh.models.decoders import DecoderSizes, Windows, caches, saved_attention, saved_mlp
+from weigh.models.family import Family, learned
+from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Local and global layers have the same tensors."""
-    V, T = config.size("vocab_size", 50257), config.size("max_position_embeddings", 2048)
-    D, L = config.size("hidden_size", 2048), config.size("num_layers", 24)
-    F = config.size("intermediate_size", 4 * D)
-    tied = config.flag("tie_word_embeddings", True)
-    config.ignore("resid_dropout", "embed_dropout")
-    body = "" if architecture == "GPTNeoModel" else "transformer."
-    yield f"{body}wte.weight", (V, D)
-    yield f"{body}wpe.weight", (T, D)
-    for i in range(L):
-        layer = f"{body}h.{i}"
-        yield from layer_norm(f"{layer}.ln_1", D)
-        for projection in ("k_proj", "v_proj", "q_proj"):
-            yield from linear(f"{layer}.attn.attention.{projection}", D, D, bias=False)
-        yield from linear(f"{layer}.attn.attention.out_proj", D, D)
-        yield from layer_norm(f"{layer}.ln_2", D)
-        yield from linear(f"{layer}.mlp.c_fc", D, F)
-        yield from linear(f"{layer}.mlp.c_proj", F, D)
-    yield from layer_norm(f"{body}ln_f", D)
-    if architecture == "GPTNeoForCausalLM":
-        yield "lm_head.weight", TiedTo(f"{body}wte.weight") if tied else (V, D)
-
-
-def caches(config: Config) -> Caches:
+def windows(config: Config, L: int) -> Windows:
     """Local layers need the tokens of their window; the reference keeps the others too, and masks them."""
-    D, H, L = config.size("hidden_size", 2048), config.size("num_heads", 16), config.size("num_layers", 24)
-    E = config.split("hidden_size", "num_heads", D, H)
     window, types = config.size("window_size", 256), config.get("attention_types", [[["global", "local"], 12]])
     config.ignore("attention_layers")  # the reference spells it out from attention_types
     try:
@@ -46,20 +22,60 @@ def caches(config: Config) -> Caches:
         raise InvalidConfig(
             f"{config.where}, field attention_types", f"must say global or local for each of {L} layers: {types!r:.40}"
         )
-    return [KeyValue(H, E, E, window if kind == "local" else None) for kind in kinds]
+    return tuple(window if kind == "local" else None for kind in kinds)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def read(config: Config) -> DecoderSizes:
+    """The sizes of GPT-Neo 1.3B."""
+    D, H = config.size("hidden_size", 2048), config.size("num_heads", 16)
+    L = config.size("num_layers", 24)
+    return DecoderSizes(
+        V=config.size("vocab_size", 50257), T=config.size("max_position_embeddings", 2048), L=L,
+        D=D, F=config.size("intermediate_size", 4 * D), H=H, K=H, E=config.split("hidden_size", "num_heads", D, H),
+        tied=config.flag("tie_word_embeddings", True), windows=windows(config, L),
+        activation=saved.activation(config, "gelu_new", "activation_function"),
+        score_dropout=config.rate("attention_dropout", 0),
+        residual_dropout=config.rate("resid_dropout", 0),
+        embedding_dropout=config.rate("embed_dropout", 0),
+    )  # fmt: skip
+
+
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    """Local and global layers have the same tensors."""
+
+    def layer(name: str, i: int) -> Tensors:
+        attention = f"{name}.attn.attention"
+        yield from layer_norm(f"{name}.ln_1", s.D)
+        for projection, what in (("k_proj", "key"), ("v_proj", "value"), ("q_proj", "query")):
+            yield from linear(f"{attention}.{projection}", s.D, s.D, f"attention {what}", bias=False)
+        yield from linear(f"{attention}.out_proj", s.D, s.D, "attention output")
+        yield from layer_norm(f"{name}.ln_2", s.D)
+        yield from linear(f"{name}.mlp.c_fc", s.D, s.F, "feed-forward up")
+        yield from linear(f"{name}.mlp.c_proj", s.F, s.D, "feed-forward down")
+
+    body = "" if architecture == "GPTNeoModel" else "transformer."
+    yield from embedding(f"{body}wte", s.V, s.D)
+    yield from embedding(f"{body}wpe", s.T, s.D, "position table")
+    yield from stack(f"{body}h", s.L, layer)
+    yield from layer_norm(f"{body}ln_f", s.D)
+    if architecture == "GPTNeoForCausalLM":
+        yield from head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "")
+
+
+def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
     """Layer norms, and scores that are products in float32."""
-    D, H, L = config.size("hidden_size", 2048), config.size("num_heads", 16), config.size("num_layers", 24)
-    heads = [*saved.attention(H, H, D // H, config.get("attention_dropout", 0)), *saved.products_32(H, D // H)]
-    F, k = config.size("intermediate_size", 4 * D), saved.activation(config, "gelu_new", "activation_function")
-    masks = saved.dropped(config.get("resid_dropout", 0), D, 2)
-    embedded = saved.dropped(config.get("embed_dropout", 0), D)
-    one = saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, saved.feed_forward(F, k), masks)
-    return saved.Saves([one] * L, [*embedded, *saved.norm(saved.LAYER, D)])
+    attention = [*saved_attention(s), *saved.products_32(s.H, s.E)]
+    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
+    layer = saved.layer(s.D, 2 * norm, attention, saved_mlp(s), masks)
+    return saved.SavedActivations([layer] * s.L, [*saved.dropped(s.embedding_dropout, s.D), *norm])
 
 
-GPT_NEO = Family(
-    tensors, caches, ("GPTNeoForCausalLM", "GPTNeoModel"), learned("max_position_embeddings", 2048), saves=saves
+FAMILY = Family(
+    model_type="gpt_neo",
+    architectures=("GPTNeoForCausalLM", "GPTNeoModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    positions=learned,
+    saves=saves,
 )

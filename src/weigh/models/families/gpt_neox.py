@@ -1,53 +1,71 @@
 """GPT-NeoX and Pythia (Black et al. 2022, Biderman et al. 2023): GPT-3 with rotary positions."""
 
+from dataclasses import dataclass
+
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
+from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Queries, keys and values come from one matrix."""
-    V, D, L = config.size("vocab_size", 50432), config.size("hidden_size", 6144), config.size("num_hidden_layers", 44)
-    F, bias = config.size("intermediate_size", 24576), config.flag("attention_bias", True)
-    tied = config.flag("tie_word_embeddings", False)
-    config.ignore("max_position_embeddings", "rotary_pct", "rotary_emb_base", "use_parallel_residual", "is_decoder")
-    body = "" if architecture == "GPTNeoXModel" else "gpt_neox."
-    yield f"{body}embed_in.weight", (V, D)
-    for i in range(L):
-        layer = f"{body}layers.{i}"
-        yield from layer_norm(f"{layer}.input_layernorm", D)
-        yield from layer_norm(f"{layer}.post_attention_layernorm", D)
-        yield from linear(f"{layer}.attention.query_key_value", D, 3 * D, bias)
-        yield from linear(f"{layer}.attention.dense", D, D, bias)
-        yield from linear(f"{layer}.mlp.dense_h_to_4h", D, F)
-        yield from linear(f"{layer}.mlp.dense_4h_to_h", F, D)
-    yield from layer_norm(f"{body}final_layer_norm", D)
-    if architecture == "GPTNeoXForCausalLM":
-        yield "lm_head.weight", TiedTo(f"{body}embed_in.weight") if tied else (V, D)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(DecoderSizes):
+    """A decoder's sizes, and whether attention and feed-forward stand side by side."""
+
+    parallel: bool
 
 
-def caches(config: Config) -> Caches:
-    """A key and a value for every head."""
+def read(config: Config) -> Sizes:
+    """The sizes of GPT-NeoX-20B. Keys and values are as many as queries."""
+    bias = config.flag("attention_bias", True)
+    config.ignore("max_position_embeddings", "rotary_pct", "rotary_emb_base", "is_decoder")
     D, H = config.size("hidden_size", 6144), config.size("num_attention_heads", 64)
-    E = config.split("hidden_size", "num_attention_heads", D, H)
-    return [KeyValue(H, E, E)] * config.size("num_hidden_layers", 44)
+    return Sizes(
+        V=config.size("vocab_size", 50432), D=D, F=config.size("intermediate_size", 24576),
+        L=config.size("num_hidden_layers", 44),
+        H=H, K=H, E=config.split("hidden_size", "num_attention_heads", D, H),
+        tied=config.flag("tie_word_embeddings", False), qkv_bias=bias, o_bias=bias,
+        activation=saved.activation(config, "gelu"), parallel=config.flag("use_parallel_residual", True),
+        score_dropout=config.rate("attention_dropout", 0), residual_dropout=config.rate("hidden_dropout", 0),
+    )  # fmt: skip
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def tensors(s: Sizes, architecture: str) -> Tensors:
+    """Queries, keys and values come from one matrix."""
+
+    def layer(name: str, i: int) -> Tensors:
+        attention = f"{name}.attention"
+        yield from layer_norm(f"{name}.input_layernorm", s.D)
+        yield from layer_norm(f"{name}.post_attention_layernorm", s.D)
+        yield from linear(f"{attention}.query_key_value", s.D, 3 * s.D, "attention query-key-value", s.qkv_bias)
+        yield from linear(f"{attention}.dense", s.D, s.D, "attention output", s.o_bias)
+        yield from linear(f"{name}.mlp.dense_h_to_4h", s.D, s.F, "feed-forward up")
+        yield from linear(f"{name}.mlp.dense_4h_to_h", s.F, s.D, "feed-forward down")
+
+    body = "" if architecture == "GPTNeoXModel" else "gpt_neox."
+    yield from embedding(f"{body}embed_in", s.V, s.D)
+    yield from stack(f"{body}layers", s.L, layer)
+    yield from layer_norm(f"{body}final_layer_norm", s.D)
+    if architecture == "GPTNeoXForCausalLM":
+        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embed_in.weight" if s.tied else "")
+
+
+def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
     """Side by side, attention and feed-forward have norms of their own, of the same input."""
-    D, H, L = (
-        config.size("hidden_size", 6144),
-        config.size("num_attention_heads", 64),
-        config.size("num_hidden_layers", 44),
-    )
-    E, parallel = D // H, config.flag("use_parallel_residual", True)
-    norms = saved.norm(saved.TWO_LAYERS, D, results=2) if parallel else 2 * saved.norm(saved.LAYER, D)
-    heads = saved.attention(H, H, E, config.get("attention_dropout", 0))
-    view, copied = saved.rest_of_view(2 * H * E), saved.heads_first(H, E)
-    mlp = saved.feed_forward(config.size("intermediate_size", 24576), saved.activation(config, "gelu"))
-    masks = saved.dropped(config.get("hidden_dropout", 0), D)
-    one = saved.layer(D, norms, heads, view, copied, mlp, 2 * masks)
-    return saved.Saves([one] * L, [*masks, *saved.norm(saved.LAYER, D)])
+    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D)
+    norms = saved.norm(saved.TWO_LAYERS, s.D, results=2) if s.parallel else 2 * norm
+    view, copied = saved.rest_of_view(2 * s.H * s.E), saved.heads_first(s.H, s.E)
+    layer = saved.layer(s.D, norms, saved_attention(s), view, copied, saved_mlp(s), 2 * masks)
+    return saved.SavedActivations([layer] * s.L, [*masks, *norm])
 
 
-GPT_NEOX = Family(tensors, caches, ("GPTNeoXForCausalLM", "GPTNeoXModel"), saves=saves)
+FAMILY = Family(
+    model_type="gpt_neox",
+    architectures=("GPTNeoXForCausalLM", "GPTNeoXModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

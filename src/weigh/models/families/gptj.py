@@ -1,47 +1,58 @@
 """GPT-J (Wang and Komatsuzaki 2021): attention and feed-forward side by side, and a head with a bias."""
 
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.parts import Caches, Family, KeyValue, Tensors, TiedTo, layer_norm, linear
+from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
-    """One norm a layer, and no biases in attention."""
-    V, D, L = config.size("vocab_size", 50400), config.size("n_embd", 4096), config.size("n_layer", 28)
-    F = config.size("n_inner", 4 * D)
-    tied = config.flag("tie_word_embeddings", False)
+def read(config: Config) -> DecoderSizes:
+    """The sizes of GPT-J 6B."""
     config.ignore("n_positions", "rotary", "rotary_dim")
-    body = "" if architecture == "GPTJModel" else "transformer."
-    yield f"{body}wte.weight", (V, D)
-    for i in range(L):
-        layer = f"{body}h.{i}"
-        yield from layer_norm(f"{layer}.ln_1", D)
-        for projection in ("k_proj", "v_proj", "q_proj", "out_proj"):
-            yield from linear(f"{layer}.attn.{projection}", D, D, bias=False)
-        yield from linear(f"{layer}.mlp.fc_in", D, F)
-        yield from linear(f"{layer}.mlp.fc_out", F, D)
-    yield from layer_norm(f"{body}ln_f", D)
-    if architecture == "GPTJForCausalLM":
-        yield "lm_head.weight", TiedTo(f"{body}wte.weight") if tied else (V, D)
-        yield "lm_head.bias", (V,)
-
-
-def caches(config: Config) -> Caches:
-    """A key and a value for every head."""
     D, H = config.size("n_embd", 4096), config.size("n_head", 16)
-    E = config.split("n_embd", "n_head", D, H)
-    return [KeyValue(H, E, E)] * config.size("n_layer", 28)
+    return DecoderSizes(
+        V=config.size("vocab_size", 50400), L=config.size("n_layer", 28),
+        D=D, F=config.size("n_inner", 4 * D), H=H, K=H, E=config.split("n_embd", "n_head", D, H),
+        tied=config.flag("tie_word_embeddings", False),
+        activation=saved.activation(config, "gelu_new", "activation_function"),
+        score_dropout=config.rate("attn_pdrop", 0),
+        residual_dropout=config.rate("resid_pdrop", 0),
+        embedding_dropout=config.rate("embd_pdrop", 0),
+    )  # fmt: skip
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    """One norm a layer, and no biases in attention."""
+
+    def layer(name: str, i: int) -> Tensors:
+        yield from layer_norm(f"{name}.ln_1", s.D)
+        for projection, what in (("k_proj", "key"), ("v_proj", "value"), ("q_proj", "query"), ("out_proj", "output")):
+            yield from linear(f"{name}.attn.{projection}", s.D, s.D, f"attention {what}", bias=False)
+        yield from linear(f"{name}.mlp.fc_in", s.D, s.F, "feed-forward up")
+        yield from linear(f"{name}.mlp.fc_out", s.F, s.D, "feed-forward down")
+
+    body = "" if architecture == "GPTJModel" else "transformer."
+    yield from embedding(f"{body}wte", s.V, s.D)
+    yield from stack(f"{body}h", s.L, layer)
+    yield from layer_norm(f"{body}ln_f", s.D)
+    if architecture == "GPTJForCausalLM":
+        yield from head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "", bias=True)
+
+
+def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
     """One norm feeds attention and feed-forward; scores are products in float32."""
-    D, H, L = config.size("n_embd", 4096), config.size("n_head", 16), config.size("n_layer", 28)
-    heads = [*saved.attention(H, H, D // H, config.get("attn_pdrop", 0)), *saved.products_32(H, D // H)]
-    F, k = config.size("n_inner", 4 * D), saved.activation(config, "gelu_new", "activation_function")
-    masks = saved.dropped(config.get("resid_pdrop", 0), D, 2)
-    embedded = saved.dropped(config.get("embd_pdrop", 0), D)
-    one = saved.layer(D, saved.norm(saved.LAYER, D), heads, saved.feed_forward(F, k), masks)
-    return saved.Saves([one] * L, [*embedded, *saved.norm(saved.LAYER, D)])
+    attention = [*saved_attention(s), *saved.products_32(s.H, s.E)]
+    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
+    layer = saved.layer(s.D, norm, attention, saved_mlp(s), masks)
+    return saved.SavedActivations([layer] * s.L, [*saved.dropped(s.embedding_dropout, s.D), *norm])
 
 
-GPTJ = Family(tensors, caches, ("GPTJForCausalLM", "GPTJModel"), saves=saves)
+FAMILY = Family(
+    model_type="gptj",
+    architectures=("GPTJForCausalLM", "GPTJModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+)

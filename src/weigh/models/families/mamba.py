@@ -1,48 +1,89 @@
 """Mamba (Gu and Dao 2023): a selective state space instead of attention."""
 
+from dataclasses import dataclass
+
+from weigh.models.caches import Caches, State
 from weigh.models.config import Config
-from weigh.models.families.parts import Caches, Family, State, Tensors, TiedTo, convolution, linear, rms_norm
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, Weight, convolution, embedding, head, linear, rms_norm, stack
 
 
-def shape(config: Config) -> tuple[int, int, int, int]:
-    """Width D, inner width W, states N of each inner channel, and kernel k of the convolution."""
-    D = config.size("hidden_size", 768)
-    W = config.size("intermediate_size", config.size("expand", 2) * D)
-    return D, W, config.size("state_size", 16), config.size("conv_kernel", 4)
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a state space.
+
+    Attributes:
+        V, D, L: Vocabulary, width, layers.
+        W: The inner width.
+        N: The states of each inner channel.
+        R: The rank of the time steps.
+        k: The kernel of the convolution.
+        tied: Whether the head is the embedding.
+        bias, conv_bias: Whether the outer projections and the convolution have biases.
+    """
+
+    V: int
+    D: int
+    L: int
+    W: int
+    N: int
+    R: int
+    k: int
+    tied: bool
+    bias: bool
+    conv_bias: bool
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Time steps of rank R, inputs and outputs of the state are computed from each token."""
-    V, L, (D, W, N, k) = config.size("vocab_size", 50280), config.size("num_hidden_layers", 32), shape(config)
-    R = -(-D // 16) if config.get("time_step_rank", "auto") == "auto" else config.size("time_step_rank")
-    bias, conv_bias = config.flag("use_bias", False), config.flag("use_conv_bias", True)
-    tied = config.flag("tie_word_embeddings", True)
+def read(config: Config) -> Sizes:
+    """The sizes of Mamba 130M, but for its layers."""
     config.ignore(
         "d_inner", "d_model", "fused_add_norm", "n_layer", "rescale_prenorm_residual", "residual_in_fp32", "rms_norm",
         "time_step_floor", "time_step_init_scheme", "time_step_max", "time_step_min", "time_step_scale",
         "use_associative_scan", "use_mambapy",
     )  # fmt: skip
+    D = config.size("hidden_size", 768)
+    automatic = config.fields.get("time_step_rank", "auto") == "auto"
+    config.ignore("time_step_rank")
+    return Sizes(
+        V=config.size("vocab_size", 50280), D=D, L=config.size("num_hidden_layers", 32),
+        W=config.size("intermediate_size", config.size("expand", 2) * D), N=config.size("state_size", 16),
+        R=-(-D // 16) if automatic else config.size("time_step_rank"), k=config.size("conv_kernel", 4),
+        tied=config.flag("tie_word_embeddings", True),
+        bias=config.flag("use_bias", False), conv_bias=config.flag("use_conv_bias", True),
+    )  # fmt: skip
+
+
+def tensors(s: Sizes, architecture: str) -> Tensors:
+    """Time steps of rank R, inputs and outputs of the state are computed from each token."""
+
+    def layer(name: str, i: int) -> Tensors:
+        yield from rms_norm(f"{name}.norm", s.D)
+        yield Weight(f"{name}.mixer.A_log", (s.W, s.N), "state")
+        yield Weight(f"{name}.mixer.D", (s.W,), "state")
+        yield from convolution(f"{name}.mixer.conv1d", 1, s.W, s.k, bias=s.conv_bias)
+        yield from linear(f"{name}.mixer.in_proj", s.D, 2 * s.W, "mixer input", s.bias)
+        yield from linear(f"{name}.mixer.x_proj", s.W, s.R + 2 * s.N, "mixer state", bias=False)
+        yield from linear(f"{name}.mixer.dt_proj", s.R, s.W, "mixer time-step")
+        yield from linear(f"{name}.mixer.out_proj", s.W, s.D, "mixer output", s.bias)
+
     body = "" if architecture == "MambaModel" else "backbone."
-    yield f"{body}embeddings.weight", (V, D)
-    for i in range(L):
-        layer = f"{body}layers.{i}"
-        yield from rms_norm(f"{layer}.norm", D)
-        yield f"{layer}.mixer.A_log", (W, N)
-        yield f"{layer}.mixer.D", (W,)
-        yield from convolution(f"{layer}.mixer.conv1d", 1, W, k, bias=conv_bias)
-        yield from linear(f"{layer}.mixer.in_proj", D, 2 * W, bias)
-        yield from linear(f"{layer}.mixer.x_proj", W, R + 2 * N, bias=False)
-        yield from linear(f"{layer}.mixer.dt_proj", R, W)
-        yield from linear(f"{layer}.mixer.out_proj", W, D, bias)
-    yield from rms_norm(f"{body}norm_f", D)
+    yield from embedding(f"{body}embeddings", s.V, s.D)
+    yield from stack(f"{body}layers", s.L, layer)
+    yield from rms_norm(f"{body}norm_f", s.D)
     if architecture == "MambaForCausalLM":
-        yield "lm_head.weight", TiedTo(f"{body}embeddings.weight") if tied else (V, D)
+        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embeddings.weight" if s.tied else "")
 
 
-def caches(config: Config) -> Caches:
+def caches(s: Sizes) -> Caches:
     """The last inputs of the convolution of every inner channel, and its state, which stays in float32."""
-    _, W, N, k = shape(config)
-    return [State(W * k), State(W * N, "float32")] * config.size("num_hidden_layers", 32)
+    return [State(s.W * s.k), State(s.W * s.N, "float32")] * s.L
 
 
-MAMBA = Family(tensors, caches, ("MambaForCausalLM", "MambaModel"))
+FAMILY = Family(
+    model_type="mamba",
+    architectures=("MambaForCausalLM", "MambaModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    gguf_mixes=True,
+)

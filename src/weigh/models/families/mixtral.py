@@ -1,44 +1,47 @@
 """Mixtral (Jiang et al. 2024): Mistral with a mixture of experts for its feed-forward."""
 
+from weigh.models import mixtures
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, attention, block, decoder, expert_counts, experts, key_values
-from weigh.models.families.parts import Caches, Family, Tensors, rms_norm
+from weigh.models.decoders import attention, caches, decoder, every_layer, norms
+from weigh.models.family import Family
+from weigh.models.layers import Tensors
+from weigh.models.mixtures import MixtureSizes, all_layers, expert_counts, experts, router, saved_experts
+from weigh.models.saved import SavedActivations
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of Mixtral 8x7B."""
-    return Sizes.of(config, V=32000, D=4096, F=14336, L=32, H=32, K=8)
-
-
-def tensors(config: Config, architecture: str) -> Tensors:
-    """A router picks 2 of 8 experts for each token in each layer."""
-    s = sizes(config)
+def read(config: Config) -> MixtureSizes:
+    """The sizes of Mixtral 8x7B, where a router picks 2 of 8 experts for each token in each layer."""
     used, count = expert_counts(config, "num_local_experts", 8, 2)
     config.ignore("router_jitter_noise")
+    return MixtureSizes.of(
+        config, V=32000, D=4096, F=14336, L=32, H=32, K=8,
+        windows=every_layer(), used=used, count=count, sparse=all_layers,
+    )  # fmt: skip
+
+
+def tensors(s: MixtureSizes, architecture: str) -> Tensors:
+    """Mistral's, with a router and experts."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
-        yield f"{name}.mlp.gate.weight", (count, s.D)
-        yield from experts(f"{name}.mlp.experts", s.D, s.F, used, count)
-        yield from rms_norm(f"{name}.input_layernorm", s.D)
-        yield from rms_norm(f"{name}.post_attention_layernorm", s.D)
+        yield from router(f"{name}.mlp.gate", s)
+        yield from experts(f"{name}.mlp.experts", s)
+        yield from norms(name, s.D)
 
-    return decoder(architecture, s, config.flag("tie_word_embeddings", False), layer)
-
-
-def caches(config: Config) -> Caches:
-    """Every token, unless the config sets a window."""
-    s = sizes(config)
-    return key_values(s, [config.optional("sliding_window")] * s.L)
+    return decoder(architecture, s, layer)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: MixtureSizes, architecture: str) -> SavedActivations:
     """Llama's, with a router and experts."""
-    s = sizes(config)
-    used, count = expert_counts(config, "num_local_experts", 8, 2)
-    mlp = saved.routed(s.D, s.F, used, saved.activation(config, "silu"), probabilities=count)
-    return saved.Saves([block(config, s, mlp)] * s.L, saved.norm(saved.RMS, s.D))
+    return mixtures.saves(s, saved_experts(s))
 
 
-MIXTRAL = Family(tensors, caches, ("MixtralForCausalLM", "MixtralModel"), saves=saves)
+FAMILY = Family(
+    model_type="mixtral",
+    architectures=("MixtralForCausalLM", "MixtralModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

@@ -1,14 +1,27 @@
 """OLMo (Groeneveld et al. 2024): Llama with norms that have no weights."""
 
+from dataclasses import dataclass
+
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, attention, block, decoder, gated, key_values
-from weigh.models.families.parts import Caches, Family, Tensors
+from weigh.models.decoders import DecoderSizes, attention, caches, decoder, gated, saved_layer, saved_mlp
+from weigh.models.family import Family
+from weigh.models.layers import Tensors
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of OLMo 7B."""
-    return Sizes.of(config, V=50304, D=4096, F=11008, L=32, H=32)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(DecoderSizes):
+    """A decoder's sizes, and whether queries, keys and values are clipped."""
+
+    clips: bool
+
+
+def read(config: Config) -> Sizes:
+    """The sizes of OLMo 7B."""
+    bias = config.flag("attention_bias", False)
+    return Sizes.of(
+        config, V=50304, D=4096, F=11008, L=32, H=32, qkv_bias=bias, o_bias=bias, clips=bool(config.get("clip_qkv"))
+    )
 
 
 def weightless(name: str, size: int) -> Tensors:
@@ -16,31 +29,28 @@ def weightless(name: str, size: int) -> Tensors:
     yield from ()
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
+def tensors(s: Sizes, architecture: str) -> Tensors:
     """Nothing but matrices."""
-    s = sizes(config)
-    bias = config.flag("attention_bias", False)
-    config.ignore("clip_qkv")
 
     def layer(name: str, i: int) -> Tensors:
-        yield from attention(f"{name}.self_attn", s, bias, bias)
+        yield from attention(f"{name}.self_attn", s)
         yield from gated(f"{name}.mlp", s.D, s.F)
 
-    return decoder(architecture, s, config.flag("tie_word_embeddings", False), layer, weightless)
+    return decoder(architecture, s, layer, weightless)
 
 
-def caches(config: Config) -> Caches:
-    """A key and a value for every key-value head."""
-    return key_values(sizes(config))
-
-
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
     """Llama's with layer norms in float32, and what is clipped, if it is."""
-    s = sizes(config)
-    clipped = saved.piece("clipped queries, keys and values", "b · (H + 2 · K) · E", H=s.H, K=s.K, E=s.E)
-    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
-    one = block(config, s, mlp, clipped if config.get("clip_qkv") else [], kind=saved.LAYER_32)
-    return saved.Saves([one] * s.L, saved.norm(saved.LAYER_32, s.D))
+    clipped = saved.one("clipped queries, keys and values", "b · (H + 2 · K) · E", H=s.H, K=s.K, E=s.E)
+    layer = saved_layer(s, saved_mlp(s, gated=True), clipped if s.clips else [], kind=saved.LAYER_32)
+    return saved.SavedActivations([layer] * s.L, saved.norm(saved.LAYER_32, s.D))
 
 
-OLMO = Family(tensors, caches, ("OlmoForCausalLM", "OlmoModel"), saves=saves)
+FAMILY = Family(
+    model_type="olmo",
+    architectures=("OlmoForCausalLM", "OlmoModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+)

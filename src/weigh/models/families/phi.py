@@ -1,57 +1,68 @@
 """Phi-1 to Phi-2 (Li et al. 2023): attention and feed-forward side by side, biases throughout, the head's included."""
 
+from dataclasses import dataclass
+
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, key_values
-from weigh.models.families.parts import Caches, Family, Tensors, TiedTo, layer_norm, linear
+from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of Phi-1."""
-    return Sizes.of(config, V=51200, D=2048, F=8192, L=24, H=32)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(DecoderSizes):
+    """A decoder's sizes, and whether queries and keys have norms."""
+
+    head_norms: bool
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
+def read(config: Config) -> Sizes:
+    """The sizes of Phi-1."""
+    return Sizes.of(
+        config, V=51200, D=2048, F=8192, L=24, H=32, activation="gelu_new",
+        head_norms=config.flag("qk_layernorm", False),
+        residual_dropout=config.rate("resid_pdrop", 0), embedding_dropout=config.rate("embd_pdrop", 0),
+    )  # fmt: skip
+
+
+def tensors(s: Sizes, architecture: str) -> Tensors:
     """One norm a layer, and with `qk_layernorm` one each for queries and keys."""
-    s = sizes(config)
-    head_norms = config.flag("qk_layernorm", False)
-    tied = config.flag("tie_word_embeddings", False)
+
+    def layer(name: str, i: int) -> Tensors:
+        yield from linear(f"{name}.self_attn.q_proj", s.D, s.H * s.E, "attention query")
+        yield from linear(f"{name}.self_attn.k_proj", s.D, s.K * s.E, "attention key")
+        yield from linear(f"{name}.self_attn.v_proj", s.D, s.K * s.E, "attention value")
+        yield from linear(f"{name}.self_attn.dense", s.H * s.E, s.D, "attention output")
+        if s.head_norms:
+            yield from layer_norm(f"{name}.self_attn.q_layernorm", s.D // s.H)
+            yield from layer_norm(f"{name}.self_attn.k_layernorm", s.D // s.H)
+        yield from linear(f"{name}.mlp.fc1", s.D, s.F, "feed-forward up")
+        yield from linear(f"{name}.mlp.fc2", s.F, s.D, "feed-forward down")
+        yield from layer_norm(f"{name}.input_layernorm", s.D)
+
     body = "" if architecture == "PhiModel" else "model."
-    yield f"{body}embed_tokens.weight", (s.V, s.D)
-    for i in range(s.L):
-        layer = f"{body}layers.{i}"
-        yield from linear(f"{layer}.self_attn.q_proj", s.D, s.H * s.E)
-        yield from linear(f"{layer}.self_attn.k_proj", s.D, s.K * s.E)
-        yield from linear(f"{layer}.self_attn.v_proj", s.D, s.K * s.E)
-        yield from linear(f"{layer}.self_attn.dense", s.H * s.E, s.D)
-        if head_norms:
-            yield from layer_norm(f"{layer}.self_attn.q_layernorm", s.D // s.H)
-            yield from layer_norm(f"{layer}.self_attn.k_layernorm", s.D // s.H)
-        yield from linear(f"{layer}.mlp.fc1", s.D, s.F)
-        yield from linear(f"{layer}.mlp.fc2", s.F, s.D)
-        yield from layer_norm(f"{layer}.input_layernorm", s.D)
+    yield from embedding(f"{body}embed_tokens", s.V, s.D)
+    yield from stack(f"{body}layers", s.L, layer)
     yield from layer_norm(f"{body}final_layernorm", s.D)
     if architecture == "PhiForCausalLM":
-        yield "lm_head.weight", TiedTo(f"{body}embed_tokens.weight") if tied else (s.V, s.D)
-        yield "lm_head.bias", (s.V,)
+        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "", bias=True)
 
 
-def caches(config: Config) -> Caches:
-    """A key and a value for every key-value head."""
-    return key_values(sizes(config))
-
-
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
     """One norm feeds attention and feed-forward."""
-    s = sizes(config)
-    per_head = saved.head_norms(saved.LAYER, s.H, s.K, s.E) if config.flag("qk_layernorm", False) else []
-    heads = saved.attention(s.H, s.K, s.E, config.get("attention_dropout", 0))
-    copied = saved.heads_first(s.H, s.E)
-    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_new"))
-    masks = saved.dropped(config.get("resid_pdrop", 0), s.D, 2)
-    embedded = saved.dropped(config.get("embd_pdrop", 0), s.D)
-    one = saved.layer(s.D, saved.norm(saved.LAYER, s.D), per_head, heads, copied, mlp, masks)
-    return saved.Saves([one] * s.L, [*embedded, *saved.norm(saved.LAYER, s.D)])
+    per_head = saved.head_norms(saved.LAYER, s.H, s.K, s.E) if s.head_norms else []
+    masks, embedded = saved.dropped(s.residual_dropout, s.D, 2), saved.dropped(s.embedding_dropout, s.D)
+    norm, copied = saved.norm(saved.LAYER, s.D), saved.heads_first(s.H, s.E)
+    layer = saved.layer(s.D, norm, per_head, saved_attention(s), copied, saved_mlp(s), masks)
+    return saved.SavedActivations([layer] * s.L, [*embedded, *norm])
 
 
-PHI = Family(tensors, caches, ("PhiForCausalLM", "PhiModel"), saves=saves)
+FAMILY = Family(
+    model_type="phi",
+    architectures=("PhiForCausalLM", "PhiModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

@@ -1,45 +1,48 @@
 """Phi-3 (Abdin et al. 2024): Llama with its input projections fused."""
 
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, block, decoder, key_values
-from weigh.models.families.parts import Caches, Family, Tensors, linear, rms_norm
+from weigh.models.decoders import DecoderSizes, caches, decoder, every_layer, norms, saved_layer, saved_mlp
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, linear
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of Phi-3-mini."""
-    return Sizes.of(config, V=32064, D=3072, F=8192, L=32, H=32)
+def read(config: Config) -> DecoderSizes:
+    """The sizes of Phi-3-mini, which sets a window."""
+    config.only("attention_bias", False)
+    return DecoderSizes.of(
+        config, V=32064, D=3072, F=8192, L=32, H=32, windows=every_layer(),
+        residual_dropout=config.rate("resid_pdrop", 0),
+    )  # fmt: skip
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
     """One matrix for queries, keys and values, one for the gate and what it gates, and no biases."""
-    s = sizes(config)
-    config.refuse("attention_bias", False)
 
     def layer(name: str, i: int) -> Tensors:
-        yield from linear(f"{name}.self_attn.o_proj", s.H * s.E, s.D, bias=False)
-        yield from linear(f"{name}.self_attn.qkv_proj", s.D, (s.H + 2 * s.K) * s.E, bias=False)
-        yield from linear(f"{name}.mlp.gate_up_proj", s.D, 2 * s.F, bias=False)
-        yield from linear(f"{name}.mlp.down_proj", s.F, s.D, bias=False)
-        yield from rms_norm(f"{name}.input_layernorm", s.D)
-        yield from rms_norm(f"{name}.post_attention_layernorm", s.D)
+        attention, mlp = f"{name}.self_attn", f"{name}.mlp"
+        yield from linear(f"{attention}.o_proj", s.H * s.E, s.D, "attention output", bias=False)
+        yield from linear(f"{attention}.qkv_proj", s.D, (s.H + 2 * s.K) * s.E, "attention query-key-value", bias=False)
+        yield from linear(f"{mlp}.gate_up_proj", s.D, 2 * s.F, "feed-forward gate-up", bias=False)
+        yield from linear(f"{mlp}.down_proj", s.F, s.D, "feed-forward down", bias=False)
+        yield from norms(name, s.D)
 
-    return decoder(architecture, s, config.flag("tie_word_embeddings", False), layer)
-
-
-def caches(config: Config) -> Caches:
-    """Every token, unless the config sets a window, as Phi-3-mini does."""
-    s = sizes(config)
-    return key_values(s, [config.optional("sliding_window")] * s.L)
+    return decoder(architecture, s, layer)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
     """Llama's, but the values are a view of all that one matrix gives."""
-    s = sizes(config)
-    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
-    masks = saved.dropped(config.get("resid_pdrop", 0), s.D, 2)
     view, copied = saved.rest_of_view((s.H + s.K) * s.E, repeated=s.K < s.H), saved.heads_first(s.H, s.E)
-    return saved.Saves([block(config, s, mlp, view, copied, masks)] * s.L, saved.norm(saved.RMS, s.D))
+    layer = saved_layer(s, saved_mlp(s, gated=True), view, copied, saved.dropped(s.residual_dropout, s.D, 2))
+    return saved.SavedActivations([layer] * s.L, saved.norm(saved.RMS, s.D))
 
 
-PHI3 = Family(tensors, caches, ("Phi3ForCausalLM", "Phi3Model"), saves=saves)
+FAMILY = Family(
+    model_type="phi3",
+    architectures=("Phi3ForCausalLM", "Phi3Model"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

@@ -1,71 +1,60 @@
 """Qwen1.5-MoE and Qwen2-MoE (Yang et al. 2024): Qwen2 with routed experts and one that every token passes through."""
 
+from weigh.models import mixtures, saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import (
-    Sizes,
-    alternating,
-    attention,
-    block,
-    decoder,
-    expert_counts,
-    experts,
-    gated,
-    sparse_layers,
-)  # fmt: skip
-from weigh.models.families.parts import Caches, Family, Tensors, linear, rms_norm
+from weigh.models.decoders import Windows, alternating, attention, caches, decoder, gated, norms, used_window
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, linear
+from weigh.models.mixtures import MixtureSizes, expert_counts, experts, router, saved_experts, sparse_layers
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of Qwen1.5-MoE-A2.7B."""
-    return Sizes.of(config, V=151936, D=2048, F=5632, L=24, H=16, K=16)
+def windows(config: Config, L: int) -> Windows:
+    """Where the config uses its window, every other layer below `max_window_layers` has it."""
+    window, end = used_window(config, 4096), config.size("max_window_layers", 28, least=0)
+    return alternating(config, L, window, lambda i: window is not None and i < end and i % 2 == 0)
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Layers that are not sparse have one gated network of the full width F."""
-    s = sizes(config)
-    bias = config.flag("qkv_bias", True)
+def read(config: Config) -> MixtureSizes:
+    """The sizes of Qwen1.5-MoE-A2.7B."""
     used, count = expert_counts(config, "num_experts", 60, 4)
-    routed, shared = config.size("moe_intermediate_size", 1408), config.size("shared_expert_intermediate_size", 5632)
-    sparse = sparse_layers(config, s)
+    return MixtureSizes.of(
+        config, V=151936, D=2048, F=5632, L=24, H=16, K=16, qkv_bias=config.flag("qkv_bias", True), windows=windows,
+        used=used, count=count, sparse=sparse_layers,
+        own_width=config.size("moe_intermediate_size", 1408),
+        shared=config.size("shared_expert_intermediate_size", 5632),
+    )  # fmt: skip
+
+
+def tensors(s: MixtureSizes, architecture: str) -> Tensors:
+    """Layers that are not sparse have one gated network of the full width F."""
 
     def layer(name: str, i: int) -> Tensors:
-        yield from attention(f"{name}.self_attn", s, qkv_bias=bias)
-        if sparse[i]:
-            yield f"{name}.mlp.gate.weight", (count, s.D)
-            yield from experts(f"{name}.mlp.experts", s.D, routed, used, count)
-            yield from gated(f"{name}.mlp.shared_expert", s.D, shared)
-            yield from linear(f"{name}.mlp.shared_expert_gate", s.D, 1, bias=False)
+        yield from attention(f"{name}.self_attn", s)
+        if s.sparse[i]:
+            yield from router(f"{name}.mlp.gate", s)
+            yield from experts(f"{name}.mlp.experts", s)
+            yield from gated(f"{name}.mlp.shared_expert", s.D, s.shared, sublayer="shared-expert")
+            yield from linear(f"{name}.mlp.shared_expert_gate", s.D, 1, "router", bias=False)
         else:
             yield from gated(f"{name}.mlp", s.D, s.F)
-        yield from rms_norm(f"{name}.input_layernorm", s.D)
-        yield from rms_norm(f"{name}.post_attention_layernorm", s.D)
+        yield from norms(name, s.D)
 
-    return decoder(architecture, s, config.flag("tie_word_embeddings", False), layer)
-
-
-def caches(config: Config) -> Caches:
-    """Where the config uses its window, every other layer below `max_window_layers` has it."""
-    config.ignore("sliding_window")
-    slides = config.flag("use_sliding_window", False)
-    window = config.optional("sliding_window", 4096) if slides else None
-    end = config.size("max_window_layers", 28, least=0)
-    return alternating(config, sizes(config), window, lambda i: slides and i < end and i % 2 == 0)
+    return decoder(architecture, s, layer)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: MixtureSizes, architecture: str) -> saved.SavedActivations:
     """Llama's, with a router and experts, beside one whose output is multiplied by a gate of its own."""
-    s, k = sizes(config), saved.activation(config, "silu")
-    used, count = expert_counts(config, "num_experts", 60, 4)
-    routed, shared = config.size("moe_intermediate_size", 1408), config.size("shared_expert_intermediate_size", 5632)
-    sparse = [
-        *saved.routed(s.D, routed, used, k, probabilities=count),
-        *saved.feed_forward(shared, k, gated=True),
-        *saved.piece("outputs of the shared expert", "b · D", D=s.D),
-    ]
-    dense = saved.feed_forward(s.F, k, gated=True)
-    layers = [block(config, s, sparse if routes else dense) for routes in sparse_layers(config, s)]
-    return saved.Saves(layers, saved.norm(saved.RMS, s.D))
+    shared = saved.feed_forward(s.shared, s.activation.kept, gated=True)
+    return mixtures.saves(
+        s, [*saved_experts(s), *shared, *saved.one("outputs of the shared expert", "b · D", D=s.D)]
+    )  # fmt: skip
 
 
-QWEN2_MOE = Family(tensors, caches, ("Qwen2MoeForCausalLM", "Qwen2MoeModel"), saves=saves)
+FAMILY = Family(
+    model_type="qwen2_moe",
+    architectures=("Qwen2MoeForCausalLM", "Qwen2MoeModel"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+)

@@ -1,45 +1,55 @@
 """Qwen3 (Yang et al. 2025): Llama with a norm on each query and key head, and heads of a size of their own."""
 
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, attention, block, decoder, gated
-from weigh.models.families.parts import Caches, Family, Tensors, rms_norm
-from weigh.models.families.qwen2 import upper_layers_slide
+from weigh.models.decoders import (
+    DecoderSizes,
+    attention,
+    caches,
+    decoder,
+    gated,
+    head_norms,
+    norms,
+    saved_layer,
+    saved_mlp,
+    upper_layers,
+)  # fmt: skip
+from weigh.models.family import Family
+from weigh.models.layers import Tensors
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of the reference's default."""
-    return Sizes.of(config, V=151936, D=4096, F=22016, L=32, H=32, K=32, E=128)
-
-
-def tensors(config: Config, architecture: str) -> Tensors:
-    """One norm of size E serves all heads."""
-    s = sizes(config)
+def read(config: Config) -> DecoderSizes:
+    """The sizes of the reference's default."""
     bias = config.flag("attention_bias", False)
-
-    def layer(name: str, i: int) -> Tensors:
-        yield from attention(f"{name}.self_attn", s, bias, bias)
-        yield from rms_norm(f"{name}.self_attn.q_norm", s.E)
-        yield from rms_norm(f"{name}.self_attn.k_norm", s.E)
-        yield from gated(f"{name}.mlp", s.D, s.F)
-        yield from rms_norm(f"{name}.input_layernorm", s.D)
-        yield from rms_norm(f"{name}.post_attention_layernorm", s.D)
-
-    return decoder(architecture, s, config.flag("tie_word_embeddings", False), layer)
-
-
-def caches(config: Config) -> Caches:
-    """A key and a value for every key-value head."""
-    return upper_layers_slide(config, sizes(config))
-
-
-def saves(config: Config, architecture: str) -> saved.Saves:
-    """Llama's, and a norm for each head of queries and keys."""
-    s = sizes(config)
-    mlp = saved.feed_forward(s.F, saved.activation(config, "silu"), gated=True)
-    return saved.Saves(
-        [block(config, s, mlp, saved.head_norms(saved.RMS, s.H, s.K, s.E))] * s.L, saved.norm(saved.RMS, s.D)
+    return DecoderSizes.of(
+        config, V=151936, D=4096, F=22016, L=32, H=32, K=32, E=128, qkv_bias=bias, o_bias=bias, windows=upper_layers
     )
 
 
-QWEN3 = Family(tensors, caches, ("Qwen3ForCausalLM", "Qwen3Model"), saves=saves)
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    """One norm of size E serves all heads."""
+
+    def layer(name: str, i: int) -> Tensors:
+        yield from attention(f"{name}.self_attn", s)
+        yield from head_norms(f"{name}.self_attn", s.E, s.E)
+        yield from gated(f"{name}.mlp", s.D, s.F)
+        yield from norms(name, s.D)
+
+    return decoder(architecture, s, layer)
+
+
+def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
+    """Llama's, and a norm for each head of queries and keys."""
+    layer = saved_layer(s, saved_mlp(s, gated=True), saved.head_norms(saved.RMS, s.H, s.K, s.E))
+    return saved.SavedActivations([layer] * s.L, saved.norm(saved.RMS, s.D))
+
+
+FAMILY = Family(
+    model_type="qwen3",
+    architectures=("Qwen3ForCausalLM", "Qwen3Model"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

@@ -1,20 +1,44 @@
 """ResNet (He et al. 2015), in the form that halves an image in the middle of a bottleneck (version 1.5)."""
 
-from weigh.errors import InvalidConfig
+from dataclasses import dataclass
+
+from weigh.models.caches import no_caches
 from weigh.models.config import Config
-from weigh.models.families.parts import Family, Tensors, convolution, labels, layer_norm, linear, no_caches
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, convolution, labels, layer_norm, linear, stack
+from weigh.models.stages import Stages, stages
 
 
-def stages(config: Config, widths: list[int], depths: list[int]) -> list[tuple[int, int]]:
-    """The width and the depth of every stage, for the defaults `widths` and `depths`."""
-    widths, depths = config.sizes("hidden_sizes", widths), config.sizes("depths", depths)
-    if len(widths) != len(depths) or not widths:
-        raise InvalidConfig(
-            f"{config.where}, field depths",
-            f"must have one number for each of hidden_sizes, {len(widths)} in all, not {len(depths)}",
-        )
-    config.ignore("out_features", "out_indices", "stage_names")
-    return list(zip(widths, depths, strict=True))
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a residual network.
+
+    Attributes:
+        channels: The channels of an image.
+        first: Those that the first convolution makes of them.
+        stages: The width and the depth of every stage.
+        bottleneck: Whether a layer is narrower in its middle, or basic.
+        halved: Whether the first stage halves the image too.
+        labels: The classes that a classification head tells apart.
+    """
+
+    channels: int
+    first: int
+    stages: Stages
+    bottleneck: bool
+    halved: bool
+    labels: int
+
+
+def read(config: Config) -> Sizes:
+    """The sizes of ResNet-50."""
+    config.ignore("downsample_in_bottleneck")
+    return Sizes(
+        channels=config.size("num_channels", 3), first=config.size("embedding_size", 64),
+        stages=stages(config, [256, 512, 1024, 2048], [3, 4, 6, 3]),
+        bottleneck=config.only("layer_type", "bottleneck", "basic") == "bottleneck",
+        halved=config.flag("downsample_in_first_stage", False), labels=labels(config),
+    )  # fmt: skip
 
 
 def normed(name: str, inputs: int, outputs: int, kernel: int) -> Tensors:
@@ -23,20 +47,16 @@ def normed(name: str, inputs: int, outputs: int, kernel: int) -> Tensors:
     yield from layer_norm(f"{name}.normalization", outputs)  # a batch norm has the same two weights
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
+def tensors(s: Sizes, architecture: str) -> Tensors:
     """Stages of residual layers. A layer that changes the shape of the image has a convolution around it."""
-    inputs, kind = config.size("embedding_size", 64), config.text("layer_type", "bottleneck")
-    config.refuse("layer_type", "bottleneck", "basic")
-    halved = config.flag("downsample_in_first_stage", False)
-    config.ignore("downsample_in_bottleneck")
-    body = "" if architecture == "ResNetModel" else "resnet."
-    yield from normed(f"{body}embedder.embedder", config.size("num_channels", 3), inputs, 7)
-    for s, (outputs, depth) in enumerate(stages(config, [256, 512, 1024, 2048], [3, 4, 6, 3])):
-        for i in range(depth):
-            layer = f"{body}encoder.stages.{s}.layers.{i}"
-            if inputs != outputs or (i == 0 and (s > 0 or halved)):
+
+    def stage(name: str, i: int) -> Tensors:
+        inputs, (outputs, depth) = s.stages[i - 1][0] if i else s.first, s.stages[i]
+        for j in range(depth):
+            layer = f"{name}.layers.{j}"
+            if inputs != outputs or (j == 0 and (i > 0 or s.halved)):
                 yield from normed(f"{layer}.shortcut", inputs, outputs, 1)
-            if kind == "bottleneck":
+            if s.bottleneck:
                 yield from normed(f"{layer}.layer.0", inputs, outputs // 4, 1)
                 yield from normed(f"{layer}.layer.1", outputs // 4, outputs // 4, 3)
                 yield from normed(f"{layer}.layer.2", outputs // 4, outputs, 1)
@@ -44,8 +64,18 @@ def tensors(config: Config, architecture: str) -> Tensors:
                 yield from normed(f"{layer}.layer.0", inputs, outputs, 3)
                 yield from normed(f"{layer}.layer.1", outputs, outputs, 3)
             inputs = outputs
-    if architecture == "ResNetForImageClassification":
-        yield from linear("classifier.1", inputs, labels(config))
+
+    body = "" if architecture == "ResNetModel" else "resnet."
+    yield from normed(f"{body}embedder.embedder", s.channels, s.first, 7)
+    yield from stack(f"{body}encoder.stages", len(s.stages), stage)
+    if architecture == "ResNetForImageClassification" and s.labels:
+        yield from linear("classifier.1", s.stages[-1][0], s.labels, "classifier")
 
 
-RESNET = Family(tensors, no_caches, ("ResNetModel", "ResNetForImageClassification"))
+FAMILY = Family(
+    model_type="resnet",
+    architectures=("ResNetModel", "ResNetForImageClassification"),
+    read=read,
+    tensors=tensors,
+    caches=no_caches,
+)

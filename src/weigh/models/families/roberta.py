@@ -1,70 +1,74 @@
 """RoBERTa (Liu et al. 2019): BERT, trained better. Its positions count from the padding token's number."""
 
+from dataclasses import dataclass
+
+from weigh.models import encoders
+from weigh.models.caches import no_caches
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.bert import decoder, encoder, encoder_saves, transform
-from weigh.models.families.parts import Family, Positions, Tensors, labels, layer_norm, linear, no_caches
+from weigh.models.encoders import EncoderSizes, classifier, encoder, hidden_classifier, saved_transform, scores
+from weigh.models.family import Family, Positions
+from weigh.models.layers import Tensors, Weight, embedding, layer_norm, linear
+from weigh.models.saved import KEPT_BY_ACTIVATION, SavedActivations
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes(EncoderSizes):
+    """BERT's sizes, and the number of the padding token."""
+
+    padding: int
+
+
+def read(config: Config) -> Sizes:
+    """The sizes of the reference's default."""
+    return Sizes.of(config, V=50265, D=768, F=3072, H=12, padding=config.size("pad_token_id", 1, least=0))
+
+
+def tensors(s: Sizes, architecture: str) -> Tensors:
     """BERT's encoder, with other heads. Only the bare model has a pooler."""
-    config.refuse("add_cross_attention", False)
-    config.refuse("position_embedding_type", "absolute")
-    V, D, F = (
-        config.size("vocab_size", 50265),
-        config.size("hidden_size", 768),
-        config.size("intermediate_size", 3072),
-    )
-    config.split("hidden_size", "num_attention_heads", D, config.size("num_attention_heads", 12))
-    tied = config.flag("tie_word_embeddings", True)
     body = "" if architecture == "RobertaModel" else "roberta."
-    yield f"{body}embeddings.word_embeddings.weight", (V, D)
-    yield f"{body}embeddings.token_type_embeddings.weight", (config.size("type_vocab_size", 2), D)
-    yield from layer_norm(f"{body}embeddings.LayerNorm", D)
-    yield f"{body}embeddings.position_embeddings.weight", (config.size("max_position_embeddings", 512), D)
-    yield from encoder(f"{body}encoder", config.size("num_hidden_layers", 12), D, F)
+    yield from embedding(f"{body}embeddings.word_embeddings", s.V, s.D)
+    yield from embedding(f"{body}embeddings.token_type_embeddings", s.S, s.D, "segment table")
+    yield from layer_norm(f"{body}embeddings.LayerNorm", s.D)
+    yield from embedding(f"{body}embeddings.position_embeddings", s.T, s.D, "position table")
+    yield from encoder(f"{body}encoder", s)
     if architecture == "RobertaModel":
-        yield from linear("pooler.dense", D, D)
+        yield from linear("pooler.dense", s.D, s.D, "pooler")
     if architecture == "RobertaForMaskedLM":
-        yield "lm_head.bias", (V,)
-        yield from linear("lm_head.dense", D, D)
-        yield from layer_norm("lm_head.layer_norm", D)
-        yield from decoder("lm_head", f"{body}embeddings.word_embeddings.weight", V, D, tied)
+        yield Weight("lm_head.bias", (s.V,), "head bias")
+        yield from linear("lm_head.dense", s.D, s.D, "projection")
+        yield from layer_norm("lm_head.layer_norm", s.D)
+        yield from scores("lm_head", f"{body}embeddings.word_embeddings.weight", s)
     if architecture == "RobertaForSequenceClassification":
-        yield from linear("classifier.dense", D, D)
-        yield from linear("classifier.out_proj", D, labels(config))
+        yield from hidden_classifier("classifier", s.D, s.labels)
     if architecture == "RobertaForTokenClassification":
-        yield from linear("classifier", D, labels(config))
+        yield from classifier("classifier", s.D, s.labels)
     if architecture == "RobertaForQuestionAnswering":
-        yield from linear("qa_outputs", D, labels(config))
+        yield from classifier("qa_outputs", s.D, s.labels)
 
 
-def positions(config: Config) -> Positions:
+def positions(s: Sizes) -> Positions:
     """The rows after that of the padding token."""
-    return {"context": config.size("max_position_embeddings", 512) - config.size("pad_token_id", 1, least=0) - 1}
+    return {"context": s.T - s.padding - 1}
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
-    """BERT's."""
-    L, D, F = (
-        config.size("num_hidden_layers", 12),
-        config.size("hidden_size", 768),
-        config.size("intermediate_size", 3072),
-    )
-    head = transform(D, saved.KEPT_BY_ACTIVATION["gelu"]) if architecture == "RobertaForMaskedLM" else []
-    return encoder_saves(config, L, D, config.size("num_attention_heads", 12), F, D, head)
+def saves(s: Sizes, architecture: str) -> SavedActivations:
+    """BERT's. The head has a GELU, whatever the layers have."""
+    guesses = architecture == "RobertaForMaskedLM"
+    return encoders.saves(s, saved_transform(s.D, KEPT_BY_ACTIVATION["gelu"]) if guesses else [])
 
 
-ROBERTA = Family(
-    tensors,
-    no_caches,
-    (
+FAMILY = Family(
+    model_type="roberta",
+    architectures=(
         "RobertaModel",
         "RobertaForMaskedLM",
         "RobertaForSequenceClassification",
         "RobertaForTokenClassification",
         "RobertaForQuestionAnswering",
     ),
-    positions,
+    read=read,
+    tensors=tensors,
+    caches=no_caches,
+    positions=positions,
     saves=saves,
 )

@@ -1,48 +1,59 @@
 """StarCoder2 (Lozhkov et al. 2024): grouped-query attention, a feed-forward without a gate, and biases throughout."""
 
+from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.decoder import Sizes, attention, block, decoder, key_values
-from weigh.models.families.parts import Caches, Family, Tensors, layer_norm, linear
+from weigh.models.decoders import (
+    DecoderSizes,
+    attention,
+    caches,
+    decoder,
+    every_layer,
+    norms,
+    saved_layer,
+    saved_mlp,
+)  # fmt: skip
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, layer_norm, linear
 
 
-def sizes(config: Config) -> Sizes:
-    """Those of the reference's default."""
-    return Sizes.of(config, V=49152, D=3072, F=12288, L=30, H=24, K=2)
-
-
-def tensors(config: Config, architecture: str) -> Tensors:
-    """Layer norms, with biases whether or not the projections have them."""
-    s = sizes(config)
+def read(config: Config) -> DecoderSizes:
+    """The sizes of the reference's default. The released models set a window."""
     bias = config.flag("use_bias", True)
-    config.refuse("mlp_type", "default")
-    config.refuse("norm_type", "layer_norm")
-    config.ignore("norm_epsilon", "residual_dropout", "embedding_dropout")
+    config.only("mlp_type", "default")
+    config.only("norm_type", "layer_norm")
+    config.ignore("norm_epsilon")
+    return DecoderSizes.of(
+        config, V=49152, D=3072, F=12288, L=30, H=24, K=2, tied=True, qkv_bias=bias, o_bias=bias, mlp_bias=bias,
+        activation="gelu_pytorch_tanh", windows=every_layer(),
+        residual_dropout=config.rate("residual_dropout", 0), embedding_dropout=config.rate("embedding_dropout", 0),
+    )  # fmt: skip
+
+
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    """Layer norms, with biases whether or not the projections have them."""
 
     def layer(name: str, i: int) -> Tensors:
-        yield from attention(f"{name}.self_attn", s, bias, bias)
-        yield from linear(f"{name}.mlp.c_fc", s.D, s.F, bias)
-        yield from linear(f"{name}.mlp.c_proj", s.F, s.D, bias)
-        yield from layer_norm(f"{name}.input_layernorm", s.D)
-        yield from layer_norm(f"{name}.post_attention_layernorm", s.D)
+        yield from attention(f"{name}.self_attn", s)
+        yield from linear(f"{name}.mlp.c_fc", s.D, s.F, "feed-forward up", s.mlp_bias)
+        yield from linear(f"{name}.mlp.c_proj", s.F, s.D, "feed-forward down", s.mlp_bias)
+        yield from norms(name, s.D, layer_norm)
 
-    return decoder(architecture, s, config.flag("tie_word_embeddings", True), layer, layer_norm)
-
-
-def caches(config: Config) -> Caches:
-    """Every token, unless the config sets a window, as the released models do."""
-    s = sizes(config)
-    return key_values(s, [config.optional("sliding_window")] * s.L)
+    return decoder(architecture, s, layer, layer_norm)
 
 
-def saves(config: Config, architecture: str) -> saved.Saves:
+def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
     """Layer norms, and a feed-forward without a gate."""
-    s = sizes(config)
-    mlp = saved.feed_forward(s.F, saved.activation(config, "gelu_pytorch_tanh"))
-    masks = saved.dropped(config.get("residual_dropout", 0), s.D, 2)
-    embedded = saved.dropped(config.get("embedding_dropout", 0), s.D)
-    one = block(config, s, mlp, masks, kind=saved.LAYER)
-    return saved.Saves([one] * s.L, [*embedded, *saved.norm(saved.LAYER, s.D)])
+    masks, embedded = saved.dropped(s.residual_dropout, s.D, 2), saved.dropped(s.embedding_dropout, s.D)
+    layer = saved_layer(s, saved_mlp(s), masks, kind=saved.LAYER)
+    return saved.SavedActivations([layer] * s.L, [*embedded, *saved.norm(saved.LAYER, s.D)])
 
 
-STARCODER2 = Family(tensors, caches, ("Starcoder2ForCausalLM", "Starcoder2Model"), saves=saves)
+FAMILY = Family(
+    model_type="starcoder2",
+    architectures=("Starcoder2ForCausalLM", "Starcoder2Model"),
+    read=read,
+    tensors=tensors,
+    caches=caches,
+    saves=saves,
+    gguf_mixes=True,
+)

@@ -1,72 +1,103 @@
 """The Vision Transformer (Dosovitskiy et al. 2021)."""
 
-from weigh.errors import InvalidConfig
+from dataclasses import dataclass
+
+from weigh.models import saved
+from weigh.models.caches import no_caches
 from weigh.models.config import Config
-from weigh.models.families import saved
-from weigh.models.families.parts import Family, Tensors, convolution, labels, layer_norm, linear, no_caches
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, Weight, convolution, labels, layer_norm, linear, stack
 
 
-def height_and_width(config: Config, field: str, default: int) -> tuple[int, int]:
-    """A field that is the side of a square, or a height and a width."""
-    if not isinstance(config.get(field), list):
-        return config.size(field, default), config.size(field, default)
-    sides = config.sizes(field, [])
-    if len(sides) != 2:
-        raise InvalidConfig(f"{config.where}, field {field}", f"must be a height and a width, not {sides!r:.40}")
-    return sides[0], sides[1]
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of an encoder of images.
+
+    Attributes:
+        image, patch: Height and width of an image and of a patch of it.
+        channels: The channels of an image.
+        D, F, L, H, E: Width, feed-forward width, layers, heads, head size.
+        P: The width of the pooler.
+        labels: The classes that a classification head tells apart.
+        bias: Whether queries, keys and values have biases.
+        activation: The activation function of the feed-forward.
+        dropout, score_dropout: The rates at which numbers and attention scores are dropped.
+    """
+
+    image: tuple[int, int]
+    patch: tuple[int, int]
+    channels: int
+    D: int
+    F: int
+    L: int
+    H: int
+    E: int
+    P: int
+    labels: int
+    bias: bool
+    activation: saved.Activation
+    dropout: float
+    score_dropout: float
+
+    @property
+    def T(self) -> int:
+        """The patches of an image, and one token more to stand for the whole."""
+        return (self.image[0] // self.patch[0]) * (self.image[1] // self.patch[1]) + 1
 
 
-def tensors(config: Config, architecture: str) -> Tensors:
-    """The patches of an image as its words, with one token more to stand for the whole."""
-    image, patch = height_and_width(config, "image_size", 224), height_and_width(config, "patch_size", 16)
-    L, D, F = (
-        config.size("num_hidden_layers", 12),
-        config.size("hidden_size", 768),
-        config.size("intermediate_size", 3072),
-    )
-    H = config.size("num_attention_heads", 12)
-    width, bias = H * config.size("head_dim", D // H), config.flag("qkv_bias", True)
-    pooled = config.size("pooler_output_size", D)
+def read(config: Config) -> Sizes:
+    """The sizes of ViT base. Heads need not divide the width."""
     config.ignore("encoder_stride", "pooler_act")
-    body = "" if architecture == "ViTModel" else "vit."
-    yield f"{body}embeddings.cls_token", (1, 1, D)
-    yield f"{body}embeddings.position_embeddings", (1, (image[0] // patch[0]) * (image[1] // patch[1]) + 1, D)
-    yield from convolution(f"{body}embeddings.patch_embeddings.projection", config.size("num_channels", 3), D, *patch)
-    for i in range(L):
-        layer = f"{body}layers.{i}"
-        for name in ("q_proj", "k_proj", "v_proj"):
-            yield from linear(f"{layer}.attention.{name}", D, width, bias)
-        yield from linear(f"{layer}.attention.o_proj", width, D)
-        yield from layer_norm(f"{layer}.layernorm_before", D)
-        yield from layer_norm(f"{layer}.layernorm_after", D)
-        yield from linear(f"{layer}.mlp.fc1", D, F)
-        yield from linear(f"{layer}.mlp.fc2", F, D)
-    yield from layer_norm(f"{body}layernorm", D)
-    if architecture == "ViTModel":
-        yield from linear("pooler.dense", D, pooled)
-    if architecture == "ViTForImageClassification":
-        yield from linear("classifier", D, labels(config))
-
-
-def saves(config: Config, architecture: str) -> saved.Saves:
-    """Norms before each part. What is read are the patches of an image and one token more, whatever the sequence."""
     D, H = config.size("hidden_size", 768), config.size("num_attention_heads", 12)
-    F, E, rate = (
-        config.size("intermediate_size", 3072),
-        config.size("head_dim", D // H),
-        config.get("hidden_dropout_prob", 0),
-    )
-    image, patch = height_and_width(config, "image_size", 224), height_and_width(config, "patch_size", 16)
-    T = (image[0] // patch[0]) * (image[1] // patch[1]) + 1
-    heads = saved.attention(H, H, E, config.get("attention_probs_dropout_prob", 0))
-    mlp = saved.feed_forward(F, saved.activation(config, "gelu"))
-    one = saved.reading(T, saved.layer(D, 2 * saved.norm(saved.LAYER, D), heads, mlp, saved.dropped(rate, D, 2)))
-    pixels = config.size("num_channels", 3) * image[0] * image[1]
-    outside = [
-        *saved.piece("images", "b · P", T=1, P=pixels),
-        *saved.reading(T, [*saved.norm(saved.LAYER, D), *saved.dropped(rate, D)]),
-    ]
-    return saved.Saves([one] * config.size("num_hidden_layers", 12), outside, loss_32=False)
+    return Sizes(
+        image=config.pair("image_size", 224), patch=config.pair("patch_size", 16),
+        channels=config.size("num_channels", 3), D=D, F=config.size("intermediate_size", 3072),
+        L=config.size("num_hidden_layers", 12), H=H, E=config.size("head_dim", D // H),
+        P=config.size("pooler_output_size", D), labels=labels(config), bias=config.flag("qkv_bias", True),
+        activation=saved.activation(config, "gelu"), dropout=config.rate("hidden_dropout_prob", 0),
+        score_dropout=config.rate("attention_probs_dropout_prob", 0),
+    )  # fmt: skip
 
 
-VIT = Family(tensors, no_caches, ("ViTModel", "ViTForImageClassification"), saves=saves)
+def tensors(s: Sizes, architecture: str) -> Tensors:
+    """The patches of an image as its words."""
+
+    def layer(name: str, i: int) -> Tensors:
+        for what in ("query", "key", "value"):
+            yield from linear(f"{name}.attention.{what[0]}_proj", s.D, s.H * s.E, f"attention {what}", s.bias)
+        yield from linear(f"{name}.attention.o_proj", s.H * s.E, s.D, "attention output")
+        yield from layer_norm(f"{name}.layernorm_before", s.D)
+        yield from layer_norm(f"{name}.layernorm_after", s.D)
+        yield from linear(f"{name}.mlp.fc1", s.D, s.F, "feed-forward up")
+        yield from linear(f"{name}.mlp.fc2", s.F, s.D, "feed-forward down")
+
+    body = "" if architecture == "ViTModel" else "vit."
+    yield Weight(f"{body}embeddings.cls_token", (1, 1, s.D), "token")
+    yield Weight(f"{body}embeddings.position_embeddings", (1, s.T, s.D), "position table")
+    yield from convolution(f"{body}embeddings.patch_embeddings.projection", s.channels, s.D, *s.patch)
+    yield from stack(f"{body}layers", s.L, layer)
+    yield from layer_norm(f"{body}layernorm", s.D)
+    if architecture == "ViTModel":
+        yield from linear("pooler.dense", s.D, s.P, "pooler")
+    if architecture == "ViTForImageClassification" and s.labels:
+        yield from linear("classifier", s.D, s.labels, "classifier")
+
+
+def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
+    """Norms before each sublayer. What is read are the patches of an image, whatever the sequence."""
+    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.dropout, s.D)
+    attention = saved.attention(s.H, s.H, s.E, s.score_dropout)
+    mlp = saved.feed_forward(s.F, s.activation.kept)
+    layer = saved.reading(s.T, saved.layer(s.D, 2 * norm, attention, mlp, 2 * masks))
+    images = saved.one("images", "b · P", T=1, P=s.channels * s.image[0] * s.image[1])
+    return saved.SavedActivations([layer] * s.L, [*images, *saved.reading(s.T, [*norm, *masks])], loss_32=False)
+
+
+FAMILY = Family(
+    model_type="vit",
+    architectures=("ViTModel", "ViTForImageClassification"),
+    read=read,
+    tensors=tensors,
+    caches=no_caches,
+    saves=saves,
+)

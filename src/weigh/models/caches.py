@@ -1,0 +1,45 @@
+"""What the layers of a model keep of the past while it generates: their KV caches, or states in place of them."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """A layer that caches a key and a value for each of its `heads` and each token.
+
+    With `window`, only the last so many tokens stay. With `cross`, the tokens are those of the encoder.
+    """
+
+    heads: int
+    key: int
+    value: int
+    window: int | None = None
+    cross: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """A layer that caches one compressed vector for each token: `rank` numbers and `rope` of rotated key."""
+
+    rank: int
+    rope: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A layer that keeps `numel` numbers for each sequence, however long it is.
+
+    They are in the format of the cache, or in `dtype` whatever that is: sums over all tokens need the digits.
+    """
+
+    numel: int
+    dtype: str | None = None
+
+
+Caches: TypeAlias = list[KeyValue | Latent | State]
+
+
+def no_caches(sizes: Any) -> Caches:
+    """The caches of a model that does not generate: none."""
+    return []
