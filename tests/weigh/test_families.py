@@ -128,16 +128,16 @@ def test_every_tensor_has_the_role_of_its_module(model_type: str, architecture: 
         for tensor in model.named:
             parent, _, kind = tensor.name.rpartition(".")
             module, role = modules[parent], tensor.role
-            sublayer, _, place = role.partition(" ")
-            assert role in OTHER_ROLES or (sublayer in SUBLAYERS and place), (tensor.name, role)
+            sublayer, _, what = role.partition(" ")
+            assert role in OTHER_ROLES or (sublayer in SUBLAYERS and what), (tensor.name, role)
             if kind == "bias" and isinstance(module, (*LINEAR, torch.nn.Conv1d, torch.nn.Conv2d)):
-                assert role in ("bias", "head bias"), tensor.name
+                assert role in ("bias", "lm head bias"), tensor.name
             elif isinstance(module, LINEAR) and tensor.layer is not None:
                 assert is_hidden_matrix(tensor) or role == "router", (tensor.name, role)
                 assert tensor.transposed == isinstance(module, transformers.pytorch_utils.Conv1D)
             elif isinstance(module, LINEAR):
-                assert role in ("head", "classifier", "pooler", "projection"), (tensor.name, role)
-                assert (role == "head") == (outputs is module), tensor.name
+                assert role in ("lm head", "classifier", "pooler", "projection"), (tensor.name, role)
+                assert (role == "lm head") == (outputs is module), tensor.name
             elif isinstance(module, torch.nn.Embedding):
                 assert role in ("embedding", "position table", "segment table"), (tensor.name, role)
                 table = any(kind in tensor.name for kind in ("position", "wpe", "rel_embeddings", "relative"))

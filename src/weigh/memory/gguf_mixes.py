@@ -60,7 +60,7 @@ def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]
         matrix = found.get(tensor.name)
         if matrix:
             yield tensor, _fitting(rule.of_layer(matrix), matrix.inputs), matrix
-        elif tensor.role in ("embedding", "head"):
+        elif tensor.role in ("embedding", "lm head"):
             is_output = head is None or head.storage == tensor.name
             yield tensor, _fitting(rule.of_output(tensor) if is_output else MIXES[mix], tensor.shape[-1]), None
         else:

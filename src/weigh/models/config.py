@@ -28,8 +28,9 @@ HARMLESS = {
     "task_specific_params", "temperature", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
     "transformers_version", "typical_p", "unk_token_id", "use_bfloat16", "use_cache",
 }  # fmt: skip
-"""Fields that no family's tensors depend on: identity, token ids, dropout, epsilons, activations, rotary angles, the
-weighing of experts, and settings of generation. A family names the rest that it need not read with `Config.ignore`."""
+"""Fields that no answer depends on in a family that does not read them: identity, token ids, dropout, epsilons,
+activations, rotary angles, the weighing of experts, and settings of generation. A family names the others that it need
+not read with `Config.ignore`."""
 
 
 def load(path: str | os.PathLike[str]) -> "Config":
@@ -56,7 +57,7 @@ def load(path: str | os.PathLike[str]) -> "Config":
 
 
 class Config:
-    """The fields of a config, or of a part of one, which a family's specification asks for by name.
+    """The fields of a config, or of an object in one, which a family's specification asks for by name.
 
     An absent field and `null` are the same, except where a specification asks with `optional`. What a specification
     does not ask for and what is not known to be harmless is refused in the end, since it might change the answer.
@@ -71,16 +72,18 @@ class Config:
         self.fields = {name: value for name, value in fields.items() if value is not None}
         self.nulls = fields.keys() - self.fields.keys()
         self._read: set[str] = set()
-        self._parts: list[Config] = []
+        self._nested: list[Config] = []
 
     def get(self, field: str, default: Any = None) -> Any:
         """A field as it stands."""
         self._read.add(field)
         return self.fields.get(field, default)
 
-    def size(self, field: str, default: int | None = None, *, least: int = 1) -> int:
-        """A field that is a whole number from `least`, required if there is no default."""
+    def size(self, field: str, default: int | None = None, *, least: int = 1, word: str | None = None) -> int:
+        """A field that is a whole number from `least`, or a word for the default; required if there is none."""
         value = self.get(field, default)
+        if word is not None and value == word:
+            value = default
         if value is None:
             raise InvalidConfig(f"{self.where}, field {field}", "is missing, and no size follows without it")
         if type(value) is not int or not least <= value < 2**63:
@@ -134,13 +137,13 @@ class Config:
             raise InvalidConfig(f"{self.where}, field {field}", f"must be text, not {value!r:.40}")
         return value
 
-    def part(self, field: str) -> "Config":
+    def nested(self, field: str) -> "Config":
         """A field that is an object with fields of its own; without it, an object without any."""
         value = self.get(field, {})
         if not isinstance(value, dict):
             raise InvalidConfig(f"{self.where}, field {field}", f"must be an object, not {value!r:.40}")
-        self._parts.append(Config(f"{self.where}, {field}", value))
-        return self._parts[-1]
+        self._nested.append(Config(f"{self.where}, {field}", value))
+        return self._nested[-1]
 
     def dtype(self) -> DType:
         """The number format that the weights are saved in: `dtype`, or `torch_dtype` as it was called before."""
@@ -150,10 +153,10 @@ class Config:
         except UnknownDtype as error:
             raise UnknownDtype(f"{self.where}, field {field}", f"{error.where!r:.40} is {error.problem}") from None
 
-    def split(self, whole: str, parts: str, size: int, count: int) -> int:
-        """`size / count`, for fields `whole` and `parts`, where the one must divide the other."""
+    def split(self, field: str, by: str, size: int, count: int) -> int:
+        """`size / count`, the values of `field` and of the field `by`, which must divide it."""
         if size % count:
-            raise InvalidConfig(f"{self.where}, field {whole}", f"{size} is not a multiple of {parts}, {count}")
+            raise InvalidConfig(f"{self.where}, field {field}", f"{size} is not a multiple of {by}, {count}")
         return size // count
 
     def ignore(self, *fields: str) -> None:
@@ -187,5 +190,5 @@ class Config:
                     f"{self.where}, field {field}",
                     "is not known to weigh, and it might change the answer; remove it if you know that it does not",
                 )
-        for part in self._parts:
-            part.refuse_unread()
+        for config in self._nested:
+            config.refuse_unread()

@@ -10,7 +10,7 @@ from weigh.errors import InvalidConfig, UnsupportedField
 from weigh.models import saved
 from weigh.models.caches import Caches, KeyValue
 from weigh.models.config import Config
-from weigh.models.layers import Tensors, embedding, head, linear, rms_norm, stack
+from weigh.models.layers import Tensors, embedding, linear, lm_head, rms_norm, stack
 
 Windows: TypeAlias = tuple[int | None, ...]
 
@@ -138,7 +138,7 @@ def decoder(
     yield from stack(f"{body}layers", s.L, layer)
     yield from norm(f"{body}norm", s.D)
     if architecture.endswith("ForCausalLM"):
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "")
 
 
 def attention(name: str, s: DecoderSizes) -> Tensors:
@@ -176,7 +176,7 @@ def four_norms(name: str, D: int) -> Tensors:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """Llama's: attention, a gated feed-forward, and a norm before each."""
+    """The tensors of Llama: attention, a gated feed-forward, and a norm before each."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -187,7 +187,7 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
 
 
 def caches(s: DecoderSizes) -> Caches:
-    """A key and a value for every key-value head in each layer, inside its window if it has one."""
+    """The KV cache of each layer: a key and a value for every key-value head, inside its window if it has one."""
     return [KeyValue(s.K, s.E, s.E, window) for window in s.windows or [None] * s.L]
 
 
@@ -216,7 +216,7 @@ def saved_layer(
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Llama's: those of two norms, attention, and a gated feed-forward."""
+    """The saved tensors of Llama: of two norms, attention, and a gated feed-forward."""
     return saved.SavedActivations([saved_layer(s, saved_mlp(s, gated=True))] * s.L, saved.norm(saved.RMS, s.D))
 
 

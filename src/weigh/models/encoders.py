@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.layers import Tensors, Weight, embedding, head, labels, layer_norm, linear, stack
+from weigh.models.layers import Tensors, Weight, embedding, labels, layer_norm, linear, lm_head, stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def after_attention(layer: str, s: EncoderSizes) -> Tensors:
 
 def predictions(name: str, words: str, s: EncoderSizes) -> Tensors:
     """The head that guesses masked words, at the width of the word embeddings."""
-    yield Weight(f"{name}.bias", (s.V,), "head bias")
+    yield Weight(f"{name}.bias", (s.V,), "lm head bias")
     yield from linear(f"{name}.transform.dense", s.D, s.E, "projection")
     yield from layer_norm(f"{name}.transform.LayerNorm", s.E)
     yield from scores(name, words, s)
@@ -97,8 +97,8 @@ def predictions(name: str, words: str, s: EncoderSizes) -> Tensors:
 
 def scores(name: str, words: str, s: EncoderSizes) -> Tensors:
     """Scores of all words: the word embeddings and the head's own bias, under second names if tied."""
-    yield from head(f"{name}.decoder", s.V, s.E, tied_to=words if s.tied else "")
-    yield Weight(f"{name}.decoder.bias", (s.V,), "head bias", tied_to=f"{name}.bias" if s.tied else "")
+    yield from lm_head(f"{name}.decoder", s.V, s.E, tied_to=words if s.tied else "")
+    yield Weight(f"{name}.decoder.bias", (s.V,), "lm head bias", tied_to=f"{name}.bias" if s.tied else "")
 
 
 def classifier(name: str, D: int, labels: int) -> Tensors:

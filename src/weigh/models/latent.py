@@ -66,7 +66,7 @@ def read(
 
 
 def attention(name: str, s: LatentSizes) -> Tensors:
-    """Keys and values are compressed, and expanded for each head, and so are queries unless `q_lora_rank` is null."""
+    """The matrices that compress keys and values and expand them for each head, and for queries too if those are."""
     E = s.key + s.rope
     if s.queries is None:
         yield from linear(f"{name}.q_proj", s.D, s.H * E, "attention query", bias=False)
@@ -81,7 +81,7 @@ def attention(name: str, s: LatentSizes) -> Tensors:
 
 
 def tensors(s: LatentSizes, architecture: str) -> Tensors:
-    """Dense layers first, then layers of experts."""
+    """The tensors of dense layers first, then of layers with experts."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -102,7 +102,7 @@ def caches(s: LatentSizes) -> Caches:
 
 
 def saves(s: LatentSizes, architecture: str) -> saved.SavedActivations:
-    """Norms of what is compressed, queries and keys put together from two, and the router's input in float32."""
+    """The saved tensors of latent attention, dense layers and experts. The router's input is copied to float32."""
     heads = [
         *(saved.norm(saved.RMS, s.queries) if s.queries else []),
         *saved.norm(saved.RMS, s.rank),

@@ -8,7 +8,8 @@ such as `attention query` or `feed-forward down`. All other roles are one of `OT
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from weigh.errors import InvalidConfig
 from weigh.models.config import Config
@@ -20,13 +21,14 @@ SUBLAYERS = ("attention", "cross-attention", "mixer", "feed-forward", "expert", 
 feed-forward network, or experts of which a token passes through some, beside those that all tokens share."""
 
 OTHER_ROLES = (
-    "embedding", "segment table", "position table", "position", "token", "head", "head bias", "classifier", "pooler",
+    "embedding", "segment table", "position table", "token", "lm head", "lm head bias", "classifier", "pooler",
     "projection", "norm", "bias", "expert bias", "router", "convolution", "sink", "state", "scale",
 )  # fmt: skip
-"""The roles of tensors that are no such matrices. A `head` scores the vocabulary, a `classifier` a few classes."""
+"""The roles of tensors that are no such matrices. An `lm head` scores the vocabulary, a `classifier` a few classes."""
 
 
-class Weight(NamedTuple):
+@dataclass(slots=True)
+class Weight:
     """One tensor of a specification.
 
     Attributes:
@@ -55,7 +57,8 @@ def stack(name: str, count: int, layer: Callable[[str, int], Tensors]) -> Tensor
     """Layers, one after the other: `layer` yields the tensors of one, given its name and its number."""
     for i in range(count):
         for weight in layer(f"{name}.{i}", i):
-            yield weight._replace(layer=i)
+            weight.layer = i
+            yield weight
 
 
 def linear(name: str, inputs: int, outputs: int, role: str, bias: bool = True, *, transposed: bool = False) -> Tensors:
@@ -70,11 +73,11 @@ def embedding(name: str, rows: int, width: int, role: str = "embedding", *, tied
     yield Weight(f"{name}.weight", (rows, width), role, tied_to=tied_to)
 
 
-def head(name: str, V: int, width: int, *, tied_to: str = "", bias: bool = False) -> Tensors:
+def lm_head(name: str, V: int, width: int, *, tied_to: str = "", bias: bool = False) -> Tensors:
     """The scores of all V words: `weight` (V, width), which may be the word embeddings, and perhaps `bias` (V)."""
-    yield Weight(f"{name}.weight", (V, width), "head", tied_to=tied_to)
+    yield Weight(f"{name}.weight", (V, width), "lm head", tied_to=tied_to)
     if bias:
-        yield Weight(f"{name}.bias", (V,), "head bias")
+        yield Weight(f"{name}.bias", (V,), "lm head bias")
 
 
 def layer_norm(name: str, size: int) -> Tensors:

@@ -61,8 +61,8 @@ def _matrices(model: Model) -> Iterator[Matrix]:
 
 def _sublayer(tensor: Tensor) -> str:
     """The sublayer of a matrix; nothing for other tensors."""
-    sublayer, _, place = tensor.role.partition(" ")
-    return sublayer if sublayer in SUBLAYERS and place != "bias" else ""
+    sublayer, _, what = tensor.role.partition(" ")
+    return sublayer if sublayer in SUBLAYERS and what != "bias" else ""
 
 
 def sides(matrix: Tensor) -> tuple[int, int]:
@@ -114,7 +114,7 @@ def sublayer_name(found: list[Matrix]) -> str:
 
 def lm_head(model: Model) -> Tensor | None:
     """The matrix (V, D) that gives a score to every word of the vocabulary, which may be the word embeddings."""
-    return next((tensor for tensor in model.named if tensor.role == "head"), None)
+    return next((tensor for tensor in model.named if tensor.role == "lm head"), None)
 
 
 def vocabulary(model: Model) -> int:
@@ -122,4 +122,4 @@ def vocabulary(model: Model) -> int:
 
     A head may have a bias alone, and the word embeddings for its matrix.
     """
-    return next((tensor.shape[0] for tensor in model.named if tensor.role in ("head", "head bias")), 0)
+    return next((tensor.shape[0] for tensor in model.named if tensor.role in ("lm head", "lm head bias")), 0)

@@ -136,20 +136,20 @@ def params(config: str | os.PathLike[str]) -> Model:
     source.only("quantization_config", {})
     saved, sizes = source.dtype(), family.read(source)
     source.refuse_unread()
-    tensors: dict[str, Tensor] = {}
-    idle, experts = 0, None
-    for name, shape, role, layer, transposed, tied_to, chosen in family.tensors(sizes, named[0]):
-        storage, end = name, bytes_of(prod(shape), saved)
-        if tied_to:
-            shape, storage, end = tensors[tied_to].shape, tensors[tied_to].name, tensors[tied_to].end
-        if chosen:
-            experts, (used, count) = chosen, chosen
-            idle += prod(shape) * (count - used) // count
-        tensors[name] = Tensor(
-            name, shape, saved.name, storage, 0, end, role=role, layer=layer, transposed=transposed
-        )  # fmt: skip
-    parameters = sum(tensor.numel for tensor in tensors.values() if tensor.name == tensor.storage)
+    tensors: list[Tensor] = []
+    active, experts = 0, None
+    for weight in family.tensors(sizes, named[0]):
+        numel = prod(weight.shape)
+        if weight.experts:
+            experts, (used, count) = weight.experts, weight.experts
+            active += numel * used // count
+        elif not weight.tied_to:
+            active += numel
+        tensors.append(Tensor(
+            weight.name, weight.shape, saved.name, weight.tied_to or weight.name, 0, bytes_of(numel, saved),
+            "weights", None, weight.role, weight.layer, weight.transposed,
+        ))  # fmt: skip
     return Model(
-        model_type, named[0], saved.name, tuple(tensors.values()), parameters - idle, experts,
+        model_type, named[0], saved.name, tuple(tensors), active, experts,
         family.caches(sizes), family.positions(sizes), sizes, source,
     )  # fmt: skip

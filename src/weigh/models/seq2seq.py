@@ -87,7 +87,7 @@ def layers(name: str, side: Side, D: int, *, cross: bool, key_bias: bool = True)
 
 
 def caches(s: Seq2SeqSizes) -> Caches:
-    """A key and a value for every head of the decoder, and as many of the encoder's tokens."""
+    """The KV caches of each decoder layer: of its own tokens, and of the encoder's."""
     H, E = s.decoder.H, s.D // s.decoder.H
     return [KeyValue(H, E, E), KeyValue(H, E, E, cross=True)] * s.decoder.L
 

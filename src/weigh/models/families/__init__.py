@@ -4,12 +4,13 @@ To add one, write a module that is called like its `model_type`, with `_` for `-
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 from typing import Any
 
 from weigh.models.family import Family
+
+_MODULES = frozenset(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
 class _Families(Mapping[str, Family[Any]]):
@@ -17,23 +18,21 @@ class _Families(Mapping[str, Family[Any]]):
 
     def __getitem__(self, model_type: str) -> Family[Any]:
         module = model_type.replace("-", "_")
-        if module not in _modules():
-            raise KeyError(model_type)
-        family: Family[Any] = import_module(f"{__name__}.{module}").FAMILY
-        if family.model_type != model_type:
+        family = _import(module) if module in _MODULES else None
+        if family is None or family.model_type != model_type:
             raise KeyError(model_type)
         return family
 
     def __iter__(self) -> Iterator[str]:
-        return (import_module(f"{__name__}.{module}").FAMILY.model_type for module in _modules())
+        return (_import(module).model_type for module in sorted(_MODULES))
 
     def __len__(self) -> int:
-        return len(_modules())
+        return len(_MODULES)
 
 
-@cache
-def _modules() -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in iter_modules(__path__)))
+def _import(module: str) -> Family[Any]:
+    family: Family[Any] = import_module(f"{__name__}.{module}").FAMILY
+    return family
 
 
 FAMILIES = _Families()

@@ -28,7 +28,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """The layers are dealt out to a few groups, and those of a group are the same tensors: depth costs nothing."""
+    """The tensors of a few groups of layers, among which all are dealt out: depth costs nothing."""
 
     def group(name: str, i: int) -> Tensors:
         for layer in (f"{name}.albert_layers.{j}" for j in range(s.inner)):
@@ -47,7 +47,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     if architecture in ("AlbertModel", "AlbertForSequenceClassification"):
         yield from linear(f"{body}pooler", s.D, s.D, "pooler")
     if architecture == "AlbertForMaskedLM":
-        yield Weight("predictions.bias", (s.V,), "head bias")
+        yield Weight("predictions.bias", (s.V,), "lm head bias")
         yield from layer_norm("predictions.LayerNorm", s.E)
         yield from linear("predictions.dense", s.D, s.E, "projection")
         yield from scores("predictions", f"{body}embeddings.word_embeddings.weight", s)
@@ -56,7 +56,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """BERT's, without a dropout after the feed-forward. Shared or not, each layer saves its own."""
+    """The saved tensors of BERT, without a dropout after the feed-forward. Shared or not, each layer saves its own."""
     layer = saved_layer(s, saved.dropped(s.dropout, s.D))
     embedded = [*saved.norm(saved.LAYER, s.E), *saved.dropped(s.dropout, s.E)]
     widened = saved.one("embeddings as wide as the layers", "b · D", D=s.D)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, labels, layer_norm, linear
+from weigh.models.layers import Tensors, embedding, labels, layer_norm, linear, lm_head
 from weigh.models.seq2seq import Seq2SeqSizes, caches, layers, positions, saved_layer, sides
 
 
@@ -33,7 +33,10 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Encoder and decoder with the same word embeddings. The positions begin at 2, so there are two rows more."""
+    """The tensors of encoder and decoder, with the same word embeddings.
+
+    The positions begin at 2, so there are two rows more.
+    """
     body = "" if architecture == "BartModel" else "model."
     words = f"{body}shared.weight" if s.tied else ""
     yield from embedding(f"{body}shared", s.V, s.D)
@@ -43,14 +46,14 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
         yield from layers(f"{body}{name}", side, s.D, cross=name == "decoder")
         yield from layer_norm(f"{body}{name}.layernorm_embedding", s.D)
     if architecture == "BartForConditionalGeneration":
-        yield from head("lm_head", s.V, s.D, tied_to=words)
+        yield from lm_head("lm_head", s.V, s.D, tied_to=words)
     if architecture == "BartForSequenceClassification":
         yield from linear("classification_head.dense", s.D, s.D, "classifier")
         yield from linear("classification_head.out_proj", s.D, s.labels, "classifier")
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Norms after each sublayer and after the embeddings, all of which feed what follows."""
+    """The saved tensors of norms after each sublayer and after the embeddings, all of which feed what follows."""
     H = s.decoder.H
     across = saved.attention(H, H, s.D // H, s.score_dropout, softmax_32=False)
     encoder, decoder = saved_layer(s, s.encoder), saved_layer(s, s.decoder, across=across)

@@ -17,7 +17,7 @@ def read(config: Config) -> EncoderSizes:
 
 
 def tensors(s: EncoderSizes, architecture: str) -> Tensors:
-    """The encoder, and the pooler and head that the architecture adds."""
+    """The tensors of the encoder, and of the pooler and head that the architecture adds."""
     body = "" if architecture == "BertModel" else "bert."
     yield from embeddings(f"{body}embeddings", s)
     yield from encoder(f"{body}encoder", s)
@@ -34,7 +34,7 @@ def tensors(s: EncoderSizes, architecture: str) -> Tensors:
 
 
 def saves(s: EncoderSizes, architecture: str) -> SavedActivations:
-    """Those of the encoder, and of the head for masked words."""
+    """The saved tensors of the encoder, and of the head for masked words."""
     guesses = architecture in ("BertForMaskedLM", "BertForPreTraining")
     return encoders.saves(s, saved_transform(s.E, s.activation.kept) if guesses else [])
 

@@ -4,7 +4,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 def read(config: Config) -> DecoderSizes:
@@ -28,7 +28,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """Queries, keys and values come from one matrix."""
+    """The tensors of a GPT whose queries, keys and values come from one matrix."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from layer_norm(f"{name}.input_layernorm", s.D)
@@ -44,11 +44,11 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
     yield from stack(f"{body}h", s.L, layer)
     yield from layer_norm(f"{body}ln_f", s.D)
     if architecture == "BloomForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """A norm of the embedding feeds no matrix."""
+    """The saved tensors of a GPT, and of a norm of the embedding, which feeds no matrix."""
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
     layer = saved.layer(s.D, 2 * norm, saved_attention(s), saved_mlp(s), masks)
     return saved.SavedActivations([layer] * s.L, [*saved.norm(saved.LAYER, s.D, results=0), *norm], fused=False)

@@ -51,7 +51,7 @@ class Sizes:
 def fields_of(config: Config, field: str) -> Config:
     """The fields of one encoder. Those of older configs, under a longer name, replace the others altogether."""
     config.ignore(field)
-    return config.part(f"{field}_dict" if f"{field}_dict" in config.fields else field)
+    return config.nested(f"{field}_dict" if f"{field}_dict" in config.fields else field)
 
 
 def tower(config: Config, D: int, F: int, H: int) -> Tower:
@@ -91,7 +91,7 @@ def encoder(name: str, s: Tower) -> Tensors:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """The text model, the vision model, a projection of each, and one number that scales their likeness."""
+    """The tensors of both encoders, a projection of each, and one number that scales their likeness."""
     yield Weight("logit_scale", (), "scale")
 
     D = s.text.D
@@ -120,9 +120,10 @@ def saved_layer(s: Tower) -> saved.SavedTensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Both encoders. The one reads the sequence, the other the patches of an image and one token more.
+    """The saved tensors of both encoders.
 
-    Of each, one token is projected. The norm after the words and that before the layers of patches feed no matrix.
+    The one reads the sequence, the other the patches of an image and one token more. Of each, one token is projected.
+    The norm after the words and that before the layers of patches feed no matrix.
     """
     W = s.vision.D
     patches = [

@@ -27,7 +27,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Its layer norms have a weight and no bias."""
+    """The tensors of a decoder with one norm a layer, which has a weight and no bias."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -41,7 +41,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """One norm feeds attention and feed-forward."""
+    """The saved tensors of attention and feed-forward, which one norm feeds."""
     per_head = saved.head_norms(saved.CENTRED_32, s.H, s.K, s.E) if s.head_norms else []
     norm = saved.norm(saved.CENTRED_32, s.D)
     layer = saved.layer(s.D, norm, per_head, saved_attention(s), saved_mlp(s, gated=True))

@@ -41,7 +41,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Stages of layers: a convolution of each channel by itself, and a feed-forward four times as wide."""
+    """The tensors of stages of layers: a convolution of each channel by itself, a feed-forward four times as wide."""
 
     def stage(name: str, i: int) -> Tensors:
         D, depth = s.stages[i]

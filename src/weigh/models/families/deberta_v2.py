@@ -82,7 +82,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """One table of relative positions for all layers, with projections of their own unless those are shared too."""
+    """The tensors of BERT, with one table of relative positions, which each layer projects unless that is shared."""
 
     def layer(name: str, i: int) -> Tensors:
         for what in ("query", "key", "value"):
@@ -112,7 +112,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     if architecture == "DebertaV2ForMaskedLM" and s.legacy:
         yield from predictions("cls.predictions", f"{body}embeddings.word_embeddings.weight", s)
     if architecture == "DebertaV2ForMaskedLM" and not s.legacy:  # its scores are products with the word embeddings
-        yield Weight("lm_predictions.lm_head.bias", (s.V,), "head bias")
+        yield Weight("lm_predictions.lm_head.bias", (s.V,), "lm head bias")
         yield from linear("lm_predictions.lm_head.dense", s.D, s.D, "projection")
         yield from layer_norm("lm_predictions.lm_head.LayerNorm", s.D)
     if architecture == "DebertaV2ForSequenceClassification":
@@ -138,7 +138,7 @@ def disentangled(s: Sizes) -> saved.SavedTensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """BERT's, with a mask of the scores, and with relative positions what `disentangled` says.
+    """The saved tensors of BERT, with a mask of the scores, and those of relative positions.
 
     A convolution beside the first layer, which the largest have, is left out.
     """

@@ -5,7 +5,7 @@ from weigh.models.caches import no_caches
 from weigh.models.config import Config
 from weigh.models.encoders import EncoderSizes, classifier, saved_layer, saved_transform
 from weigh.models.family import Family, learned
-from weigh.models.layers import Tensors, embedding, head, labels, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, labels, layer_norm, linear, lm_head, stack
 
 
 def read(config: Config) -> EncoderSizes:
@@ -23,7 +23,7 @@ def read(config: Config) -> EncoderSizes:
 
 
 def tensors(s: EncoderSizes, architecture: str) -> Tensors:
-    """BERT's layers under names of their own."""
+    """The tensors of BERT's layers, under names of their own."""
 
     def layer(name: str, i: int) -> Tensors:
         for projection, what in (("q_lin", "query"), ("k_lin", "key"), ("v_lin", "value"), ("out_lin", "output")):
@@ -42,14 +42,14 @@ def tensors(s: EncoderSizes, architecture: str) -> Tensors:
         words = f"{body}embeddings.word_embeddings.weight"
         yield from linear("vocab_transform", s.D, s.D, "projection")
         yield from layer_norm("vocab_layer_norm", s.D)
-        yield from head("vocab_projector", s.V, s.D, tied_to=words if s.tied else "", bias=True)
+        yield from lm_head("vocab_projector", s.V, s.D, tied_to=words if s.tied else "", bias=True)
     if architecture == "DistilBertForSequenceClassification":
         yield from classifier("pre_classifier", s.D, s.D)
         yield from classifier("classifier", s.D, s.labels)
 
 
 def saves(s: EncoderSizes, architecture: str) -> saved.SavedActivations:
-    """BERT's, without a dropout after the attention."""
+    """The saved tensors of BERT, without a dropout after the attention."""
     layer = saved_layer(s, saved.dropped(s.dropout, s.D))
     outside = [*saved.norm(saved.LAYER, s.D), *saved.dropped(s.dropout, s.D)]
     transform = saved_transform(s.D, s.activation.kept) if architecture == "DistilBertForMaskedLM" else []

@@ -5,7 +5,7 @@ from weigh.models.caches import no_caches
 from weigh.models.config import Config
 from weigh.models.encoders import EncoderSizes, classifier, embeddings, encoder, hidden_classifier, saved_transform
 from weigh.models.family import Family, learned
-from weigh.models.layers import Tensors, head, layer_norm, linear
+from weigh.models.layers import Tensors, layer_norm, linear, lm_head
 from weigh.models.saved import KEPT_BY_ACTIVATION, SavedActivations
 
 
@@ -16,7 +16,7 @@ def read(config: Config) -> EncoderSizes:
 
 
 def tensors(s: EncoderSizes, architecture: str) -> Tensors:
-    """The discriminator is `ForPreTraining`."""
+    """The tensors of BERT's encoder, with other heads. The discriminator is `ForPreTraining`."""
     body = "" if architecture == "ElectraModel" else "electra."
     yield from embeddings(f"{body}embeddings", s)
     if s.E != s.D:
@@ -29,13 +29,13 @@ def tensors(s: EncoderSizes, architecture: str) -> Tensors:
         words = f"{body}embeddings.word_embeddings.weight"
         yield from layer_norm("generator_predictions.LayerNorm", s.E)
         yield from linear("generator_predictions.dense", s.D, s.E, "projection")
-        yield from head("generator_lm_head", s.V, s.E, tied_to=words if s.tied else "", bias=True)
+        yield from lm_head("generator_lm_head", s.V, s.E, tied_to=words if s.tied else "", bias=True)
     if architecture == "ElectraForSequenceClassification":
         yield from hidden_classifier("classifier", s.D, s.labels)
 
 
 def saves(s: EncoderSizes, architecture: str) -> SavedActivations:
-    """BERT's, with embeddings and a head of their own width. The head has a GELU, whatever the layers have."""
+    """The saved tensors of BERT, with embeddings of their own width. The head has a GELU, whatever the layers have."""
     guesses = architecture == "ElectraForMaskedLM"
     return encoders.saves(s, saved_transform(s.E, KEPT_BY_ACTIVATION["gelu"]) if guesses else [])
 

@@ -6,7 +6,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Attention and feed-forward side by side, after one norm or one norm each, unless `parallel_attn` is off."""
+    """The tensors of attention and feed-forward side by side, after one norm or one each, unless not `parallel`."""
     fused = (s.H + 2 * s.K) * s.E
 
     def layer(name: str, i: int) -> Tensors:
@@ -72,11 +72,14 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     yield from stack(f"{body}h", s.L, layer)
     yield from layer_norm(f"{body}ln_f", s.D)
     if architecture == "FalconForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """The newer releases copy keys and values for each query; in the older ones, unless shared, values are a view."""
+    """The saved tensors of a GPT.
+
+    Newer releases copy keys and values for each query; in older ones, values may be a view.
+    """
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D)
     if not s.parallel:
         norms = 2 * norm

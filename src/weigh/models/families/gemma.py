@@ -17,7 +17,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Llama's, with norms all in float32."""
+    """The saved tensors of Llama, with norms all in float32."""
     layer = saved_layer(s, saved_mlp(s, gated=True), kind=saved.RMS_32)
     return saved.SavedActivations([layer] * s.L, saved.norm(saved.RMS_32, s.D))
 

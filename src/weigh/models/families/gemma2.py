@@ -40,7 +40,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Four norms a layer."""
+    """The tensors of Llama, with four norms a layer."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)

@@ -20,7 +20,10 @@ from weigh.models.layers import Tensors
 
 
 def windows(config: Config, L: int) -> Windows:
-    """Every sixth layer attends to all tokens, the others to a window; one that looks both ways lies half ahead."""
+    """The window of each layer but every sixth, which attends to all tokens.
+
+    One that looks both ways lies half ahead.
+    """
     window, every = config.optional("sliding_window", 4096), config.size("sliding_window_pattern", 6)
     if config.flag("use_bidirectional_attention", False) and window is not None:
         window = window // 2 + 1
@@ -38,7 +41,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """Four norms a layer, and two in its attention."""
+    """The tensors of Llama, with four norms a layer, and two in its attention."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)

@@ -4,7 +4,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
 from weigh.models.family import Family, learned
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 def read(config: Config) -> DecoderSizes:
@@ -23,7 +23,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """Its projections are stored (inputs, outputs)."""
+    """The tensors of GPT-2, whose projections are stored (inputs, outputs)."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from layer_norm(f"{name}.ln_1", s.D)
@@ -39,11 +39,11 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
     yield from stack(f"{body}h", s.L, layer)
     yield from layer_norm(f"{body}ln_f", s.D)
     if architecture == "GPT2LMHeadModel":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "")
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Layer norms, heads whose softmax is in the model's format, and dropouts."""
+    """The saved tensors of layer norms, heads whose softmax is in the model's format, and dropouts."""
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
     layer = saved.layer(s.D, 2 * norm, saved_attention(s, softmax_32=False), saved_mlp(s), masks)
     return saved.SavedActivations([layer] * s.L, [*saved.dropped(s.embedding_dropout, s.D), *norm])

@@ -7,11 +7,11 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, Windows, caches, saved_attention, saved_mlp
 from weigh.models.family import Family, learned
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 def windows(config: Config, L: int) -> Windows:
-    """Local layers need the tokens of their window; the reference keeps the others too, and masks them."""
+    """The window of each local layer. The reference keeps the tokens outside too, and masks them."""
     window, types = config.size("window_size", 256), config.get("attention_types", [[["global", "local"], 12]])
     config.ignore("attention_layers")  # the reference spells it out from attention_types
     try:
@@ -41,7 +41,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """Local and global layers have the same tensors."""
+    """The tensors of a GPT, the same for local and global layers."""
 
     def layer(name: str, i: int) -> Tensors:
         attention = f"{name}.attn.attention"
@@ -59,11 +59,11 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
     yield from stack(f"{body}h", s.L, layer)
     yield from layer_norm(f"{body}ln_f", s.D)
     if architecture == "GPTNeoForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "")
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Layer norms, and scores that are products in float32."""
+    """The saved tensors of a GPT whose scores are products in float32."""
     attention = [*saved_attention(s), *saved.products_32(s.H, s.E)]
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
     layer = saved.layer(s.D, 2 * norm, attention, saved_mlp(s), masks)

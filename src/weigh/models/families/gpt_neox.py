@@ -6,7 +6,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Queries, keys and values come from one matrix."""
+    """The tensors of a GPT whose queries, keys and values come from one matrix."""
 
     def layer(name: str, i: int) -> Tensors:
         attention = f"{name}.attention"
@@ -48,11 +48,11 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     yield from stack(f"{body}layers", s.L, layer)
     yield from layer_norm(f"{body}final_layer_norm", s.D)
     if architecture == "GPTNeoXForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embed_in.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embed_in.weight" if s.tied else "")
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Side by side, attention and feed-forward have norms of their own, of the same input."""
+    """The saved tensors of attention and feed-forward, which side by side have norms of their own of one input."""
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D)
     norms = saved.norm(saved.TWO_LAYERS, s.D, results=2) if s.parallel else 2 * norm
     view, copied = saved.rest_of_view(2 * s.H * s.E), saved.heads_first(s.H, s.E)

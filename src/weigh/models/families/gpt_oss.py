@@ -20,7 +20,7 @@ def read(config: Config) -> MixtureSizes:
 
 
 def experts(name: str, s: MixtureSizes) -> Tensors:
-    """Gated networks with biases, stacked, and stored (inputs, outputs)."""
+    """The tensors of gated networks with biases, stacked, and stored (inputs, outputs)."""
     N, D, F, chosen = s.count, s.D, s.width, (s.used, s.count)
     yield Weight(f"{name}.gate_up_proj", (N, D, 2 * F), "expert gate-up", transposed=True, experts=chosen)
     yield Weight(f"{name}.gate_up_proj_bias", (N, 2 * F), "expert bias", experts=chosen)
@@ -29,7 +29,7 @@ def experts(name: str, s: MixtureSizes) -> Tensors:
 
 
 def tensors(s: MixtureSizes, architecture: str) -> Tensors:
-    """Each head has a sink, a learned score that takes attention from the tokens."""
+    """The tensors of a mixture whose heads have sinks, learned scores that take attention from the tokens."""
 
     def layer(name: str, i: int) -> Tensors:
         yield Weight(f"{name}.self_attn.sinks", (s.H,), "sink")
@@ -42,7 +42,7 @@ def tensors(s: MixtureSizes, architecture: str) -> Tensors:
 
 
 def saves(s: MixtureSizes, architecture: str) -> saved.SavedActivations:
-    """Norms all in float32, scores with one more for the sink, and experts that are clamped and gated one by one."""
+    """The saved tensors of norms in float32, scores with one for the sink, and experts clamped and gated one by one."""
     heads = [
         *saved.heads(s.H, s.K, s.E),
         # The softmax, and where the largest score is, which is subtracted.

@@ -4,7 +4,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 def read(config: Config) -> DecoderSizes:
@@ -23,7 +23,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """One norm a layer, and no biases in attention."""
+    """The tensors of a GPT with one norm a layer, and no biases in attention."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from layer_norm(f"{name}.ln_1", s.D)
@@ -37,11 +37,11 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
     yield from stack(f"{body}h", s.L, layer)
     yield from layer_norm(f"{body}ln_f", s.D)
     if architecture == "GPTJForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "", bias=True)
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "", bias=True)
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """One norm feeds attention and feed-forward; scores are products in float32."""
+    """The saved tensors of attention and feed-forward, which one norm feeds; scores are products in float32."""
     attention = [*saved_attention(s), *saved.products_32(s.H, s.E)]
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
     layer = saved.layer(s.D, norm, attention, saved_mlp(s), masks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weigh.models.caches import Caches, State
 from weigh.models.config import Config
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, Weight, convolution, embedding, head, linear, rms_norm, stack
+from weigh.models.layers import Tensors, Weight, convolution, embedding, linear, lm_head, rms_norm, stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,20 @@ def read(config: Config) -> Sizes:
         "use_associative_scan", "use_mambapy",
     )  # fmt: skip
     D = config.size("hidden_size", 768)
-    automatic = config.fields.get("time_step_rank", "auto") == "auto"
-    config.ignore("time_step_rank")
     return Sizes(
         V=config.size("vocab_size", 50280), D=D, L=config.size("num_hidden_layers", 32),
         W=config.size("intermediate_size", config.size("expand", 2) * D), N=config.size("state_size", 16),
-        R=-(-D // 16) if automatic else config.size("time_step_rank"), k=config.size("conv_kernel", 4),
+        R=config.size("time_step_rank", -(-D // 16), word="auto"), k=config.size("conv_kernel", 4),
         tied=config.flag("tie_word_embeddings", True),
         bias=config.flag("use_bias", False), conv_bias=config.flag("use_conv_bias", True),
     )  # fmt: skip
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Time steps of rank R, inputs and outputs of the state are computed from each token."""
+    """The tensors of state spaces.
+
+    Time steps of rank R, inputs and outputs of the state are computed from each token.
+    """
 
     def layer(name: str, i: int) -> Tensors:
         yield from rms_norm(f"{name}.norm", s.D)
@@ -71,11 +72,11 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     yield from stack(f"{body}layers", s.L, layer)
     yield from rms_norm(f"{body}norm_f", s.D)
     if architecture == "MambaForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embeddings.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embeddings.weight" if s.tied else "")
 
 
 def caches(s: Sizes) -> Caches:
-    """The last inputs of the convolution of every inner channel, and its state, which stays in float32."""
+    """The states of each layer: the last inputs of every inner channel's convolution, and its state, in float32."""
     return [State(s.W * s.k), State(s.W * s.N, "float32")] * s.L
 
 

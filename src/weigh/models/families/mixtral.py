@@ -20,7 +20,7 @@ def read(config: Config) -> MixtureSizes:
 
 
 def tensors(s: MixtureSizes, architecture: str) -> Tensors:
-    """Mistral's, with a router and experts."""
+    """The tensors of Mistral, with a router and experts."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -32,7 +32,7 @@ def tensors(s: MixtureSizes, architecture: str) -> Tensors:
 
 
 def saves(s: MixtureSizes, architecture: str) -> SavedActivations:
-    """Llama's, with a router and experts."""
+    """The saved tensors of Llama, with a router and experts."""
     return mixtures.saves(s, saved_experts(s))
 
 

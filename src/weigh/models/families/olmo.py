@@ -30,7 +30,7 @@ def weightless(name: str, size: int) -> Tensors:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Nothing but matrices."""
+    """The tensors of Llama without norms: nothing but matrices."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -40,7 +40,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Llama's with layer norms in float32, and what is clipped, if it is."""
+    """The saved tensors of Llama, with layer norms in float32, and with what is clipped, if it is."""
     clipped = saved.one("clipped queries, keys and values", "b · (H + 2 · K) · E", H=s.H, K=s.K, E=s.E)
     layer = saved_layer(s, saved_mlp(s, gated=True), clipped if s.clips else [], kind=saved.LAYER_32)
     return saved.SavedActivations([layer] * s.L, saved.norm(saved.LAYER_32, s.D))

@@ -23,7 +23,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """The norms of queries and keys span all heads."""
+    """The tensors of Llama with other norms. Those of queries and keys span all heads."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -36,7 +36,7 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """The residual stream itself feeds attention and feed-forward; only the last norm feeds a matrix."""
+    """The saved tensors of attention and feed-forward, which the residual stream itself feeds, and of norms."""
     stream = saved.one("inputs of attention and feed-forward", "2 · b · D", D=s.D)
     widths = (s.D, s.D, s.H * s.E, s.K * s.E)
     norms = [tensor for width in widths for tensor in saved.norm(saved.RMS_32, width, results=0)]

@@ -6,7 +6,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
 from weigh.models.family import Family, learned
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """The positions count from 2, so there are two rows more."""
+    """The tensors of a GPT. The positions count from 2, so there are two rows more."""
 
     def norm(name: str) -> Tensors:
         if s.affine:
@@ -70,11 +70,11 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
         yield from norm(f"{body}.final_layer_norm")
     yield from stack(f"{body}.layers", s.L, layer)
     if architecture == "OPTForCausalLM":
-        yield from head("lm_head", s.V, s.P, tied_to=f"{body}.embed_tokens.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.P, tied_to=f"{body}.embed_tokens.weight" if s.tied else "")
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Where norms come after their sublayers, the embedding feeds the first layer."""
+    """The saved tensors of a GPT. Where norms come after their sublayers, the embedding feeds the first layer."""
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
     ends = norm if s.before else saved.one("input of the first layer", "b · D", D=s.D)
     projected = saved.one("narrow embeddings, in and out", "2 · b · P", P=s.P) if s.P != s.D else []

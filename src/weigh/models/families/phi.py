@@ -6,7 +6,7 @@ from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, layer_norm, linear, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """One norm a layer, and with `qk_layernorm` one each for queries and keys."""
+    """The tensors of a decoder with one norm a layer, and with `qk_layernorm` one each for queries and keys."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from linear(f"{name}.self_attn.q_proj", s.D, s.H * s.E, "attention query")
@@ -45,11 +45,11 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     yield from stack(f"{body}layers", s.L, layer)
     yield from layer_norm(f"{body}final_layernorm", s.D)
     if architecture == "PhiForCausalLM":
-        yield from head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "", bias=True)
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "", bias=True)
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """One norm feeds attention and feed-forward."""
+    """The saved tensors of attention and feed-forward, which one norm feeds."""
     per_head = saved.head_norms(saved.LAYER, s.H, s.K, s.E) if s.head_norms else []
     masks, embedded = saved.dropped(s.residual_dropout, s.D, 2), saved.dropped(s.embedding_dropout, s.D)
     norm, copied = saved.norm(saved.LAYER, s.D), saved.heads_first(s.H, s.E)

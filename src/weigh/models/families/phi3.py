@@ -17,7 +17,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """One matrix for queries, keys and values, one for the gate and what it gates, and no biases."""
+    """The tensors of Llama, with one matrix for queries, keys and values, and one for the gate and what it gates."""
 
     def layer(name: str, i: int) -> Tensors:
         attention, mlp = f"{name}.self_attn", f"{name}.mlp"
@@ -31,7 +31,7 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Llama's, but the values are a view of all that one matrix gives."""
+    """The saved tensors of Llama, but the values are a view of all that one matrix gives."""
     view, copied = saved.rest_of_view((s.H + s.K) * s.E, repeated=s.K < s.H), saved.heads_first(s.H, s.E)
     layer = saved_layer(s, saved_mlp(s, gated=True), view, copied, saved.dropped(s.residual_dropout, s.D, 2))
     return saved.SavedActivations([layer] * s.L, saved.norm(saved.RMS, s.D))

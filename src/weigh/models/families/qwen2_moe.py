@@ -9,7 +9,7 @@ from weigh.models.mixtures import MixtureSizes, expert_counts, experts, router, 
 
 
 def windows(config: Config, L: int) -> Windows:
-    """Where the config uses its window, every other layer below `max_window_layers` has it."""
+    """The window of every other layer below `max_window_layers`, where the config uses one."""
     window, end = used_window(config, 4096), config.size("max_window_layers", 28, least=0)
     return alternating(config, L, window, lambda i: window is not None and i < end and i % 2 == 0)
 
@@ -26,7 +26,7 @@ def read(config: Config) -> MixtureSizes:
 
 
 def tensors(s: MixtureSizes, architecture: str) -> Tensors:
-    """Layers that are not sparse have one gated network of the full width F."""
+    """The tensors of Qwen2, with experts in sparse layers, and in others one gated network of the full width F."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -43,7 +43,7 @@ def tensors(s: MixtureSizes, architecture: str) -> Tensors:
 
 
 def saves(s: MixtureSizes, architecture: str) -> saved.SavedActivations:
-    """Llama's, with a router and experts, beside one whose output is multiplied by a gate of its own."""
+    """The saved tensors of Llama, with routed experts, beside one whose output is multiplied by a gate of its own."""
     shared = saved.feed_forward(s.shared, s.activation.kept, gated=True)
     return mixtures.saves(
         s, [*saved_experts(s), *shared, *saved.one("outputs of the shared expert", "b · D", D=s.D)]

@@ -27,7 +27,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """One norm of size E serves all heads."""
+    """The tensors of Llama, with norms of queries and keys, one of size E for all heads."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -39,7 +39,7 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Llama's, and a norm for each head of queries and keys."""
+    """The saved tensors of Llama, and of a norm for each head of queries and keys."""
     layer = saved_layer(s, saved_mlp(s, gated=True), saved.head_norms(saved.RMS, s.H, s.K, s.E))
     return saved.SavedActivations([layer] * s.L, saved.norm(saved.RMS, s.D))
 

@@ -9,7 +9,7 @@ from weigh.models.mixtures import MixtureSizes, expert_counts, experts, router, 
 
 
 def windows(config: Config, L: int) -> Windows:
-    """Where the config uses its window, every layer has it."""
+    """The window of every layer, where the config uses one."""
     config.ignore("max_window_layers")
     return (used_window(config, 4096),) * L
 
@@ -26,7 +26,7 @@ def read(config: Config) -> MixtureSizes:
 
 
 def tensors(s: MixtureSizes, architecture: str) -> Tensors:
-    """Layers that are not sparse have one gated network of the full width F."""
+    """The tensors of Qwen3, with experts in sparse layers, and in others one gated network of the full width F."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -42,7 +42,7 @@ def tensors(s: MixtureSizes, architecture: str) -> Tensors:
 
 
 def saves(s: MixtureSizes, architecture: str) -> saved.SavedActivations:
-    """Qwen3's, with a router and experts."""
+    """The saved tensors of Qwen3, with a router and experts."""
     return mixtures.saves(s, saved_experts(s), saved.head_norms(saved.RMS, s.H, s.K, s.E))
 
 

@@ -48,7 +48,10 @@ def normed(name: str, inputs: int, outputs: int, kernel: int) -> Tensors:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Stages of residual layers. A layer that changes the shape of the image has a convolution around it."""
+    """The tensors of stages of residual layers.
+
+    A layer that changes the shape of the image has a convolution around it.
+    """
 
     def stage(name: str, i: int) -> Tensors:
         inputs, (outputs, depth) = s.stages[i - 1][0] if i else s.first, s.stages[i]

@@ -24,7 +24,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """BERT's encoder, with other heads. Only the bare model has a pooler."""
+    """The tensors of BERT's encoder, with other heads. Only the bare model has a pooler."""
     body = "" if architecture == "RobertaModel" else "roberta."
     yield from embedding(f"{body}embeddings.word_embeddings", s.V, s.D)
     yield from embedding(f"{body}embeddings.token_type_embeddings", s.S, s.D, "segment table")
@@ -34,7 +34,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     if architecture == "RobertaModel":
         yield from linear("pooler.dense", s.D, s.D, "pooler")
     if architecture == "RobertaForMaskedLM":
-        yield Weight("lm_head.bias", (s.V,), "head bias")
+        yield Weight("lm_head.bias", (s.V,), "lm head bias")
         yield from linear("lm_head.dense", s.D, s.D, "projection")
         yield from layer_norm("lm_head.layer_norm", s.D)
         yield from scores("lm_head", f"{body}embeddings.word_embeddings.weight", s)
@@ -47,12 +47,12 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 
 def positions(s: Sizes) -> Positions:
-    """The rows after that of the padding token."""
+    """The rows of the table of positions after that of the padding token."""
     return {"context": s.T - s.padding - 1}
 
 
 def saves(s: Sizes, architecture: str) -> SavedActivations:
-    """BERT's. The head has a GELU, whatever the layers have."""
+    """The saved tensors of BERT. The head has a GELU, whatever the layers have."""
     guesses = architecture == "RobertaForMaskedLM"
     return encoders.saves(s, saved_transform(s.D, KEPT_BY_ACTIVATION["gelu"]) if guesses else [])
 

@@ -33,7 +33,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """With `qk_layernorm` each head has a norm of its own; with a parallel residual a layer has one norm for both."""
+    """The tensors of Llama, perhaps with norms of each head, and with a parallel residual one norm a layer."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -51,7 +51,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Llama's with layer norms, of which a parallel residual needs one."""
+    """The saved tensors of Llama with layer norms, of which a parallel residual needs one."""
     before = saved.norm(saved.LAYER, s.D) * (1 if s.parallel else 2)
     per_head = saved.head_norms(saved.LAYER, s.H, s.K, s.E) if s.head_norms else []
     copied, masks = saved.heads_first(s.H, s.E), saved.dropped(s.residual_dropout, s.D)

@@ -30,7 +30,7 @@ def read(config: Config) -> DecoderSizes:
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
-    """Layer norms, with biases whether or not the projections have them."""
+    """The tensors of a decoder with layer norms, which have biases whether or not the projections do."""
 
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
@@ -42,7 +42,7 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
-    """Layer norms, and a feed-forward without a gate."""
+    """The saved tensors of Llama with layer norms, and with a feed-forward without a gate."""
     masks, embedded = saved.dropped(s.residual_dropout, s.D, 2), saved.dropped(s.embedding_dropout, s.D)
     layer = saved_layer(s, saved_mlp(s), masks, kind=saved.LAYER)
     return saved.SavedActivations([layer] * s.L, [*embedded, *saved.norm(saved.LAYER, s.D)])

@@ -7,7 +7,7 @@ from weigh.models import saved
 from weigh.models.caches import Caches, KeyValue
 from weigh.models.config import Config
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, head, linear, rms_norm, stack
+from weigh.models.layers import Tensors, embedding, linear, lm_head, rms_norm, stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,17 @@ def read(config: Config) -> Sizes:
 
 
 def attention(name: str, s: Sizes, sublayer: str) -> Tensors:
-    """Queries, keys, values and output."""
+    """The matrices of queries, keys, values and output."""
     for projection, what in (("q", "query"), ("k", "key"), ("v", "value")):
         yield from linear(f"{name}.{projection}", s.D, s.H * s.E, f"{sublayer} {what}", bias=False)
     yield from linear(f"{name}.o", s.H * s.E, s.D, f"{sublayer} output", bias=False)
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Two stacks, the word embeddings of both the same. The first layer of each holds the relative positions of all."""
+    """The tensors of two stacks with the same word embeddings.
+
+    The first layer of each holds the relative positions of all.
+    """
 
     def block(name: str, i: int, cross: bool) -> Tensors:
         yield from attention(f"{name}.layer.0.SelfAttention", s, "attention")
@@ -93,16 +96,16 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
             yield from stack(f"{side}.block", depth, partial(block, cross=side == "decoder"))
             yield from rms_norm(f"{side}.final_layer_norm", s.D)
     if architecture == "T5ForConditionalGeneration":
-        yield from head("lm_head", s.V, s.D, tied_to="shared.weight" if s.tied else "")
+        yield from lm_head("lm_head", s.V, s.D, tied_to="shared.weight" if s.tied else "")
 
 
 def caches(s: Sizes) -> Caches:
-    """A key and a value for every head of the decoder, and as many of the encoder's tokens."""
+    """The KV caches of each decoder layer: of its own tokens, and of the encoder's."""
     return [KeyValue(s.H, s.E, s.E), KeyValue(s.H, s.E, s.E, cross=True)] * s.M
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Norms before each sublayer; a learned bias of the scores, which keeps flash kernels from fusing the attention."""
+    """The saved tensors of both stacks. A learned bias of the scores keeps flash kernels from fusing the attention."""
     D, F, k, rate = s.D, s.F, s.activation.kept, s.dropout
     # The input is multiplied by its deviation in the model's format, and copied to float32 for that alone.
     norm = saved.one("norms", "c · D + 3 · b · D + 4", D=D)

@@ -60,7 +60,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """The patches of an image as its words."""
+    """The tensors of an encoder whose words are the patches of an image."""
 
     def layer(name: str, i: int) -> Tensors:
         for what in ("query", "key", "value"):
@@ -84,7 +84,10 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """Norms before each sublayer. What is read are the patches of an image, whatever the sequence."""
+    """The saved tensors of an encoder with norms before each sublayer.
+
+    What is read are the patches of an image, whatever the sequence.
+    """
     norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.dropout, s.D)
     attention = saved.attention(s.H, s.H, s.E, s.score_dropout)
     mlp = saved.feed_forward(s.F, s.activation.kept)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weigh.models import saved
 from weigh.models.config import Config
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, convolution, embedding, head, layer_norm
+from weigh.models.layers import Tensors, convolution, embedding, layer_norm, lm_head
 from weigh.models.seq2seq import Seq2SeqSizes, caches, layers, positions, saved_layer, sides
 
 
@@ -34,7 +34,7 @@ def read(config: Config) -> Sizes:
 
 
 def tensors(s: Sizes, architecture: str) -> Tensors:
-    """Two convolutions in place of word embeddings, the second of which halves the length. Keys have no bias."""
+    """The tensors of BART, with two convolutions for word embeddings, the second of which halves the length."""
     body = "" if architecture == "WhisperModel" else "model."
     yield from convolution(f"{body}encoder.conv1", s.mels, s.D, 3)
     yield from convolution(f"{body}encoder.conv2", s.D, s.D, 3)
@@ -46,11 +46,14 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
     yield from layers(f"{body}decoder", s.decoder, s.D, cross=True, key_bias=False)
     yield from layer_norm(f"{body}decoder.layer_norm", s.D)
     if architecture == "WhisperForConditionalGeneration":
-        yield from head("proj_out", s.V, s.D, tied_to=f"{body}decoder.embed_tokens.weight" if s.tied else "")
+        yield from lm_head("proj_out", s.V, s.D, tied_to=f"{body}decoder.embed_tokens.weight" if s.tied else "")
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
-    """BART's layers, with norms before each sublayer. The encoder reads as many frames whatever the text."""
+    """The saved tensors of BART, with norms before each sublayer.
+
+    The encoder reads as many frames whatever the text.
+    """
     D, H, S = s.D, s.decoder.H, s.S
     listens = saved.reading(S, saved_layer(s, s.encoder, saved.heads_first(s.encoder.H, D // s.encoder.H)))
     across = [
