@@ -243,7 +243,10 @@ class Site:
             self.write()
         ticks = self.directory / "ticks"
         ticks.write_text("")
-        environment = os.environ | {"PYTHONPATH": str(self.directory / "src"), "TICKS": str(ticks)}
+        sources = os.pathsep.join(
+            (str(self.directory / "src"), str(ROOT / "src"))
+        )  # this clone's, whatever is installed
+        environment = os.environ | {"PYTHONPATH": sources, "TICKS": str(ticks)}
         start = time.perf_counter()
         done = subprocess.run(self.tool.command, cwd=self.directory, env=environment, capture_output=True, text=True)
         seconds = time.perf_counter() - start
