@@ -86,7 +86,8 @@ def inference(
         kv_dtype: The format of the cache, a key of `weigh.CACHE_FORMATS`; by default that of the computation.
         encoder_context: The tokens that an encoder reads of each sequence, where there is one; by default `context`.
         prefill: The tokens of each sequence that are read at once; by default all.
-        logits: Whether a prefill scores the vocabulary at the last position of each sequence or at all of them.
+        logits: Whether a prefill scores the vocabulary at the last position of each sequence or at all of them. A
+            model that guesses masked words scores it at all.
 
     Raises:
         UnknownDtype: If there is no such format.

@@ -1,6 +1,6 @@
 """How much memory do the activations of a forward pass take, when none is kept for a backward pass?
 
-At any time there are the residual stream, the input of the part that runs, and what its matrices have given so far.
+At any time there are the residual stream, the input of the sublayer that runs, and what its matrices have given so far.
 What counts is the widest moment. In a gated feed-forward network that is when the gate, the other half and their
 product are there: 2 · D + 3 · F numbers for each token. Attention is taken to be fused (Dao et al. 2022, arXiv
 2205.14135), so that no T x T scores are ever there; with an unfused one they are the largest tensor by far. What is no

@@ -1,1 +1,1 @@
-"""What a config describes: a model's tensors, what its layers keep while it generates and save while it is trained."""
+"""What a config describes: the sizes of a model, its tensors, its KV caches and the tensors that training saves."""

@@ -107,15 +107,16 @@ def every_other_layer(default: int) -> Callable[[Config, int], Windows]:
     return lambda config, L: alternating(config, L, config.optional("sliding_window", default), lambda i: i % 2 == 0)
 
 
-def used_window(config: Config, default: int) -> int | None:
-    """The window of Qwen's layers, if `use_sliding_window` says that they use one."""
+def used_window(config: Config, default: int) -> tuple[bool, int | None]:
+    """Whether Qwen's layers use a window, which only then is read, and the window."""
     config.ignore("sliding_window")
-    return config.optional("sliding_window", default) if config.flag("use_sliding_window", False) else None
+    used = config.flag("use_sliding_window", False)
+    return used, config.optional("sliding_window", default) if used else None
 
 
 def upper_layers(config: Config, L: int) -> Windows:
     """The windows where the layers from `max_window_layers` up have one."""
-    window, first = used_window(config, 4096), config.size("max_window_layers", 28, least=0)
+    (_, window), first = used_window(config, 4096), config.size("max_window_layers", 28, least=0)
     return alternating(config, L, window, lambda i: window is not None and i >= first)
 
 

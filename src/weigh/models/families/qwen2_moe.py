@@ -10,8 +10,8 @@ from weigh.models.mixtures import MixtureSizes, expert_counts, experts, router, 
 
 def windows(config: Config, L: int) -> Windows:
     """The window of every other layer below `max_window_layers`, where the config uses one."""
-    window, end = used_window(config, 4096), config.size("max_window_layers", 28, least=0)
-    return alternating(config, L, window, lambda i: window is not None and i < end and i % 2 == 0)
+    (slides, window), end = used_window(config, 4096), config.size("max_window_layers", 28, least=0)
+    return alternating(config, L, window, lambda i: slides and i < end and i % 2 == 0)
 
 
 def read(config: Config) -> MixtureSizes:

@@ -11,7 +11,8 @@ from weigh.models.mixtures import MixtureSizes, expert_counts, experts, router, 
 def windows(config: Config, L: int) -> Windows:
     """The window of every layer, where the config uses one."""
     config.ignore("max_window_layers")
-    return (used_window(config, 4096),) * L
+    _, window = used_window(config, 4096)
+    return (window,) * L
 
 
 def read(config: Config) -> MixtureSizes:
