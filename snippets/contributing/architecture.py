@@ -55,7 +55,8 @@ print("| ---: | --- | --- | ---: | --- |")
 for number, floor in enumerate(FLOORS):
     for each in floor:
         words = " ".join(ast.get_docstring(sources[f"weigh.{each}"]).partition("\n\n")[0].split())
-        print(f"| {len(FLOORS) - number} | `{each}` | {words} | {modules[each]} | {', '.join(sorted(below[each])) or '–'} |")
+        others = ", ".join(sorted(below[each])) or "–"
+        print(f"| {len(FLOORS) - number} | `{each}` | {words} | {modules[each]} | {others} |")
 # --8<-- [end:table]
 
 # --8<-- [start:format]

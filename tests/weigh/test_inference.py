@@ -1,5 +1,6 @@
 """The memory to serve a model: against published figures, and against the reference library's own caches."""
 
+import json
 import re
 import weakref
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils import _pytree as tree
@@ -18,6 +20,7 @@ from transformers import DynamicCache
 
 import weigh
 from weigh import errors
+from weigh.cli import weigh as weigh_command
 from weigh.memory.inference import UTILIZATION
 from weigh.memory.kv_cache import CACHE_FORMATS, cache_bytes
 from weigh.models.caches import Caches, KeyValue, Latent, State
@@ -75,7 +78,7 @@ def test_a_hybrid_cache_of_52_windows_and_10_full_layers(tmp_path: Path) -> None
 def test_the_cache_grows_with_the_batch_as_the_weights_do_not() -> None:
     """Twenty per cent for everything but the weights holds for no model in general."""
     model = weigh.params("models/llama-2-7b")
-    one, many = weigh.inference(model, batch=1), weigh.inference(model, batch=32)
+    one, many = (weigh.inference(model, context=8192, batch=batch) for batch in (1, 32))
     assert one.weight_bytes == many.weight_bytes == 13_476_831_232
     assert many.kv_cache_bytes == 32 * one.kv_cache_bytes
     assert 10 < many.kv_cache_bytes / many.weight_bytes < 10.3
@@ -322,9 +325,20 @@ def test_computed_positions_do_not_end() -> None:
     model = weigh.params("models/llama-2-7b")
     assert model.positions == {}
     named = "the memory is that of 8,192 tokens, though max_position_embeddings is 4,096"
-    assert named in weigh.inference(model).assumptions
+    assert named in weigh.inference(model, context=8192).assumptions
     assert not any("max_position" in said for said in weigh.inference(model, context=4096).assumptions)
     assert weigh.inference(weigh.params("models/bloom"), context=10**6).context == 10**6
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "sequence"),
+    [("llama-2-7b", 4096, 2048), ("gpt2", 1024, 1024), ("llama-3-8b", 8192, 2048), ("bloom", 8192, 2048)],
+)
+def test_what_nobody_says_is_no_more_than_the_model_is_made_for(name: str, context: int, sequence: int) -> None:
+    """By one rule for serving and for training: its table of positions, or what its config names."""
+    assert weigh.inference(weigh.params(f"models/{name}")).context == context
+    trained = CliRunner().invoke(weigh_command, ["training", f"models/{name}", "--json"])
+    assert json.loads(trained.output)["sequence"] == sequence
 
 
 @pytest.mark.parametrize(

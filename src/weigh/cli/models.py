@@ -56,7 +56,7 @@ def _cache_formats() -> list[str]:
 )
 @click.option(
     "--context", type=POSITIVE,
-    help="Tokens of each sequence.  [default: 8192, or the model's positions if fewer]",
+    help="Tokens of each sequence.  [default: 8192, or what the model is made for if fewer]",
 )  # fmt: skip
 @click.option("--batch", default=1, show_default=True, type=POSITIVE, help="Sequences at the same time.")
 @click.option(

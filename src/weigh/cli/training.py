@@ -34,7 +34,9 @@ _PRECISION = click.option("--precision", cls=Known, known=_policies, default="bf
 @click.option("--zero", default=0, show_default=True, type=click.IntRange(0, 3), help="Stage of ZeRO; 3 is FSDP.")
 @click.option("--devices", default=1, show_default=True, type=POSITIVE, help="Devices with different data.")
 @click.option("--batch", default=1, show_default=True, type=POSITIVE, help="Sequences for a device and a step.")
-@click.option("--sequence", type=POSITIVE, help="Tokens of each.  [default: 2048, or the model's positions if fewer]")
+@click.option(
+    "--sequence", type=POSITIVE, help="Tokens of each.  [default: 2048, or what the model is made for if fewer]"
+)
 @click.option("--accumulate", default=1, show_default=True, type=POSITIVE, help="Parts a batch is computed in.")
 @click.option(
     "--recompute", default="none", show_default=True, type=click.Choice(["none", "selective", "full"]),
@@ -63,15 +65,13 @@ def training_command(
     Example: weigh training config.json --optimizer adamw --precision bf16-master --zero 3 --devices 8 --batch 4
     """
     from weigh.memory.lora import Lora
-    from weigh.memory.training import training
+    from weigh.memory.training import USUAL_SEQUENCE, training
     from weigh.models.parameters import params
 
     if rank is None and (nf4 or targets):
         raise click.UsageError("--nf4 and --targets are given together with --lora")
     model = params(config)
-    named = model.config.get("max_position_embeddings", model.config.get("n_positions"))
-    positions = model.positions.get("context", named)
-    sequence = sequence or min(2048, positions if isinstance(positions, int) and positions > 0 else 2048)
+    sequence = model.tokens(sequence, USUAL_SEQUENCE)
     lora = Lora(rank, tuple(targets.split(",")) if targets else (), nf4) if rank else None
     estimate = training(model, sequence=sequence, lora=lora, **options)
     facts = {**estimate.as_dict(), "batch": options["batch"], "sequence": sequence}

@@ -20,6 +20,9 @@ UTILIZATION = Fraction(92, 100)
 """The share of a device that an engine gives to weights, cache and activations: vLLM's default
 `gpu_memory_utilization` in 2026. The rest is for the driver's context, captured graphs and fragmentation."""
 
+USUAL_CONTEXT = 8192
+"""The tokens of a sequence that is served, if nobody says."""
+
 Logits = Literal["last", "all"]
 
 
@@ -81,7 +84,7 @@ def inference(
         model: What `weigh.params` counted.
         dtype: The format of the weights, one of `weigh.STORAGE_FORMATS`.
         context: The tokens of each sequence, prompt and answer together; by default 8,192, or as many as the model
-            has learned positions for.
+            is made for if these are fewer.
         batch: The sequences that are served at the same time.
         kv_dtype: The format of the cache, a key of `weigh.CACHE_FORMATS`; by default that of the computation.
         encoder_context: The tokens that an encoder reads of each sequence, where there is one; by default `context`.
@@ -125,16 +128,8 @@ class Serving:
         self.logits = "all" if self.vocabulary and not model.caches else logits
 
     def tokens(self, context: int | None) -> int:
-        """The tokens of each sequence: those given, or the default, if the model has positions for them.
-
-        Raises:
-            ContextTooLong: If it has not.
-            WeighError: If it is not a positive number.
-        """
-        if context is None:
-            return min(8192, self.model.positions.get("context", 8192))
-        self.model.refuse_beyond("context", positive("context", context))
-        return context
+        """The tokens of each sequence: those given, or the default. Raises what `Model.tokens` does."""
+        return self.model.tokens(context, USUAL_CONTEXT)
 
     def cache(self, context: int, batch: int) -> int:
         """The bytes of the cache."""

@@ -23,6 +23,9 @@ from weigh.models.parameters import Model
 from weigh.tensors import Tensor
 from weigh.units import positive
 
+USUAL_SEQUENCE = 2048
+"""The tokens of a sequence that is trained on, if nobody says."""
+
 ESTIMATE = (2, 3)
 """How far an estimate of activations may be off: from two thirds to three halves of it, as the tests find."""
 

@@ -17,7 +17,8 @@ class Positioned(Protocol):
     """Sizes with a table of T learned positions."""
 
     @property
-    def T(self) -> int: ...
+    def T(self) -> int:
+        """The rows of the table."""
 
 
 def computed(sizes: Any) -> Positions:

@@ -13,6 +13,7 @@ from weigh.models.config import Config, load
 from weigh.models.families import FAMILIES
 from weigh.models.family import Positions
 from weigh.tensors import Tensor
+from weigh.units import positive
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
@@ -74,6 +75,25 @@ class Model:
             UnknownDtype: If there is none of that name.
         """
         return sum(bytes_of(tensor.numel, dtype(name)) for tensor in self.distinct)
+
+    @property
+    def longest(self) -> int | None:
+        """The tokens of the longest sequence it is made for, by its table of positions or its config; `None` if unsaid."""
+        named = self.config.get("max_position_embeddings", self.config.get("n_positions"))
+        said = named if type(named) is int and named > 0 else None
+        return self.positions.get("context", said)
+
+    def tokens(self, given: int | None, usual: int) -> int:
+        """The tokens of a sequence: those given, or else the usual number, but no more than the model is made for.
+
+        Raises:
+            ContextTooLong: If more are given than its table of learned positions has rows for.
+            WeighError: If the number given is not a whole number from 1.
+        """
+        if given is None:
+            return min(usual, self.longest or usual)
+        self.refuse_beyond("context", positive("context", given))
+        return given
 
     def refuse_beyond(self, name: str, tokens: int, table: str = "context") -> None:
         """Refuse more tokens than a table of learned positions has rows for.
