@@ -96,6 +96,56 @@ except weigh.WeighError as error:
 print(f"{seen.format}: {seen.parameters:,} parameters in {seen.bytes_on_disk:,} bytes")
 # --8<-- [end:format_used]
 
+# --8<-- [start:family]
+FAMILY = '''
+"""Models in the line of Llama, whose feed-forward network is two matrices and no gate."""
+
+from weigh.models.caches import Caches
+from weigh.models.config import Config
+from weigh.models.decoders import DecoderSizes, attention, caches, decoder, norms
+from weigh.models.family import Family
+from weigh.models.layers import Tensors, linear
+
+
+def read(config: Config) -> DecoderSizes:
+    return DecoderSizes.of(config, V=32000, D=512, F=2048, L=8, H=8, K=2, activation="gelu")
+
+
+def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    def layer(name: str, i: int) -> Tensors:
+        yield from attention(f"{name}.self_attn", s)
+        yield from linear(f"{name}.mlp.up_proj", s.D, s.F, "feed-forward up", bias=False)
+        yield from linear(f"{name}.mlp.down_proj", s.F, s.D, "feed-forward down", bias=False)
+        yield from norms(name, s.D)
+
+    return decoder(architecture, s, layer)
+
+
+FAMILY = Family(
+    model_type="plain", architectures=("PlainForCausalLM",), read=read, tensors=tensors, caches=caches,
+)
+'''
+# --8<-- [end:family]
+
+# --8<-- [start:family_used]
+import json
+
+from weigh.models import families
+
+(folder / "plain.py").write_text(FAMILY)
+families.__path__.append(str(folder))  # as if the module lay in src/weigh/models/families/
+
+(folder / "config.json").write_text(json.dumps({"model_type": "plain", "hidden_size": 256, "num_attention_heads": 4}))
+plain = weigh.params(folder)
+D, F, L, V = 256, 2048, 8, 32000
+E = D // 4
+in_a_layer = D * (4 + 2 + 2) * E + 4 * E * D + 2 * D * F + 2 * D
+assert plain.parameters == 2 * V * D + L * in_a_layer + D
+assert weigh.inference(plain, context=1000).kv_cache_bytes == L * 2 * 2 * E * 1000 * 2
+assert weigh.stored(plain, "int8") and weigh.decode_bound(plain, bandwidth=1e12, flops=1e14)
+print(f"{plain.parameters:,} parameters, {weigh.inference(plain).total_bytes:,} bytes to serve")
+# --8<-- [end:family_used]
+
 # --8<-- [start:optimizer]
 from weigh.memory.optimizers import optimizer
 

@@ -78,7 +78,7 @@ class Model:
 
     @property
     def longest(self) -> int | None:
-        """The tokens of the longest sequence it is made for, by its table of positions or its config; `None` if unsaid."""
+        """The tokens of the longest sequence it is made for, by its positions or its config; `None` if nothing says."""
         named = self.config.get("max_position_embeddings", self.config.get("n_positions"))
         said = named if type(named) is int and named > 0 else None
         return self.positions.get("context", said)

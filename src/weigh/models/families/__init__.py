@@ -3,6 +3,7 @@
 To add one, write a module that is called like its `model_type`, with `_` for `-`, and that has a `FAMILY`.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 from weigh.models.family import Family
 
-_MODULES = frozenset(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+
+def _modules() -> frozenset[str]:
+    return frozenset(path.stem for folder in __path__ for path in Path(folder).glob("[!_]*.py"))
 
 
 class _Families(Mapping[str, Family[Any]]):
@@ -18,16 +21,17 @@ class _Families(Mapping[str, Family[Any]]):
 
     def __getitem__(self, model_type: str) -> Family[Any]:
         module = model_type.replace("-", "_")
-        family = _import(module) if module in _MODULES else None
+        known = f"{__name__}.{module}" in sys.modules or module in _modules()
+        family = _import(module) if known else None
         if family is None or family.model_type != model_type:
             raise KeyError(model_type)
         return family
 
     def __iter__(self) -> Iterator[str]:
-        return (_import(module).model_type for module in sorted(_MODULES))
+        return (_import(module).model_type for module in sorted(_modules()))
 
     def __len__(self) -> int:
-        return len(_MODULES)
+        return len(_modules())
 
 
 def _import(module: str) -> Family[Any]:
