@@ -18,7 +18,7 @@ from weigh.memory.storage_formats import stored
 from weigh.models.config import Config
 from weigh.models.families import FAMILIES
 from weigh.models.layers import OTHER_ROLES, SUBLAYERS
-from weigh.models.matrices import is_hidden_matrix, lm_head, vocabulary
+from weigh.models.matrices import is_hidden_matrix, lm_head, sublayers, vocabulary
 
 from .test_parameters import STRATEGIES, reference, write
 
@@ -72,14 +72,17 @@ def test_another_spelling_is_another_family() -> None:
         assert unknown not in FAMILIES
 
 
+@pytest.mark.parametrize("model_type", ["llama", "gemma2", "gemma3_text", "deepseek_v2"])
 @pytest.mark.parametrize("ask", ["params", "inference", "training"])
-def test_a_width_that_the_heads_do_not_divide_is_refused_whatever_is_asked(ask: str, tmp_path: Path) -> None:
+def test_a_width_that_the_heads_do_not_divide_is_refused_whatever_is_asked(
+    model_type: str, ask: str, tmp_path: Path
+) -> None:
     """The reference takes no such config, not even one that says how large a head is."""
-    fields: dict[str, Any] = {"hidden_size": 100, "num_attention_heads": 3}
+    fields: dict[str, Any] = {"hidden_size": 100, "num_attention_heads": 3, "num_key_value_heads": 3}
     for more in ({}, {"head_dim": 32}):
         with pytest.raises(Exception, match="not a multiple"):
-            transformers.LlamaConfig(**fields, **more)
-        path = write(tmp_path, model_type="llama", **fields, **more)
+            transformers.AutoConfig.for_model(model_type, **fields, **more)
+        path = write(tmp_path, model_type=model_type, **fields, **more)
         with pytest.raises(errors.InvalidConfig, match="field hidden_size: 100 is not a multiple"):
             model = weigh.params(path)
             if ask == "inference":
@@ -163,6 +166,17 @@ def test_a_tensor_knows_the_number_of_its_layer(model_type: str, architecture: s
     for tensor in weigh.params(write(tmp_path, model_type=model_type, architectures=[architecture])).named:
         number = None if "classifier" in tensor.name else re.search(r"\.(\d+)\.", tensor.name)
         assert tensor.layer == (int(number[1]) if number else None)
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_every_sublayer_leads_back_to_the_width_of_the_model(model_type: str, tmp_path: Path) -> None:
+    """Phi-3 lists the matrix that does so first, and others last."""
+    model = weigh.params(write(tmp_path, model_type=model_type))
+    if hasattr(model.sizes, "D"):
+        found = sublayers(model)
+        assert found
+        for matrices in found:
+            assert [matrix.outputs for matrix in matrices if matrix.leads_back] == [model.sizes.D]
 
 
 def test_experts_are_known_by_their_roles() -> None:

@@ -53,22 +53,25 @@ class DecoderSizes:
     @classmethod
     def of(
         cls, config: Config, *, V: int, D: int, F: int, L: int, H: int, K: int | None = None, E: int | None = None,
-        tied: bool = False, activation: str = "silu", activation_field: str = "hidden_act", **others: Any,
+        tied: bool = False, activation: str = "silu", activation_field: str = "hidden_act", divided: bool = False,
+        **others: Any,
     ) -> Self:  # fmt: skip
         """The sizes under the names that most configs use; the arguments are a family's defaults.
 
         Without K there are as many key-value heads as query heads, and without E the heads share the width. What
-        differs from layer to layer is given as a function of the config and the number of layers.
+        differs from layer to layer is given as a function of the config and the number of layers. Some families take no
+        width that is not `divided` by the heads, whatever the size of a head.
         """
         config.ignore("max_position_embeddings")  # positions are rotations, not weights
         V, D = config.size("vocab_size", V), config.size("hidden_size", D)
         L, F = config.size("num_hidden_layers", L), config.size("intermediate_size", F)
         H = config.size("num_attention_heads", H)
         K = config.optional("num_key_value_heads", K) or H
-        E = config.optional("head_dim", E) or config.split("hidden_size", "num_attention_heads", D, H)
+        E = config.optional("head_dim", E)
+        share = config.split("hidden_size", "num_attention_heads", D, H) if E is None or divided else 0
         config.split("num_attention_heads", "num_key_value_heads", H, K)
         return cls(
-            V=V, D=D, F=F, L=L, H=H, K=K, E=E,
+            V=V, D=D, F=F, L=L, H=H, K=K, E=E or share,
             tied=config.flag("tie_word_embeddings", tied),
             activation=saved.activation(config, activation, activation_field),
             score_dropout=config.rate("attention_dropout", 0),

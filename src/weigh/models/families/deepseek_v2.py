@@ -8,8 +8,8 @@ from weigh.models.family import Family
 def read(config: Config) -> latent.LatentSizes:
     """The sizes of the reference's default."""
     return latent.read(
-        config, V=102400, D=4096, F=11008, L=32, H=32, experts=64, used=None, shared=2, width=1407, dense=0,
-        mlp_bias=config.flag("mlp_bias", False),
+        config, V=102400, D=4096, F=11008, L=32, H=32, divided=True,
+        experts=64, used=None, shared=2, width=1407, dense=0, mlp_bias=config.flag("mlp_bias", False),
     )  # fmt: skip
 
 

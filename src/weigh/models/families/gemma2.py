@@ -33,7 +33,8 @@ def read(config: Config) -> Sizes:
     config.ignore("use_bidirectional_attention", "cache_implementation")
     return Sizes.of(
         config, V=256000, D=2304, F=9216, L=26, H=8, K=4, E=256, tied=True, qkv_bias=bias, o_bias=bias,
-        activation="gelu_pytorch_tanh", activation_field="hidden_activation", windows=every_other_layer(4096),
+        activation="gelu_pytorch_tanh", activation_field="hidden_activation",
+        divided=True, windows=every_other_layer(4096),
         caps_scores="attn_logit_softcapping" not in config.nulls,
         caps_logits="final_logit_softcapping" not in config.nulls,
     )  # fmt: skip

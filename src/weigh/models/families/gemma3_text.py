@@ -36,7 +36,7 @@ def read(config: Config) -> DecoderSizes:
     config.ignore("cache_implementation", "rope_local_base_freq")
     return DecoderSizes.of(
         config, V=262_208, D=2304, F=9216, L=26, H=8, K=4, E=256, tied=True, qkv_bias=bias, o_bias=bias,
-        activation="gelu_pytorch_tanh", activation_field="hidden_activation", windows=windows,
+        activation="gelu_pytorch_tanh", activation_field="hidden_activation", divided=True, windows=windows,
     )  # fmt: skip
 
 

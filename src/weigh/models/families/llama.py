@@ -6,14 +6,12 @@ from weigh.models.family import Family
 
 
 def read(config: Config) -> DecoderSizes:
-    """The sizes of Llama 7B. The reference takes no width that the heads do not divide, whatever their own size is."""
+    """The sizes of Llama 7B."""
     bias = config.flag("attention_bias", False)
-    s = DecoderSizes.of(
-        config, V=32000, D=4096, F=11008, L=32, H=32,
+    return DecoderSizes.of(
+        config, V=32000, D=4096, F=11008, L=32, H=32, divided=True,
         qkv_bias=bias, o_bias=bias, mlp_bias=config.flag("mlp_bias", False),
     )  # fmt: skip
-    config.split("hidden_size", "num_attention_heads", s.D, s.H)
-    return s
 
 
 FAMILY = Family(
