@@ -89,8 +89,9 @@ formats.FORMATS += (LINE,)
 (folder / "stories.llama2c").write_bytes(bytes(28 + 4 * 1000))
 seen = weigh.inspect(folder / "stories.llama2c")
 assert (seen.format, seen.parameters, seen.bytes_in_tensors) == ("llama2.c", 1000, 4000)
+(folder / "notes.md").write_text("# Notes")
 try:
-    weigh.inspect("README.md")
+    weigh.inspect(folder / "notes.md")
 except weigh.WeighError as error:
     assert "llama2.c" in str(error)
 print(f"{seen.format}: {seen.parameters:,} parameters in {seen.bytes_on_disk:,} bytes")

@@ -95,7 +95,7 @@ class Source(Protocol):
     def packed(self) -> int | None:
         """The bytes that they take where they are stored, if that is another number; else `None`."""
 
-    def part(self, begin: int, end: int) -> bytearray:
+    def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`. Raises `TruncatedFile` if there are fewer."""
 
 
@@ -166,12 +166,12 @@ class File:
         with opening(self.path):
             return Reader(self, self._remote or self.path.open("rb", buffering=0))
 
-    def head(self, size: int) -> bytes:
+    def first(self, size: int) -> bytes:
         """The first bytes: so many, or all if there are fewer."""
         with self.open() as reader:
             return reader.read(size)
 
-    def part(self, begin: int, end: int) -> bytearray:
+    def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`. What calls this wants the payload: headers are read by `open`.
 
         Raises:

@@ -66,7 +66,7 @@ class Tensor:
         return bytes_of(self.numel, DTYPES[self.dtype])
 
 
-def place(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], tuple[int, ...] | None]:
+def location(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], tuple[int, ...] | None]:
     """Where a tensor's elements are: equal for two names of the same ones."""
     return tensor.storage, tensor.begin, tensor.end, tensor.shape, tensor.strides
 

@@ -209,7 +209,7 @@ def _target(name: str) -> tuple[type[Exception], Callable[[Path], object]]:
                 assert 0 <= tensor.begin <= tensor.end <= storage.size, "a tensor reaches out of its storage"
                 assert tensor.strides is not None or tensor.end - tensor.begin == tensor.nbytes
                 if tensor.end - tensor.begin < MAX_INPUT:
-                    assert len(storage.part(tensor.begin, tensor.end)) == tensor.end - tensor.begin
+                    assert len(storage.read(tensor.begin, tensor.end)) == tensor.end - tensor.begin
 
     return WeighError, check
 

@@ -135,12 +135,12 @@ def test_any_part_of_a_tensor_is_assembled(sharded: Path) -> None:
     for name in ("model.rows", "model.columns", "model.cube", "model.complex", "model.whole"):
         (tensor,) = (tensor for tensor in contents.named if tensor.name == name)
         storage = contents.storages[tensor.storage]
-        whole = bytes(storage.part(0, storage.size))
+        whole = bytes(storage.read(0, storage.size))
         assert whole == loaded(sharded)[name].view(-1).view(torch.uint8).numpy().tobytes()
         source = random.Random(name)
         for _ in range(20):
             begin, end = sorted(source.randrange(storage.size + 1) for _ in range(2))
-            assert storage.part(begin, end) == whole[begin:end]
+            assert storage.read(begin, end) == whole[begin:end]
 
 
 def write(directory: Path, chunks: dict[tuple[str, tuple[int, ...] | None], Any], metadata: Metadata) -> Path:

@@ -72,7 +72,7 @@ def assert_read_alike(path: Path) -> weigh.Contents:
         array, mine = numpy_helper.to_array(tensor), found[name]
         raw = numpy_helper.from_array(array).raw_data
         assert (mine.shape, mine.nbytes) == (array.shape, len(raw))
-        assert contents.storages[mine.storage].part(mine.begin, mine.end) == raw
+        assert contents.storages[mine.storage].read(mine.begin, mine.end) == raw
         if DTYPES[mine.dtype].bits >= 8:
             loaded = load(contents, mine)
             assert loaded.dtype == getattr(torch, mine.dtype)

@@ -2,7 +2,7 @@
 
 from weigh import errors
 from weigh.models.parameters import Model
-from weigh.tensors import Contents, Tensor, place, shared_prefix
+from weigh.tensors import Contents, Tensor, location, shared_prefix
 
 WRAPPERS = ("module", "_orig_mod")
 """What DistributedDataParallel and torch.compile put in front of every name."""
@@ -86,9 +86,9 @@ def untied(named: dict[str, Tensor], model: Model | None) -> dict[str, Tensor]:
     """
 
     kept = {tensor.name for tensor in model.distinct} if model else set()
-    places = {place(named[name]) for name in kept}
+    locations = {location(named[name]) for name in kept}
     for name, tensor in named.items():
-        if not tensor.numel or place(tensor) not in places:
-            places.add(place(tensor))
+        if not tensor.numel or location(tensor) not in locations:
+            locations.add(location(tensor))
             kept.add(name)
     return {name: tensor for name, tensor in named.items() if name in kept}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weigh.errors import UnknownDtype
 from weigh.files.inspecting import inspect
 from weigh.files.loading import load
-from weigh.tensors import Contents, Tensor, place, shared_prefix
+from weigh.tensors import Contents, Tensor, location, shared_prefix
 
 if TYPE_CHECKING:
     import torch
@@ -161,9 +161,11 @@ def _without_aliases(here: Named, there: Named) -> tuple[Named, Named, list[str]
     notes: list[str] = []
 
     def bare(named: Named, other: Named) -> Named:
-        places = {place(tensor): name for name, tensor in named.items() if name in other and tensor.numel}
-        aliases = {name for name, tensor in named.items() if name not in other and place(tensor) in places}
-        notes.extend(f"{name} is another name of {places[place(named[name])]}, on one side only" for name in aliases)
+        locations = {location(tensor): name for name, tensor in named.items() if name in other and tensor.numel}
+        aliases = {name for name, tensor in named.items() if name not in other and location(tensor) in locations}
+        notes.extend(
+            f"{name} is another name of {locations[location(named[name])]}, on one side only" for name in aliases
+        )
         return {name: tensor for name, tensor in named.items() if name not in aliases}
 
     return bare(here, there), bare(there, here), sorted(notes)
@@ -191,7 +193,7 @@ def _compare(name: str, left: Contents, old: Tensor, right: Contents, new: Tenso
 
 
 def _raw(contents: Contents, tensor: Tensor) -> bytearray:
-    return contents.storages[tensor.storage].part(tensor.begin, tensor.end)
+    return contents.storages[tensor.storage].read(tensor.begin, tensor.end)
 
 
 def _same_bytes(a: "torch.Tensor", b: "torch.Tensor") -> bool:

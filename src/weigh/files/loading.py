@@ -43,6 +43,6 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
             raise errors.MalformedHeader(
                 f"{contents.path}, tensor {tensor.name[:80]!r}", "has a shape that no tensor can have; do not use it"
             ) from None
-    data = contents.storages[tensor.storage].part(tensor.begin, tensor.end)
+    data = contents.storages[tensor.storage].read(tensor.begin, tensor.end)
     flat = torch.frombuffer(data, dtype=dtype)
     return flat.view(tensor.shape) if tensor.strides is None else flat.as_strided(tensor.shape, tensor.strides)

@@ -57,11 +57,11 @@ class Format:
     is_model: bool = False
     marker: str = ""
 
-    def claims(self, file: File, head: bytes) -> bool:
-        """Whether a file that starts with `head` is one of these."""
+    def claims(self, file: File, first: bytes) -> bool:
+        """Whether a file that starts with `first` is one of these."""
         if self.marker:
             return file.name == self.marker
-        return (head.startswith(self.magic, self.at) or file.suffix in self.suffixes) and self.test(file)
+        return (first.startswith(self.magic, self.at) or file.suffix in self.suffixes) and self.test(file)
 
     def read(self, file: File) -> Contents:
         """The contents of a file. Its reader is imported when there is one, so that `import weigh` is quick."""
@@ -95,9 +95,9 @@ def read(file: File) -> Contents:
         WeighError: What the reader of its format raises.
     """
     with file.open() as reader:
-        head = reader.read(16)
+        first = reader.read(16)
     for each in FORMATS:
-        if each.claims(file, head):
+        if each.claims(file, first):
             return each.read(file)
     titles = ", ".join(dict.fromkeys(each.title for each in FORMATS))
-    raise errors.UnknownFormat(file, f"starts with {head[:4]!r}; weigh reads {titles}")
+    raise errors.UnknownFormat(file, f"starts with {first[:4]!r}; weigh reads {titles}")

@@ -48,18 +48,18 @@ class Record:
         size = self.size if self.packed is None else self.packed
         return self.archive.stretch(self.header + _LOCAL_HEADER + name + extra, size)
 
-    def head(self, size: int) -> bytes:
+    def first(self, size: int) -> bytes:
         """The first bytes, unpacked: so many, or all if there are fewer."""
         if self.packed is None:
-            return self.stored.head(size)
+            return self.stored.first(size)
         # Deflate needs at most a byte for each that it gives, and 5 for each block of up to 65,535.
-        return self._inflate(self.stored.head(min(self.packed, size + size // 1000 + 1000)), size)
+        return self._inflate(self.stored.first(min(self.packed, size + size // 1000 + 1000)), size)
 
-    def part(self, begin: int, end: int) -> bytearray:
+    def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`, unpacked."""
         if self.packed is None:
-            return self.stored.part(begin, end)
-        unpacked = self._inflate(bytes(self.stored.part(0, self.packed)), end)
+            return self.stored.read(begin, end)
+        unpacked = self._inflate(bytes(self.stored.read(0, self.packed)), end)
         if len(unpacked) < end:
             raise errors.MalformedArchive(self.archive, "unpacks to fewer bytes than it claims; fetch the file again")
         return bytearray(unpacked[begin:])

@@ -128,8 +128,8 @@ class _Header:
             self.reader.skip(size - ahead)
             self.piece, self.at = b"", 0
 
-    def number(self, form: struct.Struct) -> Any:
-        return form.unpack(self.take(form.size))[0]
+    def number(self, layout: struct.Struct) -> Any:
+        return layout.unpack(self.take(layout.size))[0]
 
     def text(self, limit: int, what: str) -> str:
         """A string of at most so many bytes."""
@@ -185,9 +185,9 @@ class _Header:
         """Pass over an array, and say of what it is."""
         kind, count = self.number(_UINT32), self.number(_UINT64)
         if kind in _SCALARS:
-            what, form = _SCALARS[kind]
-            self.expect(count, form.size, what)
-            self.skip(count * form.size)
+            what, layout = _SCALARS[kind]
+            self.expect(count, layout.size, what)
+            self.skip(count * layout.size)
         elif kind == _STRING:
             what = "strings"
             self.expect(count, 8, what)

@@ -31,7 +31,7 @@ class Activations:
     """Activations of a forward pass with its loss, in bytes.
 
     Attributes:
-        kept: What is kept for the backward pass, part by part.
+        kept: Bytes of the saved tensors, with their formulas.
         moment: What is there beside it at the widest moment of the backward pass.
         assumptions: What the figures rest on.
     """
@@ -48,12 +48,12 @@ class Activations:
     @property
     def kept_bytes(self) -> int:
         """Bytes of the saved tensors: what autograd keeps for the backward pass."""
-        return sum(part.value for part in self.kept)
+        return sum(step.value for step in self.kept)
 
     @property
     def total_bytes(self) -> int:
         """Bytes of activations at the peak of the backward pass."""
-        return sum(part.value for part in self.steps)
+        return sum(step.value for step in self.steps)
 
 
 def activations(
@@ -103,7 +103,7 @@ def activations(
         layers = list(_inside(saved.layers, {"recomputed"}, numbers))
     return Activations(
         kept=(*layers, *outside),
-        moment=max(moments, key=lambda part: part.value, default=None),
+        moment=max(moments, key=lambda moment: moment.value, default=None),
         assumptions=tuple(_assumptions(model, saved, sequence, fused, recompute)),
     )
 
@@ -134,38 +134,38 @@ def korthikanti(
 
 
 def _inside(layers: list[SavedTensors], computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
-    """What all layers save of the parts that are `computed` in this way; layers alike are taken together."""
-    found = Counter((part, times) for layer in layers for part, times in Counter(layer).items())
-    for (part, times), L in found.items():
-        if part.when in computed:
-            yield _step(part.name, "L · ", part, times, numbers | {"L": L})
+    """What all layers save of the tensors that are `computed` in this way; layers alike are taken together."""
+    found = Counter((tensor, times) for layer in layers for tensor, times in Counter(layer).items())
+    for (tensor, times), L in found.items():
+        if tensor.when in computed:
+            yield _step(tensor.name, "L · ", tensor, times, numbers | {"L": L})
 
 
-def _outside(parts: SavedTensors, computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
+def _outside(tensors: SavedTensors, computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
     """The same outside the layers."""
-    for part, times in Counter(parts).items():
-        if part.when in computed:
-            yield _step(f"{part.name} outside the layers", "", part, times, numbers)
+    for tensor, times in Counter(tensors).items():
+        if tensor.when in computed:
+            yield _step(f"{tensor.name} outside the layers", "", tensor, times, numbers)
 
 
-def _step(name: str, layers: str, part: SavedTensor, times: int, numbers: dict[str, int]) -> Step:
-    """One part, so many times for each token."""
-    formula = f"({part.formula})" if " + " in _INNER.sub("", part.formula) else part.formula
+def _step(name: str, layers: str, tensor: SavedTensor, times: int, numbers: dict[str, int]) -> Step:
+    """One tensor, so many times for each token."""
+    formula = f"({tensor.formula})" if " + " in _INNER.sub("", tensor.formula) else tensor.formula
     formula = f"{layers}T · B · {f'{times} · ' if times > 1 else ''}{formula}"
-    return step(name, formula, **(numbers | dict(part.sizes)))
+    return step(name, formula, **(numbers | dict(tensor.sizes)))
 
 
 def _largest(layers: list[SavedTensors], computed: set[str], numbers: dict[str, int], beside: Step | None) -> Step:
-    """The layer that saves the most, whose parts are there while its backward pass has computed it again."""
+    """The layer that saves the most, whose tensors are there while its backward pass has computed it again."""
     kinds = {tuple(layer): layer for layer in layers}.values()
     steps = max(([*_inside([kind], computed, numbers)] for kind in kinds), key=lambda kind: sum(s.value for s in kind))
-    parts: Counter[str] = Counter()
-    for part in steps:
-        parts[part.name] += part.value
+    sizes: Counter[str] = Counter()
+    for one in steps:
+        sizes[one.name] += one.value
     if beside:
-        parts[beside.name] = beside.value // len(layers)
-    values = " + ".join(f"{value:,}" for value in parts.values())
-    return Step("one layer, computed again", " + ".join(parts), values, sum(parts.values()))
+        sizes[beside.name] = beside.value // len(layers)
+    values = " + ".join(f"{value:,}" for value in sizes.values())
+    return Step("one layer, computed again", " + ".join(sizes), values, sum(sizes.values()))
 
 
 def _loss(model: Model, numbers: dict[str, int], loss_32: bool) -> Iterator[Step]:

@@ -16,7 +16,7 @@ class Estimate:
         assumptions: What the figures rest on.
     """
 
-    FIGURES: ClassVar[tuple[str, ...]] = ()
+    _figures: ClassVar[tuple[str, ...]] = ()
     """The figures, by the names that `--json` promises."""
 
     range: Range
@@ -35,7 +35,7 @@ class Estimate:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain integers and strings, under the names that `--json` promises."""
-        return {name: getattr(self, name) for name in (*self.FIGURES, "low_bytes", "high_bytes")} | {
+        return {name: getattr(self, name) for name in (*self._figures, "low_bytes", "high_bytes")} | {
             "steps": [asdict(step) for step in self.steps],
             "assumptions": list(self.assumptions),
         }

@@ -46,7 +46,7 @@ class Inference(Estimate):
             device on which an engine with a reserve serves this.
     """
 
-    FIGURES = (
+    _figures = (
         "model_type", "dtype", "kv_dtype", "context", "batch", "weight_bytes", "kv_cache_bytes",
         "kv_cache_bytes_per_token", "activation_bytes", "total_bytes",
     )  # fmt: skip

@@ -41,23 +41,23 @@ def cache_format(name: str) -> str:
     return known
 
 
-def cache_bytes(caches: Caches, context: int, batch: int, form: str, encoder_context: int) -> int:
+def cache_bytes(caches: Caches, context: int, batch: int, dtype: str, encoder_context: int) -> int:
     """The KV cache of a batch of sequences, in bytes.
 
     Args:
         caches: What each layer keeps: `model.caches`.
         context: The tokens of each sequence that the decoder has read or written.
         batch: The sequences.
-        form: A key of `CACHE_FORMATS`.
+        dtype: A key of `CACHE_FORMATS`.
         encoder_context: The tokens of each sequence that the encoder has read, for layers that attend to them.
 
     Raises:
         WeighError: If a head does not divide into the blocks of the format.
     """
-    return sum(kind.value for kind in cache_steps(caches, context, batch, form, encoder_context))
+    return sum(kind.value for kind in cache_steps(caches, context, batch, dtype, encoder_context))
 
 
-def cache_steps(caches: Caches, context: int, batch: int, form: str, encoder_context: int) -> list[Step]:
+def cache_steps(caches: Caches, context: int, batch: int, dtype: str, encoder_context: int) -> list[Step]:
     """The formula of the KV cache of every kind of layer, with its numbers. The arguments are those of `cache_bytes`.
 
     E is the size of a head, R the numbers of a compressed vector or of a state, W the window, and b the bytes of a
@@ -68,16 +68,16 @@ def cache_steps(caches: Caches, context: int, batch: int, form: str, encoder_con
         name, formula, symbols = _formula(layer)
         tokens = encoder_context if isinstance(layer, KeyValue) and layer.cross else context
         symbols |= {"L": layers, "T": tokens, "B": batch}
-        steps.append(step(f"{name}, {layers} layers", formula, b=_bytes_of_a_number(layer, form), **symbols))
+        steps.append(step(f"{name}, {layers} layers", formula, b=_bytes_of_a_number(layer, dtype), **symbols))
     return steps
 
 
-def _bytes_of_a_number(layer: Layer, form: str) -> Fraction:
+def _bytes_of_a_number(layer: Layer, dtype: str) -> Fraction:
     """The bytes of a number in the cache's format, or in a state's own."""
-    numbers, size = CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or form]
+    numbers, size = CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or dtype]
     rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope"), State: ("numel",)}[type(layer)]
     if any(getattr(layer, row) % numbers for row in rows):
-        raise WeighError(f"KV cache format {form}", f"the rows of {layer} do not divide into its blocks of {numbers}")
+        raise WeighError(f"KV cache format {dtype}", f"the rows of {layer} do not divide into its blocks of {numbers}")
     return Fraction(size, numbers)
 
 

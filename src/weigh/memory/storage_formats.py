@@ -215,24 +215,24 @@ def stored(model: Model, name: str) -> list[Stored]:
     ]
 
 
-def _store(tensor: Tensor, form: StorageFormat, matrix: Matrix | None) -> Stored:
-    if form.name in PLAIN:
-        return Stored(tensor, form, bytes_of(tensor.numel, DTYPES[form.name]), {"P": tensor.numel})
+def _store(tensor: Tensor, storage: StorageFormat, matrix: Matrix | None) -> Stored:
+    if storage.name in PLAIN:
+        return Stored(tensor, storage, bytes_of(tensor.numel, DTYPES[storage.name]), {"P": tensor.numel})
     if matrix is None:  # a table of llama.cpp's, stored in rows as a matrix is
         count, outputs, inputs = 1, tensor.shape[-2], tensor.shape[-1]
     else:
         count, outputs, inputs = matrix.count, matrix.outputs, matrix.inputs
-    counts = {symbol: number * count for symbol, number in form.count(outputs, inputs).items()}
-    return Stored(tensor, form, count * form.nbytes(outputs, inputs), counts)
+    counts = {symbol: number * count for symbol, number in storage.count(outputs, inputs).items()}
+    return Stored(tensor, storage, count * storage.nbytes(outputs, inputs), counts)
 
 
 def weight_steps(tensors: list[Stored]) -> list[Step]:
     """The bytes of stored tensors, format by format, with the formula of each."""
     totals: dict[str, tuple[StorageFormat, Counter[str]]] = {}
     for one in tensors:
-        form, counts = totals.get(one.format.name, (one.format, Counter[str]()))
-        totals[form.name] = form, counts + Counter(one.counts)
-    return [step(f"weights in {name}", form.formula, **counts) for name, (form, counts) in totals.items()]
+        storage, counts = totals.get(one.format.name, (one.format, Counter[str]()))
+        totals[storage.name] = storage, counts + Counter(one.counts)
+    return [step(f"weights in {name}", storage.formula, **counts) for name, (storage, counts) in totals.items()]
 
 
 def bits_per_weight(name: str, outputs: int = 4096, inputs: int = 4096) -> Fraction:

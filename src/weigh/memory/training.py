@@ -48,7 +48,7 @@ class Training(Estimate):
         checkpoint_bytes: What it takes to go on after an interruption; of adapters without the frozen weights.
     """
 
-    FIGURES = (
+    _figures = (
         "model_type", "optimizer", "precision", "parameters", "trainable_parameters", "weight_bytes",
         "gradient_bytes", "master_weight_bytes", "optimizer_state_bytes", "activation_bytes", "total_bytes",
         "checkpoint_bytes",
@@ -126,8 +126,8 @@ def training(
         )  # fmt: skip
     except UnsupportedField as unknown:
         kept = Activations((), None, (f"no activations, which are not in the total: those {unknown.problem}",))
-    parts = [_divide(part, zero, devices) for part in (*frozen, *_parts(trained, optimizer, keeps))]
-    sizes = {figure: sum(part.step.value for part in parts if part.figure == figure) for figure in FIGURES}
+    states = [_divide(state, zero, devices) for state in (*frozen, *_states(trained, optimizer, keeps))]
+    sizes = {figure: sum(state.step.value for state in states if state.figure == figure) for figure in FIGURES}
     low, high = kept.total_bytes, kept.total_bytes
     if lora:
         low, high = low * ESTIMATE[0] // ESTIMATE[1], high * ESTIMATE[1] // ESTIMATE[0]
@@ -141,7 +141,7 @@ def training(
         activation_bytes=kept.total_bytes if kept.steps else None,
         checkpoint_bytes=checkpoint(trained, optimizer, keeps).total_bytes,
         range=_total_range(sizes, low, high + whole[1], accumulate, copy),
-        steps=(*(part.step for part in parts), *kept.steps),
+        steps=(*(state.step for state in states), *kept.steps),
         assumptions=(*assumed, *kept.assumptions),
     )  # fmt: skip
 
@@ -150,8 +150,8 @@ FIGURES = ("weight_bytes", "gradient_bytes", "master_weight_bytes", "optimizer_s
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Something that grows with the parameters: to which figure it belongs, and from which stage on ZeRO divides it."""
+class ModelState:
+    """One kind of model state: the figure it belongs to, the stage of ZeRO that first divides it, and its bytes."""
 
     figure: str
     stage: int
@@ -167,12 +167,12 @@ def _refuse_impossible(zero: int, **numbers: int) -> None:
         raise WeighError("accumulate", f"more parts, {numbers['accumulate']}, than sequences, {numbers['batch']}")
 
 
-def _parts(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[Part]:
+def _states(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[ModelState]:
     """What is kept of the weights that are trained."""
 
-    def one(figure: str, stage: int, name: str, format: str) -> Part:
+    def one(figure: str, stage: int, name: str, format: str) -> ModelState:
         P, size = sum(tensor.numel for tensor in trained), dtype(format).bits // 8
-        return Part(figure, stage, step(f"{name} in {format}", "P · b", P=P, b=size))
+        return ModelState(figure, stage, step(f"{name} in {format}", "P · b", P=P, b=size))
 
     yield one("weight_bytes", 3, "weights", keeps.weights)
     yield one("gradient_bytes", 2, "gradients", keeps.gradients)
@@ -182,7 +182,7 @@ def _parts(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[
         yield one("master_weight_bytes", 1, "master weights", keeps.state)
     sizes = state_bytes(trained, optimizer, keeps.state)
     formula, numbers = " + ".join(sizes) or "0", " + ".join(f"{size:,}" for size in sizes.values()) or "0"
-    yield Part("optimizer_state_bytes", 1, Step(f"state of {optimizer}", formula, numbers, sum(sizes.values())))
+    yield ModelState("optimizer_state_bytes", 1, Step(f"state of {optimizer}", formula, numbers, sum(sizes.values())))
 
 
 def _largest_layer(
@@ -198,20 +198,22 @@ def _largest_layer(
     return sizes.most_common(1)[0]
 
 
-def _frozen(model: Model, lora: Lora, weights: str) -> Part:
+def _frozen(model: Model, lora: Lora, weights: str) -> ModelState:
     total = frozen_bytes(model.distinct, weights, lora.nf4)
     name = f"frozen weights in {'nf4 and ' if lora.nf4 else ''}{weights}"
     bits = Fraction(8 * total, model.parameters)
-    return Part("weight_bytes", 3, Step(name, "P · bits / 8", f"{model.parameters:,} · {float(bits):.3f} / 8", total))
+    return ModelState(
+        "weight_bytes", 3, Step(name, "P · bits / 8", f"{model.parameters:,} · {float(bits):.3f} / 8", total)
+    )
 
 
-def _divide(part: Part, zero: int, devices: int) -> Part:
+def _divide(state: ModelState, zero: int, devices: int) -> ModelState:
     """The largest share of a device: the bytes are laid end to end and cut into N pieces."""
-    if zero < part.stage or devices == 1:
-        return part
-    name, formula, numbers, value = part.step.name, part.step.formula, part.step.substituted, part.step.value
+    if zero < state.stage or devices == 1:
+        return state
+    name, formula, numbers, value = state.step.name, state.step.formula, state.step.substituted, state.step.value
     share = Step(name, f"({formula}) / N", f"({numbers}) / {devices:,}", -(-value // devices))
-    return Part(part.figure, part.stage, share)
+    return ModelState(state.figure, state.stage, share)
 
 
 def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> Step:

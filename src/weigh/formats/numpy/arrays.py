@@ -72,13 +72,13 @@ def read(file: File) -> Contents:
 
 def _arrays(file: File) -> tuple[dict[str, Array], list[str]]:
     """The arrays by the names of their records, of which a single one has none, and the records that are no arrays."""
-    start = file.head(len(_EMPTY) + 1)
+    start = file.first(len(_EMPTY) + 1)
     if start.startswith(MAGIC):
         return {"": file}, []
     if start == _EMPTY:  # too short for zipfile, which looks for the record of a large archive in front of its end
         return {}, []
     records = archives.records(file, "write it again with numpy.savez", compressed=True)
-    arrays: dict[str, Array] = {name: record for name, record in records.items() if record.head(len(MAGIC)) == MAGIC}
+    arrays: dict[str, Array] = {name: record for name, record in records.items() if record.first(len(MAGIC)) == MAGIC}
     others = [name for name in records if name not in arrays]
     if others and not arrays:
         raise errors.MalformedArchive(file, f"has no array, only records such as {others[0][:80]!r}; do not use it")
@@ -151,9 +151,9 @@ class Swapped:
         """The bytes that they take in an archive, when they are compressed there; else `None`."""
         return self.numbers.packed
 
-    def part(self, begin: int, end: int) -> bytearray:
+    def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`, which are whole numbers, each in little-endian order."""
-        data = self.numbers.part(begin, end)
+        data = self.numbers.read(begin, end)
         swapped = bytearray(len(data))
         for at in range(self.width):
             swapped[at :: self.width] = data[self.width - 1 - at :: self.width]
@@ -186,7 +186,7 @@ def _list(names: list[str]) -> str:
 
 
 def _header(array: Array, where: str) -> _Header:
-    start = array.head(12)
+    start = array.first(12)
     version = (start[6], start[7]) if len(start) >= 8 else None
     if version and version not in _VERSIONS:
         raise errors.MalformedHeader(where, f"is of version {version[0]}.{version[1]}, and there are 1.0 to 3.0")
@@ -199,7 +199,7 @@ def _header(array: Array, where: str) -> _Header:
         raise errors.HeaderTooLarge(
             where, f"has a header of {length:,} bytes, more than numpy.load reads; save it again"
         )
-    raw = array.head(begin + length)[begin:]
+    raw = array.first(begin + length)[begin:]
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
@@ -244,7 +244,7 @@ def _imports(array: Array, begin: int, where: str) -> tuple[str, ...]:
         raise errors.HeaderTooLarge(
             where, f"is a pickle of {array.size - begin:,} bytes; weigh reads {MAX_HEADER:,}; do not load it"
         )
-    return pickles.read(bytes(array.part(begin, array.size)), where).imports
+    return pickles.read(bytes(array.read(begin, array.size)), where).imports
 
 
 def _type(descr: Any, where: str) -> _Type:

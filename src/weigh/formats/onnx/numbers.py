@@ -44,7 +44,7 @@ class Typed:
         """Bytes, decoded."""
         return (self.count * self.bits + 7) // 8
 
-    def part(self, begin: int, end: int) -> bytearray:
+    def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`, decoded.
 
         Raises:
@@ -56,7 +56,7 @@ class Typed:
             walker = Walker(reader)
             for field in walker.fields(walker.whole):
                 if field.number == self.number and FIELDS[self.number] != VARINT:
-                    data += self.message.part(*field.span)
+                    data += self.message.read(*field.span)
                 elif field.number == self.number:
                     values += [field.value] if field.wire == VARINT else walker.varints(field.span)
         if FIELDS[self.number] == VARINT:

@@ -42,7 +42,7 @@ class Assembled:
     def packed(self) -> None:
         """Nothing: chunks are not compressed."""
 
-    def part(self, begin: int, end: int) -> bytearray:
+    def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`. Of the chunks only those are read that hold some of them.
 
         Raises:
@@ -53,7 +53,7 @@ class Assembled:
         if len(self.chunks) == 1:
             tensor, storage = self._chunk(*self.chunks[0])
             if tensor.strides in (None, _row_major(self.shape)):
-                return storage.part(tensor.begin + begin, tensor.begin + end)
+                return storage.read(tensor.begin + begin, tensor.begin + end)
         width = DTYPES[self.dtype].bits // 8
         row = prod(self.shape[1:]) * width
         first, last = begin // row, -(-end // row)
@@ -64,7 +64,7 @@ class Assembled:
                 tensor, storage = self._chunk((offsets, sizes), file)
                 into, out_of = _row_major(self.shape), tensor.strides or _row_major(sizes)
                 at = sum(offset * step for offset, step in zip((low - first, *offsets[1:]), into, strict=True))
-                source = storage.part(tensor.begin, tensor.end)
+                source = storage.read(tensor.begin, tensor.end)
                 layout = list(zip((high - low, *sizes[1:]), into, out_of, strict=True))
                 _paste(data, at, source, (low - offsets[0]) * out_of[0], layout, width)
         del data[end - first * row :], data[: begin - first * row]

@@ -90,8 +90,8 @@ def read(file: File) -> Contents:
                     f"its chunk at {list(offsets)} does not fit into {stretch.size:,} bytes; fetch {stretch} again",
                 )
         nbytes = prod(layout.shape) * width
-        part = rebuilding.component(tuple(name.split(".")))
-        found.append(Tensor(name, layout.shape, layout.dtype, f"{METADATA}:{name}", 0, nbytes, part))
+        component = rebuilding.component(tuple(name.split(".")))
+        found.append(Tensor(name, layout.shape, layout.dtype, f"{METADATA}:{name}", 0, nbytes, component))
         storages[found[-1].storage] = Assembled(name, layout.shape, layout.dtype, chunks)
         used.update(stretch.name for _, stretch in chunks)
     return Contents(

@@ -136,8 +136,8 @@ def tensors(
     metadata: dict[str, Any] = {}
     letters = 0
     for keys, leaf in pickles.leaves(root, is_tensor, where):
-        part = component((*above, *keys))
-        is_value = part == "weights" and _is_named(keys) and _is_small(leaf)
+        found_in = component((*above, *keys))
+        is_value = found_in == "weights" and _is_named(keys) and _is_small(leaf)
         if not is_value and not is_tensor(leaf):
             continue
         name = ".".join(map(str, keys))
@@ -147,7 +147,7 @@ def tensors(
         if is_value:
             metadata[name] = leaf
         else:
-            found.append(tensor(f"{where}, tensor {name[:80]!r}", name, leaf, resolve, part))
+            found.append(tensor(f"{where}, tensor {name[:80]!r}", name, leaf, resolve, found_in))
     return tuple(found), metadata
 
 

@@ -24,7 +24,7 @@ def read_inside(file: File, name: str) -> Contents:
     That it holds no tensor is no reason to refuse it: what loading it would import is in the `imports`.
     """
     contents = read(file, records_of(file))
-    part = rebuilding.component(tuple(name.split(".")))
+    component = rebuilding.component(tuple(name.split(".")))
 
     def below(inner: str) -> str:
         return ".".join(filter(None, (name, inner)))
@@ -32,10 +32,10 @@ def read_inside(file: File, name: str) -> Contents:
     return replace(
         contents,
         named=tuple(
-            replace(tensor, name=below(tensor.name), storage=f"{tensor.storage}@{file.begin}", component=part)
+            replace(tensor, name=below(tensor.name), storage=f"{tensor.storage}@{file.begin}", component=component)
             for tensor in contents.named
         ),
-        metadata={below(key): value for key, value in contents.metadata.items() if part == "weights"},
+        metadata={below(key): value for key, value in contents.metadata.items() if component == "weights"},
         storages={f"{key}@{file.begin}": storage for key, storage in contents.storages.items()},
     )
 
@@ -86,7 +86,7 @@ def records_of(file: File) -> dict[str, Record]:
     if len({name.lower() for name in data}) < len(data):
         # PyTorch looks records up without regard to case, so it may find another one than is meant.
         raise errors.MalformedArchive(file, "two of its records differ by case alone; do not load it")
-    if "byteorder" in records and records["byteorder"].head(8) != b"little":
+    if "byteorder" in records and records["byteorder"].first(8) != b"little":
         raise errors.UnsupportedField(
             file, "its byteorder is not little; load and save it with torch on a machine where it is"
         )

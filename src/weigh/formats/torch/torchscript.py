@@ -99,7 +99,7 @@ def _state_dict(file: File, records: dict[str, Record], module: pickles.Pickle) 
             left -= records[path].size
             if left < 0:
                 raise errors.HeaderTooLarge(file, f"its source takes more than {MAX_HEADER:,} bytes; do not load it")
-            source = bytes(records[path].part(0, records[path].size)).decode("utf-8", "replace")
+            source = bytes(records[path].read(0, records[path].size)).decode("utf-8", "replace")
             for name, parameters, buffers in _CLASS.findall(source):
                 members[path, name] = set(re.findall(r'"([^"]*)"', f"{parameters} {buffers}"))
     found: set[int] = set()
