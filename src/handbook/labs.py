@@ -18,6 +18,7 @@ from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
@@ -33,6 +34,7 @@ from handbook.versions import version
 
 TEMPLATES = Path(__file__).with_name("templates")
 RENDERERS = ("mkdocs-jupyter", "nbconvert", "Jinja2")
+ATTACHMENT = re.compile(r"(?<=\]\()attachment:(?P<name>[^)\s]+)")
 OUTPUT = re.compile(r"<!-- output (?P<place>[\d.]+) -->(?P<html>.*?)<!-- end of output (?P=place) -->", re.DOTALL)
 MARK = re.compile(r"<!-- output (?P<place>[\d.]+) -->")
 
@@ -82,6 +84,7 @@ def find(text: str, path: str) -> Lab:
                 lab.places.append(number)
             elif cell["cell_type"] == "markdown":
                 _check(source)
+                _shown(cell, source)
         except Misuse as error:
             raise lab.fail(str(error), number) from None
     return lab
@@ -123,6 +126,23 @@ def _check(source: str) -> None:
         raise Misuse(f"a fence is not closed: {opened}")
     if formulas(prose):
         raise Misuse("a notebook has no formulas, since Jupyter would show them as they are: let a code cell print it")
+
+
+def _shown(cell: dict[str, Any], source: str) -> str:
+    """The text of a Markdown cell, with the images that were pasted into it in their places.
+
+    Raises:
+        Misuse: It shows an image that it does not have.
+    """
+
+    def data(image: re.Match[str]) -> str:
+        forms = cell.get("attachments", {}).get(unquote(image["name"]), {})
+        if not forms:
+            raise Misuse(f"shows the attachment {image['name']}, which it does not have: paste the image again")
+        kind, content = next(iter(forms.items()))
+        return f"data:{kind};base64,{''.join(''.join(content).split())}"
+
+    return ATTACHMENT.sub(data, source)
 
 
 def prepare(text: str, path: str) -> None:
@@ -175,6 +195,10 @@ def executed(notebook: dict[str, Any], lab: Lab) -> dict[str, Any]:
     """
     copy: dict[str, Any] = json.loads(json.dumps(notebook))
     copy["metadata"]["handbook"] = {"path": f"docs/{lab.page}"}
+    for cell in copy["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = _shown(cell, "".join(cell["source"]))
+            cell.pop("attachments", None)
     # Longer than what any cell has, so that a fence left open in one of them does not swallow the next.
     ticks = "`" * (1 + max(map(len, re.findall("`{2,}", "".join(lab.lines))), default=2))
     for index, (number, fence) in enumerate(zip(lab.places, lab.fences, strict=True)):

@@ -104,6 +104,28 @@ def test_cells_become_prose_code_and_output_in_their_order(built: Built) -> None
     assert "stale" not in shown.get_text()
 
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def with_attachment(source: str, name: str) -> str:
+    """A notebook whose first cell shows an image that was pasted into it."""
+    book = json.loads(notebook(source, ("print(1)", {})))
+    book["cells"][0]["attachments"] = {name: {"image/png": [PIXEL[:40] + "\n", PIXEL[40:]]}}
+    return json.dumps(book)
+
+
+def test_an_image_that_was_pasted_is_shown(built: Built, write: Write) -> None:
+    write("docs/labs/a.ipynb", with_attachment(f"{TITLE}\n\n![A dot](attachment:a%20dot.png)", "a dot.png"))
+    image = built().img
+    assert (image["src"], image["alt"]) == (f"data:image/png;base64,{PIXEL}", "A dot")
+
+
+def test_an_image_that_is_not_there_is_refused(built: Built, write: Write) -> None:
+    write("docs/labs/a.ipynb", with_attachment(f"{TITLE}\n\n![A dot](attachment:another.png)", "a.png"))
+    with pytest.raises((PageError, Abort), match=r"docs/labs/a\.ipynb, cell 1: shows the attachment another\.png"):
+        built()
+
+
 EVERY_WAY = [
     ("x = 1 < 2 > 0\nprint('<b>', '```', '--8<--', \"&amp;\")\nx", {}),
     ("print('a')", {"varies": True}),
