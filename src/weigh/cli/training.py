@@ -71,7 +71,7 @@ def training_command(
     if rank is None and (nf4 or targets):
         raise click.UsageError("--nf4 and --targets are given together with --lora")
     model = params(config)
-    sequence = model.tokens(sequence, USUAL_SEQUENCE)
+    sequence = model.tokens("sequence", sequence, USUAL_SEQUENCE)
     lora = Lora(rank, tuple(targets.split(",")) if targets else (), nf4) if rank else None
     estimate = training(model, sequence=sequence, lora=lora, **options)
     facts = {**estimate.as_dict(), "batch": options["batch"], "sequence": sequence}

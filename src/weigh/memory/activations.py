@@ -189,22 +189,32 @@ def _assumptions(
         "activations as the Hugging Face implementation keeps them, run operation by operation with use_cache off; "
         "a compiled model, or fused norms and losses, keep less"
     )
-    if saved.fused:
-        yield "attention that never stores its scores" if fused else "attention that stores its scores"
-    else:
+    if not saved.fused:
         yield f"attention that stores its scores, since that of {model.model_type} is given to no flash kernel"
-    inputs = {part for layer in saved.layers for part in layer if part.when == "recomputed"}
-    for T in {dict(part.sizes)["T"] for part in inputs if "T" in dict(part.sizes)}:
+    else:
+        yield "attention that never stores its scores" if fused else "attention that stores its scores"
+    tensors = {tensor for layer in saved.layers for tensor in layer}
+    yield from _own_lengths(tensors)
+    if fused:
+        yield from _masks(model, sequence)
+    if recompute == "selective" and fused:
+        yield "selective recomputation saves nothing here: attention that stores no scores has none to recompute"
+    if any(tensor.name == "feed-forward" and dict(tensor.sizes).get("k", 0) >= 5 for tensor in tensors):
+        yield "an activation function in separate operations, such as gelu_new; fused it would keep two tensors"
+
+
+def _own_lengths(tensors: set[SavedTensor]) -> Iterator[str]:
+    """Of layers that read as many tokens as they like: patches of an image, frames of sound."""
+    lengths = {dict(tensor.sizes).get("T") for tensor in tensors if tensor.when == "recomputed"}
+    for T in lengths - {None}:
         yield f"layers that read {T:,} patches or frames, however long the sequence is"
-    windows = {cache.window for cache in model.caches if isinstance(cache, KeyValue) and cache.window is not None}
-    if fused and windows and min(windows) < sequence:
+
+
+def _masks(model: Model, sequence: int) -> Iterator[str]:
+    """Of windows that are shorter than the sequence."""
+    windows = [cache.window for cache in model.caches if isinstance(cache, KeyValue) and cache.window is not None]
+    if min(windows, default=sequence) < sequence:
         yield (
             f"no mask for the window of {min(windows):,} tokens: PyTorch's own fused attention keeps one in each layer "
             "that has it, b · T · T · B bytes, and repeats keys and values; FlashAttention does neither"
         )
-    if recompute == "selective" and fused:
-        yield "selective recomputation saves nothing here: attention that stores no scores has none to recompute"
-    if any(
-        part.name == "feed-forward" and dict(part.sizes).get("k", 0) >= 5 for layer in saved.layers for part in layer
-    ):
-        yield "an activation function in separate operations, such as gelu_new; fused it would keep two tensors"

@@ -129,7 +129,7 @@ class Serving:
 
     def tokens(self, context: int | None) -> int:
         """The tokens of each sequence: those given, or the default. Raises what `Model.tokens` does."""
-        return self.model.tokens(context, USUAL_CONTEXT)
+        return self.model.tokens("context", context, USUAL_CONTEXT)
 
     def cache(self, context: int, batch: int) -> int:
         """The bytes of the cache."""

@@ -244,19 +244,22 @@ def _assumptions(
         yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
         if not OPTIMIZERS[optimizer].elementwise:
             yield f"{optimizer} needs whole tensors or blocks, which a real cut may leave together"
-    largest, gathered = whole
-    if gathered:
+    if whole[1]:
         yield (
-            f"only the upper end of the range has room for {largest}, the largest layer or table, while it is at work: "
-            f"{gathered:,} bytes of its weights, gathered from all devices, and of its gradients before they are "
+            f"only the upper end of the range has room for {whole[0]}, the largest layer or table, while it is at "
+            f"work: {whole[1]:,} bytes of its weights, gathered from all devices, and of its gradients before they are "
             "divided; nothing is gathered ahead"
         )
     if adapters:
-        usual = adapters == "float32"
-        why = "as PEFT keeps them by default" if usual else "as PEFT does with autocast_adapter_dtype=False alone"
-        yield f"adapters, their gradients and their state in {adapters}, {why}"
-        yield (
-            "activations of the frozen model as if it were trained, which is too much by about a fifth, and of the "
-            "adapters as PEFT keeps them without dropout"
-        )
-        yield "the checkpoint holds the adapters and their optimizer state; the frozen weights are where they came from"
+        yield from _of_adapters(adapters)
+
+
+def _of_adapters(format: str) -> Iterator[str]:
+    usual = format == "float32"
+    why = "as PEFT keeps them by default" if usual else "as PEFT does with autocast_adapter_dtype=False alone"
+    yield f"adapters, their gradients and their state in {format}, {why}"
+    yield (
+        "activations of the frozen model as if it were trained, which is too much by about a fifth, and of the "
+        "adapters as PEFT keeps them without dropout"
+    )
+    yield "the checkpoint holds the adapters and their optimizer state; the frozen weights are where they came from"

@@ -83,8 +83,13 @@ class Model:
         said = named if type(named) is int and named > 0 else None
         return self.positions.get("context", said)
 
-    def tokens(self, given: int | None, usual: int) -> int:
+    def tokens(self, name: str, given: int | None, usual: int) -> int:
         """The tokens of a sequence: those given, or else the usual number, but no more than the model is made for.
+
+        Args:
+            name: What to call them in an error.
+            given: How many there are, if anybody says.
+            usual: How many there are usually.
 
         Raises:
             ContextTooLong: If more are given than its table of learned positions has rows for.
@@ -92,7 +97,7 @@ class Model:
         """
         if given is None:
             return min(usual, self.longest or usual)
-        self.refuse_beyond("context", positive("context", given))
+        self.refuse_beyond(name, positive(name, given))
         return given
 
     def refuse_beyond(self, name: str, tokens: int, table: str = "context") -> None:
