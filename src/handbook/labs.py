@@ -27,7 +27,7 @@ from mkdocs_jupyter.config import settings
 
 from handbook.fences import Fence
 from handbook.formulas import formulas
-from handbook.options import Misuse
+from handbook.options import PYTHON, SHELL, Misuse
 from handbook.runs import OPENING, PageError, Run, error_box
 from handbook.site import site
 from handbook.versions import version
@@ -37,6 +37,7 @@ RENDERERS = ("mkdocs-jupyter", "nbconvert", "Jinja2")
 ATTACHMENT = re.compile(r"(?<=\]\()attachment:(?P<name>[^)\s]+)")
 OUTPUT = re.compile(r"<!-- output (?P<place>[\d.]+) -->(?P<html>.*?)<!-- end of output (?P=place) -->", re.DOTALL)
 MARK = re.compile(r"<!-- output (?P<place>[\d.]+) -->")
+RUNNING = re.compile(rf"[{{.\s]*({'|'.join((*PYTHON, *SHELL))})\b.*\bexec\b")
 
 settings.templates_dir = str(TEMPLATES)  # the plugin's own inline the styles of JupyterLab, and load MathJax
 
@@ -116,7 +117,7 @@ def _check(source: str) -> None:
         opening = None if closing else OPENING.match(line)
         if opening:
             opened, closing = line.strip(), opening["ticks"]
-            if re.match(r"\s*[{.\s]*python\b.*\bexec\b", opening["info"]):
+            if RUNNING.match(opening["info"]):
                 raise Misuse(f"what is to run is a code cell, and no fence: {opened}")
         elif not closing:
             prose.append(line)

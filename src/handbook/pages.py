@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # Zensical does without
 
 INCLUDE = re.compile(r'(?<!;)--8<--\s+"(?P<path>[^":;]+)(?::(?P<section>[\w-]+))?"')
 
+FOREIGN = re.compile(r"[\s>]*[`~]{3,}[{.\s]*(?P<language>[\w#.+-]+).*\bexec\b")
+
 FINDERS = ("pymdownx.snippets", "pymdownx.superfences", "handbook.pages")
 """Of all extensions, those that find the fences of a page."""
 
@@ -71,6 +73,14 @@ def formatter(src: str, language: str, options: dict[str, Any], md: Markdown, **
     run.fences.append(fence)
     run.places.append(run.at)
     return _mark(len(run.fences) - 1)
+
+
+def _left_over(line: str) -> str:
+    """Why superfences took no fence that begins with this line."""
+    said = FOREIGN.match(line)
+    if said and said["language"] not in LANGUAGES:
+        return f"{said['language']} does not run here; {', '.join(LANGUAGES)} do"
+    return "a fence is not closed, or its options are malformed"
 
 
 def _mark(number: int) -> str:
@@ -148,8 +158,7 @@ class RunPage(Preprocessor):  # type: ignore[misc]
             if self.LEFT_OVER.match(line):
                 # Of several like it, the one that is not closed is the last.
                 at = max((n for n, text in enumerate(run.lines, start=1) if text.strip() == line.strip()), default=0)
-                message = f"a fence is not closed, or its options are malformed: {line.strip()}"
-                raise run.fail(message, run.above + at)
+                raise run.fail(f"{_left_over(line)}: {line.strip()}", run.above + at)
         run.formulas = formulas(lines)
         return run
 

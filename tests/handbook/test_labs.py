@@ -208,7 +208,13 @@ WRONG = {
     "figure without alternative": ([TITLE, ("1", {"output": "figure"})], "cell 2: .*needs alt"),
     "nothing to show": ([TITLE, ("None", {"output": "html"})], "cell 2: shows nothing"),
     "formula": ([TITLE, ("x = 1", {}), "That is `=x`."], "cell 3: a notebook has no formulas"),
-    "fence that is to run": ([TITLE, "```python exec\n1\n```"], "cell 2: what is to run is a code cell"),
+    **{
+        f"fence of {language} that is to run": (
+            [TITLE, f"```{language} {said}\n1\n```"],
+            "cell 2: what is to run is a code cell",
+        )
+        for language, said in (("python", "exec"), ("py", 'exec="1"'), ("bash", "exec"), ("console", 'exec="on"'))
+    },
     "open fence": ([TITLE, "```text\nopen", ("1 / 0", {})], "cell 2: a fence is not closed: ```text"),
 }
 
