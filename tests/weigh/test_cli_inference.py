@@ -58,7 +58,11 @@ def test_the_table_and_the_work() -> None:
         (("models/gpt2", "--context", "8192"), "gpt2 has learned 1,024 positions; ask for at most 1,024"),
         (("models/gpt2", "--device", "24G"), "size '24G': needs a unit"),
         (("models/gpt2", "--device", "24"), "size '24': needs a unit"),
+        (("models/gpt2", "--device", ""), "size '': needs a unit"),
         (("models/gpt2", "--flops", "1e12"), "given together"),
+        (("models/gpt2", "--bandwidth", "1TB", "--flops", "0"), "must be more than 0"),
+        (("models/gpt2", "--bandwidth", "1TB", "--flops", "nan"), "must be more than 0"),
+        (("models/gpt2", "--bandwidth", "", "--flops", "1e12"), "rate '': needs a unit"),
         (("models/vit-base",), "reads images"),
     ],
 )

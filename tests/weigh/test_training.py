@@ -338,6 +338,7 @@ def test_the_command_plans_a_run() -> None:
         (("training", "models/gpt2", "--lora", 8, "--targets", "q_proj"), "c_attn"),
         (("training", "absent"), "absent: no such file"),
         (("plan", "--bandwidth", "1GB", "--mtbf", "8h", "--run", "1d"), "CONFIG"),
+        (("plan", "--checkpoint", "", "--bandwidth", "1GB", "--mtbf", "8h", "--run", "1d"), "size '': needs a unit"),
         (("plan", "models/gpt2", "--bandwidth", "1", "--mtbf", "8h", "--run", "1d"), "unit"),
         (("plan", "models/gpt2", "--bandwidth", "1GB", "--mtbf", "8x", "--run", "1d"), "8x"),
         (("plan", "models/gpt2", "--bandwidth", "1kB", "--mtbf", "1s", "--run", "1d"), "time between failures"),

@@ -96,13 +96,13 @@ def inference_command(
     model = params(config)
     estimate = inference(model, context=context, batch=batch, **options)
     facts, context = estimate.as_dict(), estimate.context
-    if device:
+    if device is not None:
         memory = parse_bytes(device)
         facts["device_bytes"] = memory
         for name, bound in (("", False), ("_bound", True)):
             facts[f"largest_context{name}"] = largest_context(model, memory, batch=batch, bound=bound, **options)
             facts[f"largest_batch{name}"] = largest_batch(model, memory, context=context, bound=bound, **options)
-    if bandwidth and flops:
+    if bandwidth is not None and flops is not None:
         speed: dict[str, Any] = {
             "bandwidth": parse_rate(bandwidth),
             "flops": flops,

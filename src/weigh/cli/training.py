@@ -148,7 +148,7 @@ def plan_command(
 
     if (config is None) == (checkpoint is None):
         raise click.UsageError("give either CONFIG or --checkpoint")
-    size = parse_bytes(checkpoint) if checkpoint else _checkpoint_bytes(config, optimizer, precision)
+    size = _checkpoint_bytes(config, optimizer, precision) if checkpoint is None else parse_bytes(checkpoint)
     planned = plan(
         size, parse_rate(bandwidth), parse_seconds(mtbf), parse_seconds(run_time), keep,
         restart=None if restart is None else parse_seconds(restart),

@@ -136,7 +136,7 @@ def _bound(serving: Serving, before: int, tokens: int, batch: int, bandwidth: fl
     model = serving.model
     if not model.caches or any(isinstance(layer, KeyValue) and layer.cross for layer in model.caches):
         raise WeighError(f"model type {model.model_type}", "is no decoder; a bound is known for decoders alone")
-    if bandwidth <= 0 or flops <= 0:
+    if not (bandwidth > 0 and flops > 0):  # nor is a NaN
         raise WeighError("bandwidth and FLOP/s", "must be more than 0")
     moved = _weights_read(serving, batch * tokens) + serving.cache(before or tokens, batch)
     work = batch * (tokens * _multiplied(model) + _head_flops(model) + _attention_flops(model, before, tokens))

@@ -102,7 +102,7 @@ def training(
         zero: The stage of ZeRO: 0 divides nothing among the devices, 1 the optimizer state and the master weights, 2
             the gradients too, 3 the weights too.
         devices: N, the devices among which it is divided, and which compute with different data.
-        recompute: What the backward pass computes again; see `weigh.activations.activations`.
+        recompute: What the backward pass computes again; see `weigh.activations`.
         fused_attention: Whether attention scores are never stored.
         accumulate: In how many parts, one after the other, a device computes its batch.
         lora: Adapters to train in place of the model, which is then frozen.
