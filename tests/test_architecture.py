@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -98,6 +99,19 @@ def test_an_optimizer_is_one_function() -> None:
         assert "signum" in [item.value for item in option.shell_complete(click.Context(training_command), "sig")]
     finally:
         del OPTIMIZERS["signum"]
+
+
+@pytest.mark.parametrize("name", ["READER", "FAMILY"])
+def test_what_the_page_on_architecture_writes_passes_the_checks(root: Path, name: str) -> None:
+    """A newcomer puts it into the library as it stands."""
+    program = ast.parse((root / "snippets/contributing/architecture.py").read_text("utf-8"))
+    assigned = [node for node in program.body if isinstance(node, ast.Assign)]
+    (text,) = (ast.literal_eval(node.value) for node in assigned if getattr(node.targets[0], "id", "") == name)
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--stdin-filename", "src/weigh/new.py", "-"]
+    checked = subprocess.run(ruff, cwd=root, input=text.lstrip(), capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    assert [one.name for one in functions if not one.returns] == []
 
 
 def test_a_command_is_one_function() -> None:

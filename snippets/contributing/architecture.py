@@ -71,10 +71,12 @@ folder = Path(scratch.name)
 READER = '''
 """Read the weights of llama2.c: seven numbers of 32 bits, then every weight in float32."""
 
+from weigh.sources import File
 from weigh.tensors import Contents, Tensor
 
 
-def read(file):
+def read(file: File) -> Contents:
+    """The weights of a file, as one tensor."""
     weights = Tensor("weights", ((file.size - 28) // 4,), "float32", file.name, 28, file.size)
     return Contents(str(file), "llama2.c", (weights,), file.size, weights.nbytes, storages={file.name: file})
 '''
@@ -101,7 +103,6 @@ print(f"{seen.format}: {seen.parameters:,} parameters in {seen.bytes_on_disk:,} 
 FAMILY = '''
 """Models in the line of Llama, whose feed-forward network is two matrices and no gate."""
 
-from weigh.models.caches import Caches
 from weigh.models.config import Config
 from weigh.models.decoders import DecoderSizes, attention, caches, decoder, norms
 from weigh.models.family import Family
@@ -109,10 +110,13 @@ from weigh.models.layers import Tensors, linear
 
 
 def read(config: Config) -> DecoderSizes:
+    """The sizes that a config states."""
     return DecoderSizes.of(config, V=32000, D=512, F=2048, L=8, H=8, K=2, activation="gelu")
 
 
 def tensors(s: DecoderSizes, architecture: str) -> Tensors:
+    """The tensors of every layer: attention, two matrices, and a norm before each."""
+
     def layer(name: str, i: int) -> Tensors:
         yield from attention(f"{name}.self_attn", s)
         yield from linear(f"{name}.mlp.up_proj", s.D, s.F, "feed-forward up", bias=False)
@@ -148,11 +152,12 @@ print(f"{plain.parameters:,} parameters, {weigh.inference(plain).total_bytes:,} 
 # --8<-- [end:family_used]
 
 # --8<-- [start:optimizer]
-from weigh.memory.optimizers import optimizer
+from weigh.memory.optimizers import State, optimizer
+from weigh.tensors import Tensor
 
 
 @optimizer("signum")
-def signum(tensor, dtype):
+def signum(tensor: Tensor, dtype: str) -> State:
     """Bernstein et al. 2018 (arXiv 1802.04434): the sign of a mean of the gradient."""
     yield "momentum_buffer", tensor.shape, dtype
 
@@ -176,10 +181,12 @@ print(f"state of signum for Quill: {added.optimizer_state_bytes:,} bytes")
 # --8<-- [start:command]
 import click
 
+from weigh.cli.group import weigh as group
 
-@command.command("bits")
+
+@group.command("bits")
 @click.argument("config")
-def bits_command(config):
+def bits_command(config: str) -> None:
     """Say how many bits the parameters of CONFIG take as they are saved.
 
     Example: weigh bits config.json
