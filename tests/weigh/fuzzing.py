@@ -30,7 +30,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 FORMATS = Path(__file__).parents[2] / "src/weigh/formats"
-REPOSITORY = str(FORMATS.parent / "repository.py")
+DIRECTORIES = str(FORMATS.parent / "files/directories.py")
 MAX_SECONDS = 2.0
 MAX_GROWTH = 2**29
 MAX_INPUT = 2**16
@@ -123,7 +123,7 @@ def loop(seconds: float, most: int, enough: int, seed: int, target: str, folder:
     """Inspect damaged seeds, keep those that reach something new, and note what crashes."""
     refusal, inspect = _target(target)
     seeds = [Seed(Path(file), Path(inspected)) for file, inspected in paths]
-    chance, tracer = random.Random(seed), Tracer((folder, REPOSITORY))
+    chance, tracer = random.Random(seed), Tracer((folder, DIRECTORIES))
     audit = Audit({str(path.parent) for seed in seeds for path in seed})
     files = {seed.file: os.open(seed.file, os.O_WRONLY) for seed in seeds}
     originals = {seed.file: seed.file.read_bytes() for seed in seeds}

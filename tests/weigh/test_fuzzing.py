@@ -25,6 +25,11 @@ def test_no_damaged_file_does_more_than_be_refused(name: str, tmp_path: Path) ->
     check(fuzzing.fuzz(seeds, ENOUGH, executions=200))
 
 
+def test_coverage_guides_it_through_the_shards_of_an_index_too(tmp_path: Path) -> None:
+    report = fuzzing.fuzz(fuzzing.SEEDS["index"](tmp_path), ENOUGH, executions=20)
+    assert {"safetensors.py", "directories.py"} <= report.lines.keys()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", fuzzing.SEEDS)
 def test_in_two_seconds_no_damaged_file_does_more_than_be_refused(name: str, tmp_path: Path) -> None:
