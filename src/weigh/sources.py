@@ -71,6 +71,8 @@ def opening(path: Path) -> Iterator[None]:
     except errors.WeighError:
         raise
     except OSError as error:
+        if _protocol(path) and str(error) in ("", str(path)):  # as fsspec says it, of a server that is silent too
+            raise errors.NotFound(path, "not found, or its server does not answer; check the address") from None
         raise errors.NotFound(path, f"{error.strerror or str(error) or 'not found'}; check the path".lower()) from None
     except Exception as error:
         if not _protocol(path):

@@ -134,6 +134,9 @@ def test_a_config_is_read_from_a_url(server: Server, root: Path) -> None:
 def test_what_a_server_can_refuse(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(errors.NotFound, match=r"none\.safetensors"):
         weigh.inspect(server.url("none.safetensors"))
+    for nowhere in (server.url("Caps/none"), "http://127.0.0.1:9/Caps/none"):
+        with pytest.raises(errors.NotFound, match=rf"^{nowhere}: not found, or its server does not answer; check "):
+            weigh.inspect(nowhere)
     with pytest.raises(errors.NotFound, match="lists no directories"):
         weigh.inspect(server.url("models/"))
     with pytest.raises(errors.NotFound, match="no URL"):
