@@ -18,9 +18,9 @@ from weigh.models.parameters import Model
 from weigh.tensors import Tensor
 
 MIXES = {
-    "q4_0": "q4_0", "q4_1": "q4_1", "q5_0": "q5_0", "q5_1": "q5_1", "q8_0": "q8_0", "q2_k": "q2_k", "q2_k_s": "q2_k",
-    "q3_k_s": "q3_k", "q3_k_m": "q3_k", "q3_k_l": "q3_k", "q4_k_s": "q4_k", "q4_k_m": "q4_k", "q5_k_s": "q5_k",
-    "q5_k_m": "q5_k", "q6_k": "q6_k",
+    "q8_0": "q8_0", "q6_k": "q6_k", "q5_k_m": "q5_k", "q5_k_s": "q5_k", "q5_1": "q5_1", "q5_0": "q5_0",
+    "q4_k_m": "q4_k", "q4_k_s": "q4_k", "q4_1": "q4_1", "q4_0": "q4_0", "q3_k_l": "q3_k", "q3_k_m": "q3_k",
+    "q3_k_s": "q3_k", "q2_k": "q2_k", "q2_k_s": "q2_k",
 }  # fmt: skip
 """The mixes, and the block format of a tensor for which a mix has no other."""
 

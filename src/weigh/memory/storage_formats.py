@@ -28,6 +28,7 @@ from math import gcd
 from weigh.dtypes import DTYPES, bytes_of, dtype_name
 from weigh.errors import UnknownDtype, WeighError
 from weigh.formulas import Step, evaluate, step, written
+from weigh.memory.gguf_mixes import ALIASES, MIXES, assign
 from weigh.models.matrices import Matrix, matrices
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
@@ -176,11 +177,9 @@ def canonical(name: str) -> str:
     Raises:
         UnknownDtype: If there is none of that name.
     """
-    from weigh.memory import gguf_mixes
-
     known = dtype_name(name)
-    known = gguf_mixes.ALIASES.get(known, known)
-    if known in gguf_mixes.MIXES:
+    known = ALIASES.get(known, known)
+    if known in MIXES:
         return known
     if known in BLOCKS and known != "mxfp4":
         raise UnknownDtype(f"format {name!r}", "is a format of tensors, and no file of llama.cpp is called so")
@@ -200,10 +199,8 @@ def stored(model: Model, name: str) -> list[Stored]:
             `weigh` does not know for this family.
     """
     name = canonical(name)
-    from weigh.memory import gguf_mixes
-
-    if name in gguf_mixes.MIXES:
-        return [_store(t, storage_format(f), m) for t, f, m in gguf_mixes.assign(model, name)]
+    if name in MIXES:
+        return [_store(t, storage_format(f), m) for t, f, m in assign(model, name)]
     if name in PLAIN:
         return [_store(tensor, storage_format(name), None) for tensor in model.distinct]
     packed = {matrix.tensor.name: matrix for matrix in matrices(model)}
@@ -242,7 +239,6 @@ def bits_per_weight(name: str, outputs: int = 4096, inputs: int = 4096) -> Fract
 
 STORAGE_FORMATS = (
     *PLAIN, "float8_e4m3fn", "float8_e5m2", "float8-block", "int8", "mxfp4", "nf4", "nf4-double", "awq", "gptq",
-    "gptq-2bit", "gptq-3bit", "gptq-8bit", "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k_m", "q4_k_s",
-    "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s", "q2_k", "q2_k_s",
+    "gptq-2bit", "gptq-3bit", "gptq-8bit", *MIXES,
 )  # fmt: skip
 """The formats that `stored` and `inference` know."""

@@ -181,7 +181,7 @@ def scores(H: int, dropout: float = 0, *, softmax_32: bool = True, S: int | None
 
 
 def attention(H: int, K: int, E: int, dropout: float = 0, *, softmax_32: bool = True) -> SavedTensors:
-    """The saved tensors of H heads of queries, which attend to K of keys and values, with their scores."""
+    """The saved tensors of H heads of queries (T, H, E), which attend to K of keys and values, with their scores."""
     return [*heads(H, K, E), *scores(H, dropout, softmax_32=softmax_32)]
 
 
@@ -228,15 +228,15 @@ def feed_forward(F: int, k: int, *, gated: bool = False) -> SavedTensors:
 def routed(D: int, F: int, used: int, k: int, *, probabilities: int = 0) -> SavedTensors:
     """The saved tensors of gated experts, of which each token passes through `used`, and of their router.
 
-    Four lists of 64-bit numbers say which tokens are whose. Each expert's input is a copy, and its output is saved,
-    since it is multiplied by the router's weight.
+    Four lists (T · used) of 64-bit numbers say which tokens are whose. The experts' input (T · used, D) is a copy, and
+    their output (T · used, D) is saved, since it is multiplied by the router's weight. Inside, they are (T · used, F).
 
     Args:
         D: The width of the model.
         F: That of an expert.
         used: The experts of a token.
         k: The tensors as wide as an expert that its activation function saves.
-        probabilities: Those that the router computes in float32.
+        probabilities: Those that the router computes for each token in float32.
     """
     return [
         *one("routers", "4 · N + 32 · U", N=probabilities, U=used),
