@@ -105,7 +105,9 @@ def _read(text: str, path: str) -> dict[str, Any]:
 
 
 def _fence(cell: dict[str, Any], code: str) -> Fence:
-    options = {name: value for name, value in cell["metadata"].get("handbook", {}).items() if name != "fold"}
+    options = dict(cell["metadata"].get("handbook", {}))
+    if not isinstance(options.pop("fold", ""), str):
+        raise Misuse("fold is a title, and so text")
     texts = {name: name if value is True else str(value) for name, value in options.items()}
     return replace(Fence.parse({"exec": "exec"} | texts), code=code)
 

@@ -49,7 +49,7 @@ def validator(
     try:
         fence = options["fence"] = parse_header(language, inputs)
         if inner and fence and fence.runs:
-            raise Misuse(f"prints a {language} fence that is to be executed, and nothing would run it")
+            raise Misuse(f"has a {language} fence that is to be executed inside another, and nothing would run it")
     except Misuse as error:
         options["fence"] = error_box(run.fail(str(error), run.at))
     if options["fence"] is None:

@@ -137,7 +137,7 @@ def _openings(lines: list[str]) -> list[tuple[int, str]]:
 def error_box(error: PageError) -> str:
     """The error in place of an output, if the reader is its author; otherwise it is raised."""
     if not site.show_errors:
-        raise error
+        raise error from None
     return (
         '<div class="admonition failure"><p class="admonition-title">This did not run</p>'
         f"<pre><code>{escape(str(error))}</code></pre></div>"

@@ -33,6 +33,8 @@ def locate(path: str | os.PathLike[str]) -> Path:
         MissingPackage: If the path is a URL and the packages that open it are not installed.
         NotFound: If it is a URL of an unknown protocol, or the URL of a directory over HTTP.
     """
+    if "\0" in str(path):
+        raise errors.NotFound(repr(str(path)), "no path has a null character")
     if not isinstance(path, str) or "://" not in path:
         return path if hasattr(path, "open") else Path(path)  # type: ignore[return-value]
     if path.startswith("http") and path.endswith("/"):
@@ -279,11 +281,7 @@ class Reader(io.BufferedReader):
             TruncatedFile: If the file ends before.
             HeaderTooLarge: If they are more than `MAX_HEADER`.
         """
-        if size > self.left:
-            raise errors.TruncatedFile(
-                f"{self.file}, byte {self.tell():,}",
-                f"promises {size:,} bytes more and has {self.left:,}; fetch the file again",
-            )
+        self._expect(size)
         return self.read(size)
 
     def skip(self, size: int) -> None:
@@ -292,9 +290,11 @@ class Reader(io.BufferedReader):
         Raises:
             TruncatedFile: If the file ends before.
         """
-        if size > self.left:
-            raise errors.TruncatedFile(
-                f"{self.file}, byte {self.tell():,}",
-                f"promises {size:,} bytes more and has {self.left:,}; fetch the file again",
-            )
+        self._expect(size)
         self.seek(size, io.SEEK_CUR)
+
+    def _expect(self, size: int) -> None:
+        if size > self.left:
+            where = f"{self.file}, byte {self.tell():,}"
+            problem = f"promises {size:,} bytes more and has {self.left:,}; fetch the file again"
+            raise errors.TruncatedFile(where, problem)

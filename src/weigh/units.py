@@ -17,7 +17,7 @@ _BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def format_bytes(n: int, *, binary: bool = False) -> str:
-    """Write a number of bytes with four significant digits, in decimal units or in binary ones.
+    """A number of bytes as text, with four significant digits, in decimal units or in binary ones.
 
     Below one kilobyte (or kibibyte) the exact number of bytes is written.
 
@@ -49,7 +49,7 @@ def format_bytes(n: int, *, binary: bool = False) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """Read a number of bytes: `24GiB`, `80 GB`, `1.5 TB`, `512 bytes`.
+    """A number of bytes from text: `24GiB`, `80 GB`, `1.5 TB`, `512 bytes`.
 
     Args:
         text: A number and a unit. Both families of units are read, each as what it says.
@@ -73,7 +73,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_rate(text: str) -> int:
-    """Read a number of bytes a second: `3.35TB/s`, or `3.35TB`.
+    """A number of bytes a second from text: `3.35TB/s`, or `3.35TB`.
 
     Args:
         text: A size, as `parse_bytes` reads it, with or without `/s`.
@@ -104,8 +104,8 @@ def positive(name: str, number: int) -> int:
     Raises:
         WeighError: If it is not one.
     """
-    if type(number) is not int or number < 1:
-        raise WeighError(name, f"must be a whole number from 1, not {number!r:.40}")
+    if type(number) is not int or not 1 <= number < 2**63:
+        raise WeighError(name, f"must be a whole number from 1, and below 2⁶³, not {number!r:.40}")
     return number
 
 

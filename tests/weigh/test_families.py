@@ -60,6 +60,30 @@ def test_every_field_is_read_once_for_all_questions(
 
 
 @pytest.mark.parametrize("model_type", FAMILIES)
+def test_more_layers_than_any_model_has_are_refused_at_once(
+    model_type: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Wherever a family reads how many there are: to list them would take minutes, and all memory."""
+    layers: list[tuple[str, str]] = []
+    get = Config.get
+
+    def noting(self: Config, field: str, default: Any = None) -> Any:
+        count = re.fullmatch(r"(num_(hidden_|decoder_)?|n_|encoder_|decoder_)layers?|depths", field)
+        layers.extend([(self.where.rpartition(", ")[2], field)] if count else [])
+        return get(self, field, default)
+
+    monkeypatch.setattr(Config, "get", noting)
+    weigh.params(write(tmp_path, model_type=model_type))
+    assert layers
+    for place, field in list(layers):
+        value: Any = {field: [1, 1, 10**9, 1] if field == "depths" else 10**9}
+        inner = value if "config.json" in place else {place: value}
+        said = f"field {field}: 1(,000,000,00[03] layers, and weigh counts|000000000 changes the answer)"
+        with pytest.raises((errors.InvalidConfig, errors.UnsupportedField), match=said):
+            weigh.params(write(tmp_path, model_type=model_type, **inner))
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
 def test_a_family_is_one_module_that_is_called_like_it(model_type: str) -> None:
     folder = Path("src/weigh/models/families")
     assert (folder / f"{model_type.replace('-', '_')}.py").exists()

@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weigh import GB, TB, GiB, MiB, WeighError, format_bytes
+import weigh
+from weigh import GB, TB, GiB, MiB, WeighError, errors, format_bytes
 from weigh.units import parse_rate
 
 POWERS = {
@@ -55,3 +58,14 @@ def test_a_rate_may_say_that_it_is_one(text: str, rate: int) -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(WeighError, match="rate"):
         parse_rate(text)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "1", 2**63, 10**400])
+def test_a_count_is_a_whole_number_that_a_file_could_have(number: Any) -> None:
+    with pytest.raises(WeighError, match="batch: must be a whole number from 1, and below 2⁶³"):
+        weigh.inference(weigh.params("models/quill"), batch=number)
+
+
+def test_a_path_with_a_null_character_is_not_found() -> None:
+    with pytest.raises(errors.NotFound, match="null character"):
+        weigh.inspect("model\0.safetensors")

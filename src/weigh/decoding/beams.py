@@ -43,7 +43,7 @@ def beam_search(
     length_penalty: float = 1.0,
     early_stopping: bool | Literal["never"] = False,
 ) -> tuple[Hypothesis, ...]:
-    """Find the most probable continuations of a prompt, as far as a few beams see.
+    """Beam search: the most probable continuations of a prompt, as far as a few beams see.
 
     Args:
         next_logits: The model: ids of shape (T,) → logits of shape (V,). Asked once for each beam and step.

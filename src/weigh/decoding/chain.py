@@ -49,7 +49,7 @@ _OF_OUTPUT = {"frequency_penalty": frequency_penalty, "presence_penalty": presen
 def filter_logits(
     logits: "torch.Tensor", settings: Mapping[str, float], ids: Sequence[int] = (), prompt: int = 0
 ) -> Choice:
-    """Apply several settings, one after the other, in the order in which they are given.
+    """Decoding settings applied to logits, one after the other, in the order in which they are given.
 
     Args:
         logits: Shape (V,).

@@ -59,7 +59,7 @@ class Choice:
 
 
 def greedy(logits: "torch.Tensor") -> Choice:
-    """Keep the most probable token alone. Of several equal ones, the first in the vocabulary.
+    """Greedy decoding: the most probable token alone. Of several equal ones, the first in the vocabulary.
 
     Args:
         logits: Shape (V,).
@@ -73,7 +73,7 @@ def greedy(logits: "torch.Tensor") -> Choice:
 
 
 def temperature(logits: "torch.Tensor", value: float) -> Choice:
-    """Divide the logits by a temperature: below 1 the distribution is sharper, above 1 flatter. The ranking stays.
+    """Temperature: the logits divided by it. Below 1 the distribution is sharper, above 1 flatter. The ranking stays.
 
     It removes nothing. Towards 0 all mass goes to the best token, as `greedy` has it; 0 itself would be a division by
     zero.
@@ -91,7 +91,7 @@ def temperature(logits: "torch.Tensor", value: float) -> Choice:
 
 
 def top_k(logits: "torch.Tensor", k: int) -> Choice:
-    """Keep the k tokens of the highest logits, and those that are equal to the last of them.
+    """Top-k sampling: the k tokens of the highest logits, and those that are equal to the last of them.
 
     Source: Fan et al. 2018, arXiv 1805.04833.
 
@@ -109,7 +109,7 @@ def top_k(logits: "torch.Tensor", k: int) -> Choice:
 
 
 def top_p(logits: "torch.Tensor", p: float) -> Choice:
-    """Keep the nucleus: the fewest tokens whose probabilities add up to p, from the most probable down.
+    """Nucleus sampling: the fewest tokens whose probabilities add up to p, from the most probable down.
 
     Computed from the other end, as transformers does: the tail is removed as long as its mass stays within 1 − p. Which
     of several equal tokens at the border stays is left to torch's sort.
@@ -132,7 +132,7 @@ def top_p(logits: "torch.Tensor", p: float) -> Choice:
 
 
 def min_p(logits: "torch.Tensor", p: float) -> Choice:
-    """Keep the tokens that are at least p times as probable as the best one.
+    """Min-p sampling: the tokens that are at least p times as probable as the best one.
 
     A confident model keeps few tokens, an unsure one many.
 
@@ -152,7 +152,7 @@ def min_p(logits: "torch.Tensor", p: float) -> Choice:
 
 
 def typical_p(logits: "torch.Tensor", p: float) -> Choice:
-    """Keep the tokens about as surprising as one expects here, until their probabilities add up to p.
+    """Locally typical sampling: the tokens about as surprising as one expects here, until their probabilities reach p.
 
     A token's surprise is −log of its probability, and its mean over the distribution is the entropy. Tokens are taken
     in the order of the distance between the two, so a token that is too probable can be left out.

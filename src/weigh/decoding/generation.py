@@ -44,7 +44,7 @@ class Generation:
 
 
 def sample(logits: "torch.Tensor", generator: "torch.Generator | None" = None) -> int:
-    """Draw a token from the softmax of the logits.
+    """A token id, drawn from the softmax of the logits.
 
     Args:
         logits: Shape (V,), filtered or not.
@@ -71,7 +71,7 @@ def generate(
     decode: Callable[[Sequence[int]], str] | None = None,
     trace: bool = False,
 ) -> Generation:
-    """Continue a prompt, one token at a time.
+    """Generation: a prompt continued, one token at a time.
 
     Args:
         next_logits: The model: ids of shape (T,) → logits of shape (V,).

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def repetition_penalty(logits: "torch.Tensor", ids: Sequence[int], penalty: float) -> Choice:
-    """Make each token that is in the text already less likely: divide a positive logit, multiply a negative one.
+    """Repetition penalty: of each token in the text already, a positive logit is divided, a negative one multiplied.
 
     Without the rule for the sign, a negative logit would rise. Adding one number to all logits changes no probability,
     but it changes what this penalty does, since signs change.
@@ -40,7 +40,7 @@ def repetition_penalty(logits: "torch.Tensor", ids: Sequence[int], penalty: floa
 
 
 def frequency_penalty(logits: "torch.Tensor", ids: Sequence[int], penalty: float) -> Choice:
-    """Subtract the penalty from a token's logit once for each time that the token was generated.
+    """Frequency penalty: subtracted from a token's logit once for each time that the token was generated.
 
     Source: the guide to OpenAI's API, "Frequency and presence penalties":
     μ[j] − c[j] · α_frequency − (c[j] > 0) · α_presence.
@@ -59,7 +59,7 @@ def frequency_penalty(logits: "torch.Tensor", ids: Sequence[int], penalty: float
 
 
 def presence_penalty(logits: "torch.Tensor", ids: Sequence[int], penalty: float) -> Choice:
-    """Subtract the penalty once from the logit of each token that was generated at all. See `frequency_penalty`.
+    """Presence penalty: subtracted once from the logit of each token that was generated. See `frequency_penalty`.
 
     Args:
         logits: Shape (V,).
@@ -75,7 +75,7 @@ def presence_penalty(logits: "torch.Tensor", ids: Sequence[int], penalty: float)
 
 
 def no_repeat_ngram(logits: "torch.Tensor", ids: Sequence[int], size: int) -> Choice:
-    """Remove each token that would complete a run of n tokens that is in the text already.
+    """N-gram blocking: no token that would complete a run of n tokens that is in the text already.
 
     Source: Paulus et al. 2017, arXiv 1705.04304, section 2.5, for trigrams.
 

@@ -102,7 +102,7 @@ def residual_distribution(p: "torch.Tensor", q: "torch.Tensor") -> "torch.Tensor
 def judge_draft(
     p: "torch.Tensor", q: "torch.Tensor", drafted: Sequence[int], generator: "torch.Generator | None" = None
 ) -> tuple[int, int]:
-    """Accept drafted tokens up to the first refusal, and draw one more token.
+    """Verification of a draft: its tokens up to the first refusal, and one more token drawn.
 
     Source: Leviathan et al. 2023, algorithm 1.
 
@@ -146,7 +146,7 @@ def speculate(
     seed: "int | torch.Generator | None" = None,
     eos: Collection[int] = (),
 ) -> Speculation:
-    """Continue a prompt as `generate` would with the target, in fewer passes of it.
+    """Speculative decoding: a prompt continued as `generate` would with the target, in fewer passes of it.
 
     Args:
         target: The large model: ids of shape (T,) → logits of all positions, shape (T, V).

@@ -96,7 +96,7 @@ def diff(
     after: str | os.PathLike[str],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Difference:
-    """Compare two checkpoints or models tensor by tensor, of any two formats that `weigh.inspect` reads.
+    """Differences of two checkpoints or models, tensor by tensor, of any two formats that `weigh.inspect` reads.
 
     One tensor of each is in memory at a time, read from the bytes its header names; nothing is unpickled.
 

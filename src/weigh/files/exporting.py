@@ -100,7 +100,7 @@ def export(
     prefix: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Export:
-    """Write the weights of a checkpoint as a model directory, and verify it.
+    """Weights of a checkpoint, written as a model directory and verified.
 
     The weights go to `model.safetensors`, or to shards and their index; the config and the tokenizer's files beside the
     checkpoint go with them. Optimizer state, random number generators and the rest stay behind. The directory appears

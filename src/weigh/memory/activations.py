@@ -88,7 +88,9 @@ def activations(
         raise WeighError("batch and sequence", f"must be positive, not {batch} and {sequence}")
     saves = FAMILIES[model.model_type].saves
     if saves is None:
-        raise UnsupportedField(f"activations of {model.model_type}", "are not known to weigh, which knows transformers")
+        raise UnsupportedField(
+            f"activations of {model.model_type}", "are unknown: weigh has no list of what its layers save"
+        )
     b = number_format(dtype).bits // 8
     numbers = {"B": batch, "T": sequence, "b": b, "c": 4 if b < 4 else 0}
     saved = saves(model.sizes, model.architecture)

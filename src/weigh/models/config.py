@@ -33,6 +33,10 @@ activations, rotary angles, the weighing of experts, and settings of generation.
 not read with `Config.ignore`."""
 
 
+MAX_LAYERS = 10_000
+"""The most layers of a model, ten times as many as any has: to list more would take longer than anybody waits."""
+
+
 def load(path: str | os.PathLike[str]) -> "Config":
     """Read a `config.json`, or the one that a directory holds.
 
@@ -88,9 +92,16 @@ class Config:
             raise InvalidConfig(f"{self.where}, field {field}", "is missing, and no size follows without it")
         if type(value) is not int or not least <= value < 2**63:
             raise InvalidConfig(
-                f"{self.where}, field {field}", f"must be a whole number from {least}, not {value!r:.40}"
+                f"{self.where}, field {field}", f"must be a whole number from {least}, and below 2⁶³, not {value!r:.40}"
             )
         return value
+
+    def layers(self, field: str, default: int) -> int:
+        """A number of layers, from 1 to `MAX_LAYERS`: each is listed, tensor by tensor."""
+        count = self.size(field, default)
+        if count > MAX_LAYERS:
+            raise InvalidConfig(f"{self.where}, field {field}", f"{count:,} layers, and weigh counts {MAX_LAYERS:,}")
+        return count
 
     def optional(self, field: str, default: int | None = None) -> int | None:
         """A field that is a whole number from 1, and which `null` takes away where leaving it out means `default`."""

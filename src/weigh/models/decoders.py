@@ -64,7 +64,7 @@ class DecoderSizes:
         """
         config.ignore("max_position_embeddings")  # positions are rotations, not weights
         V, D = config.size("vocab_size", V), config.size("hidden_size", D)
-        L, F = config.size("num_hidden_layers", L), config.size("intermediate_size", F)
+        L, F = config.layers("num_hidden_layers", L), config.size("intermediate_size", F)
         H = config.size("num_attention_heads", H)
         K = config.optional("num_key_value_heads", K) or H
         E = config.optional("head_dim", E)

@@ -52,7 +52,7 @@ class EncoderSizes:
         return cls(
             V=config.size("vocab_size", V), T=config.size("max_position_embeddings", 512),
             S=config.size("type_vocab_size", S), E=D if E is None else config.size("embedding_size", E),
-            D=D, F=config.size("intermediate_size", F), L=config.size("num_hidden_layers", L), H=H,
+            D=D, F=config.size("intermediate_size", F), L=config.layers("num_hidden_layers", L), H=H,
             labels=labels(config), tied=config.flag("tie_word_embeddings", True),
             activation=saved.activation(config, activation), dropout=config.rate("hidden_dropout_prob", dropout),
             score_dropout=config.rate("attention_probs_dropout_prob", dropout), **others,

@@ -134,7 +134,7 @@ class Model:
 
 
 def params(config: str | os.PathLike[str]) -> Model:
-    """Count the parameters of a Hugging Face config exactly, without allocating one.
+    """Parameters of a Hugging Face config, counted exactly without allocating one.
 
     Args:
         config: A `config.json`, or a directory that holds one.

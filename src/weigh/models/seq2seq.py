@@ -50,7 +50,7 @@ def sides(config: Config, D: int, *, L: int, F: int, H: int) -> tuple[Side, Side
     config.ignore("decoder_layerdrop", "encoder_layerdrop", "init_std", "is_encoder_decoder", "scale_embedding")
     encoder, decoder = (
         Side(
-            config.size(f"{side}_layers", L),
+            config.layers(f"{side}_layers", L),
             config.size(f"{side}_ffn_dim", F),
             config.size(f"{side}_attention_heads", H),
         )

@@ -1,7 +1,7 @@
 """What convolutional networks are written with: stages of layers, each at its own width."""
 
 from weigh.errors import InvalidConfig
-from weigh.models.config import Config
+from weigh.models.config import MAX_LAYERS, Config
 
 Stages = tuple[tuple[int, int], ...]
 
@@ -14,5 +14,7 @@ def stages(config: Config, widths: list[int], depths: list[int]) -> Stages:
             f"{config.where}, field depths",
             f"must have one number for each of hidden_sizes, {len(widths)} in all, not {len(depths)}",
         )
+    if sum(depths) > MAX_LAYERS:
+        raise InvalidConfig(f"{config.where}, field depths", f"{sum(depths):,} layers, and weigh counts {MAX_LAYERS:,}")
     config.ignore("out_features", "out_indices", "stage_names")
     return tuple(zip(widths, depths, strict=True))

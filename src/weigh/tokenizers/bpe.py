@@ -82,7 +82,7 @@ def split(word: bytes) -> Word:
 
 
 def train_bpe(texts: Iterable[str], vocabulary: int) -> Iterator[Merge]:
-    """Learn merges one at a time: each joins the pair that is most frequent at that moment.
+    """Byte-pair encoding, learned one merge at a time: each joins the pair that is most frequent at that moment.
 
     Args:
         texts: What to learn from.

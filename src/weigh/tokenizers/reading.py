@@ -91,7 +91,7 @@ class Tokenizer(ABC):
 
 
 def tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
-    """Load a tokenizer: a `tokenizer.json`, a SentencePiece model, a `tekken.json`, or a directory that holds one.
+    """A tokenizer from a `tokenizer.json`, a SentencePiece model, a `tekken.json`, or a directory that holds one.
 
     Args:
         path: A path, or a URL.

@@ -20,7 +20,7 @@ def read(config: Config) -> DecoderSizes:
     H = config.size("num_attention_heads", config.size("n_head", 8))
     return DecoderSizes(
         V=config.size("vocab_size", 250880), D=D, F=4 * D,
-        L=config.size("num_hidden_layers", config.size("n_layer", 2)),
+        L=config.layers("num_hidden_layers", config.layers("n_layer", 2)),
         H=H, K=H, E=config.split("hidden_size", "n_head", D, H), tied=config.flag("tie_word_embeddings", True),
         activation=saved.Activation("gelu", config.where),
         score_dropout=config.rate("attention_dropout", 0), residual_dropout=config.rate("hidden_dropout", 0),

@@ -60,7 +60,7 @@ def tower(config: Config, D: int, F: int, H: int) -> Tower:
     D, H = config.size("hidden_size", D), config.size("num_attention_heads", H)
     config.split("hidden_size", "num_attention_heads", D, H)
     return Tower(
-        D, config.size("intermediate_size", F), config.size("num_hidden_layers", 12), H,
+        D, config.size("intermediate_size", F), config.layers("num_hidden_layers", 12), H,
         saved.activation(config, "quick_gelu"), config.rate("attention_dropout", 0),
     )  # fmt: skip
 

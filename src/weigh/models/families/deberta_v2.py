@@ -67,7 +67,7 @@ def read(config: Config) -> Sizes:
     return Sizes(
         V=config.size("vocab_size", 128100), T=T, S=config.size("type_vocab_size", 0, least=0),
         E=config.size("embedding_size", D), D=D, F=config.size("intermediate_size", 6144),
-        L=config.size("num_hidden_layers", 24), H=H,
+        L=config.layers("num_hidden_layers", 24), H=H,
         labels=labels(config), tied=config.flag("tie_word_embeddings", True),
         activation=saved.activation(config, "gelu"), dropout=config.rate("hidden_dropout_prob", 0.1),
         score_dropout=config.rate("attention_probs_dropout_prob", 0.1),

@@ -15,7 +15,7 @@ def read(config: Config) -> EncoderSizes:
     config.split("dim", "n_heads", D, H)
     return EncoderSizes(
         V=config.size("vocab_size", 30522), T=config.size("max_position_embeddings", 512), S=0, E=D,
-        D=D, F=config.size("hidden_dim", 3072), L=config.size("n_layers", 6), H=H,
+        D=D, F=config.size("hidden_dim", 3072), L=config.layers("n_layers", 6), H=H,
         labels=labels(config), tied=config.flag("tie_word_embeddings", True),
         activation=saved.activation(config, "gelu", "activation"), dropout=config.rate("dropout", 0.1),
         score_dropout=config.rate("attention_dropout", 0.1),

@@ -40,7 +40,7 @@ def read(config: Config) -> Sizes:
     config.split("num_attention_heads", "num_kv_heads", H, K)
     return Sizes(
         V=config.size("vocab_size", 65024), D=D, F=config.size("ffn_hidden_size", 4 * D),
-        L=config.size("num_hidden_layers", 32),
+        L=config.layers("num_hidden_layers", 32),
         H=H, K=K, E=config.split("hidden_size", "num_attention_heads", D, H), new=new,
         tied=config.flag("tie_word_embeddings", True), bias=config.flag("bias", False),
         parallel=config.flag("parallel_attn", True), norms=config.size("num_ln_in_parallel_attn", 2 if new else 1),

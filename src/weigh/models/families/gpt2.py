@@ -12,7 +12,7 @@ def read(config: Config) -> DecoderSizes:
     config.only("add_cross_attention", False)
     D, H = config.size("n_embd", 768), config.size("n_head", 12)
     return DecoderSizes(
-        V=config.size("vocab_size", 50257), T=config.size("n_positions", 1024), L=config.size("n_layer", 12),
+        V=config.size("vocab_size", 50257), T=config.size("n_positions", 1024), L=config.layers("n_layer", 12),
         D=D, F=config.size("n_inner", 4 * D), H=H, K=H, E=config.split("n_embd", "n_head", D, H),
         tied=config.flag("tie_word_embeddings", True),
         activation=saved.activation(config, "gelu_new", "activation_function"),

@@ -28,7 +28,7 @@ def windows(config: Config, L: int) -> Windows:
 def read(config: Config) -> DecoderSizes:
     """The sizes of GPT-Neo 1.3B."""
     D, H = config.size("hidden_size", 2048), config.size("num_heads", 16)
-    L = config.size("num_layers", 24)
+    L = config.layers("num_layers", 24)
     return DecoderSizes(
         V=config.size("vocab_size", 50257), T=config.size("max_position_embeddings", 2048), L=L,
         D=D, F=config.size("intermediate_size", 4 * D), H=H, K=H, E=config.split("hidden_size", "num_heads", D, H),

@@ -23,7 +23,7 @@ def read(config: Config) -> Sizes:
     D, H = config.size("hidden_size", 6144), config.size("num_attention_heads", 64)
     return Sizes(
         V=config.size("vocab_size", 50432), D=D, F=config.size("intermediate_size", 24576),
-        L=config.size("num_hidden_layers", 44),
+        L=config.layers("num_hidden_layers", 44),
         H=H, K=H, E=config.split("hidden_size", "num_attention_heads", D, H),
         tied=config.flag("tie_word_embeddings", False), qkv_bias=bias, o_bias=bias,
         activation=saved.activation(config, "gelu"), parallel=config.flag("use_parallel_residual", True),

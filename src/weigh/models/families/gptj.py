@@ -12,7 +12,7 @@ def read(config: Config) -> DecoderSizes:
     config.ignore("n_positions", "rotary", "rotary_dim")
     D, H = config.size("n_embd", 4096), config.size("n_head", 16)
     return DecoderSizes(
-        V=config.size("vocab_size", 50400), L=config.size("n_layer", 28),
+        V=config.size("vocab_size", 50400), L=config.layers("n_layer", 28),
         D=D, F=config.size("n_inner", 4 * D), H=H, K=H, E=config.split("n_embd", "n_head", D, H),
         tied=config.flag("tie_word_embeddings", False),
         activation=saved.activation(config, "gelu_new", "activation_function"),

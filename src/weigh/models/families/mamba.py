@@ -43,7 +43,7 @@ def read(config: Config) -> Sizes:
     )  # fmt: skip
     D = config.size("hidden_size", 768)
     return Sizes(
-        V=config.size("vocab_size", 50280), D=D, L=config.size("num_hidden_layers", 32),
+        V=config.size("vocab_size", 50280), D=D, L=config.layers("num_hidden_layers", 32),
         W=config.size("intermediate_size", config.size("expand", 2) * D), N=config.size("state_size", 16),
         R=config.size("time_step_rank", -(-D // 16), word="auto"), k=config.size("conv_kernel", 4),
         tied=config.flag("tie_word_embeddings", True),

@@ -35,7 +35,7 @@ def read(config: Config) -> Sizes:
     before = config.flag("do_layer_norm_before", True)
     return Sizes(
         V=config.size("vocab_size", 50272), T=config.size("max_position_embeddings", 2048),
-        D=D, F=config.size("ffn_dim", 3072), L=config.size("num_hidden_layers", 12),
+        D=D, F=config.size("ffn_dim", 3072), L=config.layers("num_hidden_layers", 12),
         H=H, K=H, E=config.split("hidden_size", "num_attention_heads", D, H), P=config.size("word_embed_proj_dim", D),
         tied=config.flag("tie_word_embeddings", True), bias=config.flag("enable_bias", True),
         affine=config.flag("layer_norm_elementwise_affine", True), before=before,

@@ -42,9 +42,9 @@ class Sizes:
 def read(config: Config) -> Sizes:
     """The sizes of T5 small."""
     config.ignore("is_encoder_decoder", "n_positions", "relative_attention_max_distance")
-    L, projection = config.size("num_layers", 6), config.text("feed_forward_proj", "relu")
+    L, projection = config.layers("num_layers", 6), config.text("feed_forward_proj", "relu")
     M, named = (
-        config.size("num_decoder_layers", L),
+        config.layers("num_decoder_layers", L),
         saved.activation(config, projection.removeprefix("gated-"), "dense_act_fn"),
     )
     # Version 1.1 has a head of its own. The reference library ties it when it builds a model, and leaves it as it is

@@ -52,7 +52,7 @@ def read(config: Config) -> Sizes:
     return Sizes(
         image=config.pair("image_size", 224), patch=config.pair("patch_size", 16),
         channels=config.size("num_channels", 3), D=D, F=config.size("intermediate_size", 3072),
-        L=config.size("num_hidden_layers", 12), H=H, E=config.size("head_dim", D // H),
+        L=config.layers("num_hidden_layers", 12), H=H, E=config.size("head_dim", D // H),
         P=config.size("pooler_output_size", D), labels=labels(config), bias=config.flag("qkv_bias", True),
         activation=saved.activation(config, "gelu"), dropout=config.rate("hidden_dropout_prob", 0),
         score_dropout=config.rate("attention_probs_dropout_prob", 0),
