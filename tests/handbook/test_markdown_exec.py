@@ -272,7 +272,7 @@ FAILURES = {
     "no Python prompt": (block("1", language="pycon"), "no line of a pycon fence starts with '>>> '"),
     "a fence that is printed": (
         block("print('```python exec=\"1\"\\nprint(1)\\n```')"),
-        "prints a python fence that is to be executed",
+        "has a python fence that is to be executed inside another",
     ),
 }
 
