@@ -123,26 +123,46 @@ def upper_layers(config: Config, L: int) -> Windows:
     return alternating(config, L, window, lambda i: window is not None and i >= first)
 
 
+def nothing(body: str) -> Tensors:
+    """No tensor."""
+    return iter(())
+
+
 def decoder(
     architecture: str,
     s: DecoderSizes,
     layer: Callable[[str, int], Tensors],
     norm: Callable[[str, int], Tensors] = rms_norm,
+    *,
+    body: str = "model.",
+    words: str = "embed_tokens",
+    between: Callable[[str], Tensors] = nothing,
+    layers: str = "layers",
+    last: str = "norm",
+    head_bias: bool = False,
 ) -> Tensors:
     """Embedding, layers and a last norm, and in front of a vocabulary the head, which may be the embedding again.
 
     Args:
-        architecture: The class: `…ForCausalLM` has a head, the base model has none.
+        architecture: The class: `…ForCausalLM` or `…LMHeadModel` has a head, the base model has none.
         s: The sizes.
         layer: Yields the tensors of one layer, given its name and its index.
         norm: The last norm, given its name and its size.
+        body: What stands in front of all names but the head's, where there is a head.
+        words: The name of the embedding.
+        between: Yields what stands between embedding and layers, given what stands in front of its name.
+        layers: The name of the layers.
+        last: The name of the last norm.
+        head_bias: Whether the head has a bias.
     """
-    body = "model." if architecture.endswith("ForCausalLM") else ""
-    yield from embedding(f"{body}embed_tokens", s.V, s.D)
-    yield from stack(f"{body}layers", s.L, layer)
-    yield from norm(f"{body}norm", s.D)
-    if architecture.endswith("ForCausalLM"):
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "")
+    has_head = architecture.endswith(("ForCausalLM", "LMHeadModel"))
+    body = body if has_head else ""
+    yield from embedding(f"{body}{words}", s.V, s.D)
+    yield from between(body)
+    yield from stack(f"{body}{layers}", s.L, layer)
+    yield from norm(f"{body}{last}", s.D)
+    if has_head:
+        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}{words}.weight" if s.tied else "", bias=head_bias)
 
 
 def attention(name: str, s: DecoderSizes) -> Tensors:
@@ -228,3 +248,16 @@ def saves_of_four_norms(s: DecoderSizes, attention: saved.SavedTensors) -> saved
     """The saved tensors of a layer with norms on both sides of each sublayer: those after it feed no matrix."""
     four = [*2 * saved.norm(saved.RMS_32, s.D), *2 * saved.norm(saved.RMS_32, s.D, results=0)]
     return saved.layer(s.D, four, attention, saved_mlp(s, gated=True))
+
+
+def saves_of_gpt(s: DecoderSizes, attention: saved.SavedTensors, norms: int = 2) -> saved.SavedActivations:
+    """The saved tensors of a GPT: layer norms, attention, a feed-forward without a gate, and dropouts.
+
+    Args:
+        s: The sizes.
+        attention: Those of the attention of one layer.
+        norms: The norms of one layer.
+    """
+    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
+    layer = saved.layer(s.D, norms * norm, attention, saved_mlp(s), masks)
+    return saved.SavedActivations([layer] * s.L, [*saved.dropped(s.embedding_dropout, s.D), *norm])

@@ -2,9 +2,9 @@
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.decoders import DecoderSizes, caches, decoder, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
+from weigh.models.layers import Tensors, layer_norm, linear
 
 
 def read(config: Config) -> DecoderSizes:
@@ -38,13 +38,10 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
         yield from linear(f"{name}.mlp.dense_h_to_4h", s.D, s.F, "feed-forward up")
         yield from linear(f"{name}.mlp.dense_4h_to_h", s.F, s.D, "feed-forward down")
 
-    body = "" if architecture == "BloomModel" else "transformer."
-    yield from embedding(f"{body}word_embeddings", s.V, s.D)
-    yield from layer_norm(f"{body}word_embeddings_layernorm", s.D)
-    yield from stack(f"{body}h", s.L, layer)
-    yield from layer_norm(f"{body}ln_f", s.D)
-    if architecture == "BloomForCausalLM":
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
+    return decoder(
+        architecture, s, layer, layer_norm, body="transformer.", words="word_embeddings", layers="h", last="ln_f",
+        between=lambda body: layer_norm(f"{body}word_embeddings_layernorm", s.D),
+    )  # fmt: skip
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:

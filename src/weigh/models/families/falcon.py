@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.decoders import DecoderSizes, caches, saved_mlp
+from weigh.models.decoders import DecoderSizes, caches, decoder, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
+from weigh.models.layers import Tensors, layer_norm, linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,9 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
         else:
             yield from layer_norm(f"{name}.input_layernorm", s.D)
 
-    body = "" if architecture == "FalconModel" else "transformer."
-    yield from embedding(f"{body}word_embeddings", s.V, s.D)
-    yield from stack(f"{body}h", s.L, layer)
-    yield from layer_norm(f"{body}ln_f", s.D)
-    if architecture == "FalconForCausalLM":
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}word_embeddings.weight" if s.tied else "")
+    return decoder(
+        architecture, s, layer, layer_norm, body="transformer.", words="word_embeddings", layers="h", last="ln_f"
+    )
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:

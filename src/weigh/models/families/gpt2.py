@@ -2,9 +2,9 @@
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.decoders import DecoderSizes, caches, decoder, saved_attention, saves_of_gpt
 from weigh.models.family import Family, learned
-from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
+from weigh.models.layers import Tensors, embedding, layer_norm, linear
 
 
 def read(config: Config) -> DecoderSizes:
@@ -33,20 +33,15 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
         yield from linear(f"{name}.mlp.c_fc", s.D, s.F, "feed-forward up", transposed=True)
         yield from linear(f"{name}.mlp.c_proj", s.F, s.D, "feed-forward down", transposed=True)
 
-    body = "" if architecture == "GPT2Model" else "transformer."
-    yield from embedding(f"{body}wte", s.V, s.D)
-    yield from embedding(f"{body}wpe", s.T, s.D, "position table")
-    yield from stack(f"{body}h", s.L, layer)
-    yield from layer_norm(f"{body}ln_f", s.D)
-    if architecture == "GPT2LMHeadModel":
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "")
+    return decoder(
+        architecture, s, layer, layer_norm, body="transformer.", words="wte", layers="h", last="ln_f",
+        between=lambda body: embedding(f"{body}wpe", s.T, s.D, "position table"),
+    )  # fmt: skip
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
     """The saved tensors of layer norms, heads whose softmax is in the model's format, and dropouts."""
-    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
-    layer = saved.layer(s.D, 2 * norm, saved_attention(s, softmax_32=False), saved_mlp(s), masks)
-    return saved.SavedActivations([layer] * s.L, [*saved.dropped(s.embedding_dropout, s.D), *norm])
+    return saves_of_gpt(s, saved_attention(s, softmax_32=False))
 
 
 FAMILY = Family(

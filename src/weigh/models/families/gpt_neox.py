@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.decoders import DecoderSizes, caches, decoder, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
+from weigh.models.layers import Tensors, layer_norm, linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
         yield from linear(f"{name}.mlp.dense_h_to_4h", s.D, s.F, "feed-forward up")
         yield from linear(f"{name}.mlp.dense_4h_to_h", s.F, s.D, "feed-forward down")
 
-    body = "" if architecture == "GPTNeoXModel" else "gpt_neox."
-    yield from embedding(f"{body}embed_in", s.V, s.D)
-    yield from stack(f"{body}layers", s.L, layer)
-    yield from layer_norm(f"{body}final_layer_norm", s.D)
-    if architecture == "GPTNeoXForCausalLM":
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embed_in.weight" if s.tied else "")
+    return decoder(architecture, s, layer, layer_norm, body="gpt_neox.", words="embed_in", last="final_layer_norm")
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:

@@ -2,9 +2,9 @@
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.decoders import DecoderSizes, caches, decoder, saved_attention, saves_of_gpt
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
+from weigh.models.layers import Tensors, layer_norm, linear
 
 
 def read(config: Config) -> DecoderSizes:
@@ -32,20 +32,14 @@ def tensors(s: DecoderSizes, architecture: str) -> Tensors:
         yield from linear(f"{name}.mlp.fc_in", s.D, s.F, "feed-forward up")
         yield from linear(f"{name}.mlp.fc_out", s.F, s.D, "feed-forward down")
 
-    body = "" if architecture == "GPTJModel" else "transformer."
-    yield from embedding(f"{body}wte", s.V, s.D)
-    yield from stack(f"{body}h", s.L, layer)
-    yield from layer_norm(f"{body}ln_f", s.D)
-    if architecture == "GPTJForCausalLM":
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}wte.weight" if s.tied else "", bias=True)
+    return decoder(
+        architecture, s, layer, layer_norm, body="transformer.", words="wte", layers="h", last="ln_f", head_bias=True
+    )
 
 
 def saves(s: DecoderSizes, architecture: str) -> saved.SavedActivations:
     """The saved tensors of attention and feed-forward, which one norm feeds; scores are products in float32."""
-    attention = [*saved_attention(s), *saved.products_32(s.H, s.E)]
-    norm, masks = saved.norm(saved.LAYER, s.D), saved.dropped(s.residual_dropout, s.D, 2)
-    layer = saved.layer(s.D, norm, attention, saved_mlp(s), masks)
-    return saved.SavedActivations([layer] * s.L, [*saved.dropped(s.embedding_dropout, s.D), *norm])
+    return saves_of_gpt(s, [*saved_attention(s), *saved.products_32(s.H, s.E)], norms=1)
 
 
 FAMILY = Family(

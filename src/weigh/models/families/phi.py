@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from weigh.models import saved
 from weigh.models.config import Config
-from weigh.models.decoders import DecoderSizes, caches, saved_attention, saved_mlp
+from weigh.models.decoders import DecoderSizes, caches, decoder, saved_attention, saved_mlp
 from weigh.models.family import Family
-from weigh.models.layers import Tensors, embedding, layer_norm, linear, lm_head, stack
+from weigh.models.layers import Tensors, layer_norm, linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
         yield from linear(f"{name}.mlp.fc2", s.F, s.D, "feed-forward down")
         yield from layer_norm(f"{name}.input_layernorm", s.D)
 
-    body = "" if architecture == "PhiModel" else "model."
-    yield from embedding(f"{body}embed_tokens", s.V, s.D)
-    yield from stack(f"{body}layers", s.L, layer)
-    yield from layer_norm(f"{body}final_layernorm", s.D)
-    if architecture == "PhiForCausalLM":
-        yield from lm_head("lm_head", s.V, s.D, tied_to=f"{body}embed_tokens.weight" if s.tied else "", bias=True)
+    return decoder(architecture, s, layer, layer_norm, last="final_layernorm", head_bias=True)
 
 
 def saves(s: Sizes, architecture: str) -> saved.SavedActivations:
