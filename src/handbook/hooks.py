@@ -12,11 +12,11 @@ from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from mkdocs.utils.meta import get_data
 
 from handbook import labs, programs
+from handbook.finding import prepare
 from handbook.foot import foot
-from handbook.pages import finder, place_of, prepare
+from handbook.pages import finder
 from handbook.serve.live import Live
 from handbook.serve.reuse import Reuse
 from handbook.site import site
@@ -64,14 +64,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     """Start to run the pages, and add the programs that can be downloaded from them."""
     md = finder(config.mdx_configs)
     for file in files.documentation_pages():
-        text = file.content_string
-        if not site.engine.needs_preparing(text):
-            pass
-        elif labs.is_lab(file.src_uri):
-            labs.prepare(text, file.src_uri)
-        else:
-            body = get_data(text)[0]
-            prepare(md, body, place_of(file, body))
+        if site.engine.needs_preparing(file.content_string):
+            prepare(md, file)
         for name, content in programs.downloads(site.root, file.src_uri, config.edit_uri_template):
             files.append(File.generated(config, name, content=content))
     if live:

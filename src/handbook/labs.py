@@ -8,12 +8,12 @@ under which the cell is folded together with its output. That of the notebook st
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,7 @@ from mkdocs_jupyter.config import settings
 from handbook.fences import Fence
 from handbook.formulas import formulas
 from handbook.options import PYTHON, SHELL, Misuse
-from handbook.runs import OPENING, PageError, Run, error_box
+from handbook.runs import PageError, Run, error_box, scan
 from handbook.site import site
 from handbook.versions import version
 
@@ -46,7 +46,9 @@ _outputs: dict[str, dict[str, str]] = {}
 
 @dataclass
 class Lab(Run):
-    """The cells of a notebook. The place of a code cell is its number among all cells, counted from 1."""
+    """The cells of a `notebook`. The place of a code cell is its number among all cells, counted from 1."""
+
+    notebook: dict[str, Any] = field(default_factory=dict)
 
     def fail(self, message: str, line: int) -> PageError:
         """The error to raise for what is wrong with a cell."""
@@ -75,8 +77,8 @@ def find(text: str, path: str) -> Lab:
     Raises:
         PageError: It is no such notebook, or a cell asks for what does not exist.
     """
-    lab = Lab([""], page=path)
-    for number, cell in enumerate(_read(text, path)["cells"], start=1):
+    lab = Lab([""], page=path, notebook=_read(text, path))
+    for number, cell in enumerate(lab.notebook["cells"], start=1):
         source = "".join(cell["source"])
         lab.lines.append(source)
         try:
@@ -114,19 +116,12 @@ def _fence(cell: dict[str, Any], code: str) -> Fence:
 
 def _check(source: str) -> None:
     """Refuse what a page may have and a cell may not."""
-    opened, closing, prose = "", "", []
-    for line in source.split("\n"):
-        opening = None if closing else OPENING.match(line)
-        if opening:
-            opened, closing = line.strip(), opening["ticks"]
-            if RUNNING.match(opening["info"]):
-                raise Misuse(f"what is to run is a code cell, and no fence: {opened}")
-        elif not closing:
-            prose.append(line)
-        elif line.strip(" >\t") == closing:
-            closing = ""
-    if closing:
-        raise Misuse(f"a fence is not closed: {opened}")
+    openings, prose, is_open = scan(source.split("\n"))
+    for opening in openings:
+        if RUNNING.match(opening.info):
+            raise Misuse(f"what is to run is a code cell, and no fence: {opening.line}")
+    if is_open:
+        raise Misuse(f"a fence is not closed: {openings[-1].line}")
     if formulas(prose):
         raise Misuse("a notebook has no formulas, since Jupyter would show them as they are: let a code cell print it")
 
@@ -148,14 +143,6 @@ def _shown(cell: dict[str, Any], source: str) -> str:
     return ATTACHMENT.sub(data, source)
 
 
-def prepare(text: str, path: str) -> None:
-    """Have a notebook run ahead of its rendering. What is wrong with it is left for the rendering to say."""
-    with contextlib.suppress(PageError):
-        lab = find(text, path)
-        if lab.fences:
-            site.engine.submit(lab.job, path)
-
-
 def markdown(page: Page, config: MkDocsConfig, files: Files) -> str:
     """The Markdown of a page that is a notebook, with marks where `fill` is to put the outputs.
 
@@ -168,18 +155,17 @@ def markdown(page: Page, config: MkDocsConfig, files: Files) -> str:
     Raises:
         PageError: The notebook or one of its cells is malformed, or failed.
     """
-    path, text = page.file.src_uri, page.file.content_string
+    path = page.file.src_uri
     _outputs[path] = {}
     try:
-        lab = find(text, path)
+        lab = find(page.file.content_string, path)
     except PageError as error:
         del page.render
         return error_box(error)
     if lab.fences:
         lab.ask()
-    notebook = _read(text, path)
-    page.meta.update(notebook["metadata"].get("handbook", {}))
-    body = _rendered(json.dumps(executed(notebook, lab), indent=1), page, config, files)
+    page.meta.update(lab.notebook["metadata"].get("handbook", {}))
+    body = _rendered(json.dumps(executed(lab), indent=1), page, config, files)
     shown, _, outputs = body.partition("<!-- outputs -->")
     _outputs[path] = {found["place"]: found["html"] for found in OUTPUT.finditer(outputs)}
     return shown
@@ -190,13 +176,13 @@ def fill(html: str, path: str) -> str:
     return MARK.sub(lambda mark: _outputs[path].get(mark["place"], ""), html) if path in _outputs else html
 
 
-def executed(notebook: dict[str, Any], lab: Lab) -> dict[str, Any]:
-    """A notebook with the outputs that are known of its cells, and for the templates how each is shown.
+def executed(lab: Lab) -> dict[str, Any]:
+    """A copy of a notebook with the outputs that are known of its cells, and for the templates how each is shown.
 
     Raises:
         PageError: A cell failed, and is not to be shown as one that did.
     """
-    copy: dict[str, Any] = json.loads(json.dumps(notebook))
+    copy = deepcopy(lab.notebook)
     copy["metadata"]["handbook"] = {"path": f"docs/{lab.page}"}
     for cell in copy["cells"]:
         if cell["cell_type"] == "markdown":

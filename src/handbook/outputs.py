@@ -14,14 +14,14 @@ from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
-from markdown import Markdown
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import get_files
 from mkdocs.utils.meta import get_data
 
 from handbook import labs
+from handbook.finding import find
 from handbook.numbers import settle
-from handbook.pages import INCLUDE, find, finder
+from handbook.pages import INCLUDE, finder
 from handbook.running import Task
 from handbook.runs import Run
 from handbook.site import site
@@ -48,17 +48,10 @@ def start_pages(config: MkDocsConfig) -> dict[str, tuple[Run, Task]]:
     md = finder(config.mdx_configs)
     started = {}
     for file in labs.pages(get_files(config)):
-        run = _find(md, file.content_string, file.src_uri)
+        run = find(md, file)
         if run.fences:
             started[file.src_uri] = run, site.engine.submit(run.job, file.src_uri)
     return started
-
-
-def _find(md: Markdown, text: str, path: str) -> Run:
-    if labs.is_lab(path):
-        return labs.find(text, path)
-    body = get_data(text)[0]
-    return find(md, body, (path, text.count("\n") - body.count("\n")))
 
 
 def run_pages(config: MkDocsConfig) -> dict[str, Run]:

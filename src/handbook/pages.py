@@ -6,7 +6,6 @@ page and line; under `mkdocs serve` it is shown in the page instead, and so is w
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -233,14 +232,3 @@ def find(md: Markdown, text: str, place: tuple[str, int]) -> Run:
     lines = md.preprocessors["fenced_code_block"].run(included(md, text, place))
     run: Run = md.preprocessors["run_page"].collect(lines)
     return run
-
-
-def prepare(md: Markdown, text: str, place: tuple[str, int]) -> None:
-    """Have a page run ahead of its rendering, so that the pages of a cold build do not wait for one another.
-
-    What is wrong with its text is left for the rendering to say.
-    """
-    with contextlib.suppress(Exception):
-        run = find(md, text, place)
-        if run.fences:
-            site.engine.submit(run.job, run.page)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from markdown import Markdown
@@ -67,7 +68,7 @@ class Run:
     @cached_property
     def openings(self) -> list[int]:
         """The line of each fence that could run. Asked for when the lines are complete, once for all fences."""
-        return [at for at, info in _openings(self.lines) if LANGUAGE.match(info)]
+        return [each.number for each in scan(self.lines)[0] if LANGUAGE.match(each.info)]
 
     def fail(self, message: str, line: int) -> PageError:
         """The error to raise for what is wrong on a line."""
@@ -121,17 +122,27 @@ def run_of(md: Markdown) -> Run:
     return _runs.setdefault(getattr(md, "_original_md", md), Run())
 
 
-def _openings(lines: list[str]) -> list[tuple[int, str]]:
-    """The line, counted from 1, and the info string of each fence that is not inside another."""
-    found, closing = [], ""
+class Opening(NamedTuple):
+    """The opening line of a fence: its number, counted from 1, itself, and what it says behind its ticks."""
+
+    number: int
+    line: str
+    info: str
+
+
+def scan(lines: list[str]) -> tuple[list[Opening], list[str], bool]:
+    """The fences of a text that are not inside another, the lines outside them, and whether the last is left open."""
+    found, prose, closing = [], [], ""
     for number, line in enumerate(lines, start=1):
         match = OPENING.match(line)
         if closing:
             closing = "" if line.strip(" >\t") == closing else closing
         elif match:
-            found.append((number, match["info"]))
+            found.append(Opening(number, line.strip(), match["info"]))
             closing = match["ticks"]
-    return found
+        else:
+            prose.append(line)
+    return found, prose, bool(closing)
 
 
 def error_box(error: PageError) -> str:
