@@ -35,7 +35,7 @@ $(SITE): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; \
 	$(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv .venv
-	@echo "About 0.5 GB to download and 1.5 GB on disk: a minute or two."
+	@echo "About 0.7 GB to download and 1.9 GB on disk: a minute or two."
 	@echo "On Linux it is some gigabytes more, unless PyTorch's CPU build is asked for: see README.md."
 	$(INSTALL) --requirement requirements.txt
 	$(INSTALL) --quiet --no-deps --editable .
@@ -43,7 +43,7 @@ $(SITE): requirements.txt pyproject.toml
 
 # What the tests and checks need on top.
 $(STAMP): $(SITE) requirements-dev.txt
-	@echo "About 0.2 GB more to download and 0.4 GB on disk: a minute."
+	@echo "About 0.3 GB more to download and 0.6 GB on disk: a minute."
 	$(INSTALL) --requirement requirements-dev.txt
 	@touch $(STAMP)
 
@@ -77,12 +77,14 @@ lint: $(STAMP) ## Check style, types and which module imports which
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-logo
 
-# A machine with PyTorch's CPU build would pin that; without the suffix the pin fits every platform.
+# A machine with PyTorch's CPU build would pin that; without the suffix the pin fits every platform. What macOS alone needs is
+# dropped from pins that are made elsewhere, so its line is taken as it stands.
 lock: $(STAMP) ## Renew the pins of requirements*.txt from requirements*.in
 	@for name in requirements requirements-dev; do \
 		CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python $(LOCK) --output-file $$name.txt $$name.in && \
 		sed 's/^\(torch==[0-9.]*\)+cpu/\1/' $$name.txt > $$name.tmp && mv $$name.tmp $$name.txt || exit 1; \
 	done
+	sed -n '/== "darwin"/s/ *#.*//p' requirements.in >> requirements.txt
 
 bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too, and installs them under .cache/)
 	@for program in $(filter-out bench/pages.py bench/tests.py,$(wildcard bench/*.py)); do \

@@ -98,6 +98,7 @@ def main() -> None:
         weights,
     )
     adapter.write(adapted, ADAPTER, str(MODEL))
+    (ADAPTER / "held-out.txt").write_text(poems[cut:], encoding="utf-8")
 
     tokens, entries = test.tolist(), PLANS["model"][0].vocab_size
     losses = {

@@ -91,7 +91,7 @@ on people too.
 
 `models/quill-draft` is a smaller model with the same tokenizer, for speculative decoding. `models/quill-milton`
 is a low-rank adapter trained on *Paradise Lost* and *Paradise Regained*, in PEFT's layout: on Milton's text
-that it has not read, the perplexity falls from {milton_before:.1f} to {milton_after:.1f}.
+that it has not read, its `held-out.txt`, the perplexity falls from {milton_before:.1f} to {milton_after:.1f}.
 """
 
 

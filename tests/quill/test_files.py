@@ -11,7 +11,7 @@ import torch
 import transformers
 
 import weigh
-from quill import card, evaluation, tokenizer
+from quill import adapter, card, evaluation, tokenizer
 from quill.model import Config, Quill
 from quill.training import Plan
 
@@ -96,6 +96,13 @@ def test_the_losses_are_those_of_the_committed_models(run: dict[str, Any], ids: 
     for name, directory in (("quill", "quill"), ("draft", "quill-draft")):
         loss = evaluation.mean_loss(Quill.read(MODELS / directory), torch.tensor(ids))
         assert loss == pytest.approx(run["losses"][name], abs=1e-4)
+
+
+def test_the_loss_on_milton_is_that_of_the_committed_adapter(run: dict[str, Any]) -> None:
+    poems = (QUILL.parent / "quill-milton" / "held-out.txt").read_text("utf-8")
+    ids = torch.tensor(tokenizer.encode_all(tokenizer.read(QUILL), [poems]))
+    adapted = adapter.read(Quill.read(QUILL), QUILL.parent / "quill-milton")
+    assert evaluation.mean_loss(adapted, ids) == pytest.approx(run["milton"]["after"], abs=1e-4)
 
 
 def test_the_results_agree_with_the_files(run: dict[str, Any], play: str, ids: list[int]) -> None:
