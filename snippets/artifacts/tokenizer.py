@@ -250,6 +250,8 @@ assert answers["`truncation` to 3"] == (" ".join(own_ids.split()[:3]), own_ids),
 assert answers["`add_bos_token: true` beside it"][1] == own_ids, "the generic class does not know it"
 _, padded, loaded = two_readers(MINILM, files[MINILM], settings[MINILM])
 assert len(Tokenizer.from_file(str(MINILM / "tokenizer.json")).encode("Is").ids) == 128 and len(padded) < 128
+left = without("padding", "direction", home=MINILM, value="Left")
+assert two_readers(MINILM, left, settings[MINILM])[2].padding_side == "left" != loaded.padding_side
 _, _, grown = two_readers(QUILL, files[QUILL], {**settings[QUILL], "eos_token": "<|end|>"})
 assert grown.eos_token_id == len(vocab) and not logged, "an id that the embedding has no row for"
 # --8<-- [end:disagree_claims]
