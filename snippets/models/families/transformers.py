@@ -29,7 +29,7 @@ E = D // H
 
 # --8<-- [start:attend]
 def attend(q, k, v, allowed):
-    """For each query an average of the values, by how well it agrees with their keys."""
+    """For each query an average of the values, by how well it fits their keys."""
     scores = q @ k.mT / q.shape[-1] ** 0.5  # (…, T, T): one for each pair of tokens
     weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
     return weights @ v, weights
@@ -125,7 +125,7 @@ kinds = {
 # --8<-- [end:looks]
 
 # --8<-- [start:looks_table]
-print("| Layer | Quill: before | Quill: first | MiniLM: before | MiniLM: first |\n| ---: | ---: | ---: | ---: | ---: |")
+print("| | Quill: before | first | MiniLM: before | first |\n| ---: | ---: | ---: | ---: | ---: |")
 for layer in range(6):
     cells = []
     for name in kinds:
@@ -200,14 +200,14 @@ fig
 quill = weigh.params("models/quill")
 layer = [tensor for tensor in quill.distinct if ".layers.0." in tensor.name]
 groups = {"queries, output": "q_proj o_proj", "keys, values": "k_proj v_proj", "MLP": "mlp", "two norms": "norm"}
-print("| Of one layer | Parameters | Bytes | Multiply-adds a token |\n| --- | ---: | ---: | ---: |")
+print("| Of one layer | Parameters | Bytes | Work |\n| --- | ---: | ---: | ---: |")
 counted = 0
 for part, keys in groups.items():
     mine = [tensor for tensor in layer if any(key in tensor.name for key in keys.split())]
     numbers, size = sum(tensor.numel for tensor in mine), sum(tensor.nbytes for tensor in mine)
     counted += numbers
     print(f"| {part[0].upper()}{part[1:]} | {numbers:,} | {size:,} | {numbers if 'norm' not in part else 0:,} |")
-print(f"| Pairs: scores, average | 0 | 0 | 2 · {H * E} · T |")
+print(f"| Pairs | 0 | 0 | 2 · {H * E} · T |")
 assert counted == sum(tensor.numel for tensor in layer)
 matrices = sum(tensor.numel for tensor in layer if len(tensor.shape) == 2)
 # --8<-- [end:parts]
@@ -253,13 +253,12 @@ assert tripled == 3, "a step of training costs three forward passes"
 # --8<-- [end:count_claims]
 
 # --8<-- [start:count_table]
-print("| T | Multiply-adds | Attention | Exponent | Scores of a layer | KV cache |")
-print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+print("| T | Attention | Exponent | Scores, a layer | KV cache |\n| ---: | ---: | ---: | ---: | ---: |")
 for T in lengths[:-1]:
     scores = weigh.format_bytes(4 * H * T * T)
     cache = weigh.format_bytes(weigh.inference(quill, context=T, kv_dtype="float32").kv_cache_bytes)
     share = costs[T]["bmm"] / total[T]
-    print(f"| {T:,} | {total[T] / 1e9:,.2f} · 10⁹ | {share:.0%} | {exponents[T]:.2f} | {scores} | {cache} |")
+    print(f"| {T:,} | {share:.0%} | {exponents[T]:.2f} | {scores} | {cache} |")
 # --8<-- [end:count_table]
 
 # --8<-- [start:count_plot]
@@ -483,7 +482,7 @@ def crossover(directory):
 
 assert crossover("models/quill") == meets
 crossings = {name: crossover(f"models/{name}") for name in ("llama-3-8b", "gpt2", "bert-base", "vit-base")}
-print("| Model | Kind | Parameters | As saved | Attention overtakes at |\n| --- | --- | ---: | ---: | ---: |")
+print("| Model | Kind | Parameters | As saved | Overtakes at |\n| --- | --- | ---: | ---: | ---: |")
 for name, kind in KNOWN.items():
     found = weigh.params(f"models/{name}")
     at = f"{crossings[name]:,}" if name in crossings else ""
