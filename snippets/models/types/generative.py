@@ -96,8 +96,8 @@ runs = [measured(seed) for seed in range(5)]
 # --8<-- [end:measure]
 
 # --8<-- [start:table]
-NAMES = {0: "keeps 0 of 100 pixels", 0.5: "keeps 50", 0.8: "keeps 80", 0.95: "keeps 95", "copies": "copies its data"}
-print("| Model | Bits, learned | Bits, held out | Distance to data | Teaches, % |\n| --- | ---: | ---: | ---: | ---: |")
+NAMES = {0: "keeps 0%", 0.5: "keeps 50%", 0.8: "keeps 80%", 0.95: "keeps 95%", "copies": "copies"}
+print("| Model | Bits, learned | Bits, held out | Distance | Teaches, % |\n| --- | ---: | ---: | ---: | ---: |")
 middle = {}
 for name, title in NAMES.items():
     every = np.sort([run[name] for run in runs], axis=0)
