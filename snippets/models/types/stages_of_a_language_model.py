@@ -350,12 +350,12 @@ def widened(model):
 
 # --8<-- [start:tools]
 def teach_calls(seed, mixed=True):
-    """Six calls a step, and if mixed three instructions and three excerpts."""
+    """Eight calls a step, and if mixed two instructions and two excerpts."""
     model, draw = widened(preferring[0]), random.Random(seed)
 
     def loss():
-        calls = [tool_call(*case) for case in draw.choices(shown, k=6)]
-        others = instructions(3, draw) + excerpts(3, draw) if mixed else []
+        calls = [tool_call(*case) for case in draw.choices(shown, k=8)]
+        others = instructions(2, draw) + excerpts(2, draw) if mixed else []
         return answer_loss(model, calls + others)
 
     train(model, loss, steps=32, peak=5e-3)
