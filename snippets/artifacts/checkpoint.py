@@ -151,7 +151,7 @@ diffs = {name: told(mistake(saved["model"])) for name, mistake in MISTAKES.items
 # --8<-- [end:diffs]
 
 # --8<-- [start:table]
-print("| Mistake | Strict | `strict=False` | Loss | `weigh diff` |\n| --- | --- | --- | ---: | --- |")
+print("| Mistake | Strict | Not strict | Loss | `weigh diff` |\n| --- | --- | --- | ---: | --- |")
 print(f"| *none* | loads | loads | {right:.2f} | nothing |")
 for name, (strictly, loosely, losses) in outcomes.items():
     says = [answer if model is None else "loads" for model, answer in (strictly, loosely)]
@@ -181,10 +181,10 @@ import matplotlib.pyplot as plt
 
 shown = sorted(loss, key=loss.get, reverse=True)
 fig, ax = plt.subplots(figsize=(6.4, 3.4))
-ax.barh(shown, [loss[name] for name in shown], height=0.6)
+ax.barh([name.replace("`", "") for name in shown], [loss[name] for name in shown], height=0.6)
 ax.axvline(right, color=plt.rcParams["text.color"], lw=1, ls="-")
 ax.axvline(chance, color=plt.rcParams["text.color"], lw=1, ls=":")
-ax.set(xlabel="nats per token; right weights (line), a guess (dots)", xlim=(3.5, 8))
+ax.set(xlabel="nats per token", xlim=(3.5, 8))
 ax.grid(axis="y", visible=False)
 ax.tick_params(labelsize=10)
 in_words = f"Loss on Macbeth with strict=False, where the right weights have {right:.2f}: " + ", ".join(

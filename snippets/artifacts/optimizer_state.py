@@ -1,6 +1,7 @@
 """The program of "Optimizer state": Quill's is opened field by field, then lost, swapped, rounded and mistaken."""
 
 # --8<-- [start:train]
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -217,7 +218,7 @@ for name, alter in LOUD.items():
     try:
         resumed(paths[0], alter, steps=1)
     except (ValueError, RuntimeError, KeyError) as error:
-        raised[name] = f"{type(error).__name__}: {error}"
+        raised[name] = f"{type(error).__name__}: {textwrap.shorten(str(error), 48, placeholder=' …')}"
 # --8<-- [end:loud]
 
 
