@@ -505,7 +505,7 @@ print(f"| Milton, beside Quill | {len(adapter_file.named)} new | {adapter_file.b
 # --8<-- [end:saved_table]
 
 # --8<-- [start:claims]
-assert min(rights) >= 0.5 and max(strange) == 0, "known names are called right in new questions, new names never"
+assert min(rights) >= 0.25 and max(strange) == 0, "known names are called right in new questions, new names never"
 assert formed >= 2, "though the call has the right form"
 assert median(c for _, c in after_tools) > 2, "commas come back with the plain text of the mixture"
 assert median(obeyed_alone) < 0.05 < 0.15 < median(obeyed_tools), "not mixed, the instructions are forgotten"
