@@ -2,9 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import trl
+from datasets import Dataset
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from quill.model import Quill
 
@@ -16,22 +20,19 @@ PAIRS = [
 ]
 
 
-def section(name):
+def section(name: str) -> dict[str, Any]:
     """The names that a section of the program defines, without the rest of it."""
     text = PROGRAM.read_text(encoding="utf-8")
     found = re.search(rf"# --8<-- \[start:{name}\]\n(.*?)# --8<-- \[end:{name}\]", text, re.DOTALL)
-    names = {}
+    assert found, f"{PROGRAM} has no section {name}"
+    names: dict[str, Any] = {}
     exec(compile(found[1], f"{PROGRAM}:{name}", "exec"), names)
     return names
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5])
-def test_the_loss_is_that_of_trl(beta, tmp_path, monkeypatch):
+def test_the_loss_is_that_of_trl(beta: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    trl = pytest.importorskip("trl")
-    from datasets import Dataset
-    from transformers import AutoTokenizer, LlamaForCausalLM
-
     policy, reference = (LlamaForCausalLM.from_pretrained("models/quill-draft", dtype=torch.float32) for _ in range(2))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -144,7 +144,7 @@ ROWS = [
 ]  # fmt: skip
 print("| Artifact | Without it | Why it matters | Here |\n| --- | --- | --- | --- |")
 for title, page, why, where, absent in ROWS:
-    print(f"| [{title}]({page}.md) | {absent} | {why} | {where} |")
+    print(f"| [{title}]({page}/) | {absent} | {why} | {where} |")
 # --8<-- [end:table]
 
 # --8<-- [start:own]

@@ -260,6 +260,19 @@ for name in ("pooling, stride 2", "convolution, stride 2"):
     assert shifts[name][0] > 0.1 and shifts[name][1] < 1e-12, "a stride of 2 keeps shifts by 2 only"
 # --8<-- [end:shift_table]
 
+# --8<-- [start:known]
+print("| Model | Parameters | As saved | In convolutions |\n| --- | ---: | ---: | ---: |")
+for name in ("resnet-50", "convnext-tiny"):
+    known = weigh.params(f"models/{name}")
+    filters = sum(tensor.numel for tensor in known.distinct if len(tensor.shape) == 4)
+    size = weigh.format_bytes(known.bytes_in_tensors)
+    print(f"| {name} | {known.parameters:,} | {size} | {filters / known.parameters:.0%} |")
+small = contents["CNN"]
+filters = sum(tensor.numel for tensor in small.named if len(tensor.shape) == 4)
+share = f"{filters / small.parameters:.0%}"
+print(f"| the small one above | {small.parameters:,} | {weigh.format_bytes(small.bytes_in_tensors)} | {share} |")
+# --8<-- [end:known]
+
 # --8<-- [start:frozen]
 torch.manual_seed(0)
 block = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8)).requires_grad_(False)
@@ -300,19 +313,6 @@ assert both == 18 * forward and "non contiguous" in refusal, (
     "a depthwise convolution is counted 18 times where 3 are done"
 )
 # --8<-- [end:groups_claims]
-
-# --8<-- [start:known]
-print("| Model | Parameters | As saved | In convolutions |\n| --- | ---: | ---: | ---: |")
-for name in ("resnet-50", "convnext-tiny"):
-    known = weigh.params(f"models/{name}")
-    filters = sum(tensor.numel for tensor in known.distinct if len(tensor.shape) == 4)
-    size = weigh.format_bytes(known.bytes_in_tensors)
-    print(f"| {name} | {known.parameters:,} | {size} | {filters / known.parameters:.0%} |")
-small = contents["CNN"]
-filters = sum(tensor.numel for tensor in small.named if len(tensor.shape) == 4)
-share = f"{filters / small.parameters:.0%}"
-print(f"| the small one above | {small.parameters:,} | {weigh.format_bytes(small.bytes_in_tensors)} | {share} |")
-# --8<-- [end:known]
 
 # --8<-- [start:own]
 mine = [(7, 2, 1), (3, 2, 1), *[(3, 1, 1)] * 3]  # kernel, stride, dilation of each layer

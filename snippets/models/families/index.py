@@ -348,7 +348,7 @@ ROWS = [
 print("| Family | Shape | Typical use | On the digits |\n| --- | --- | --- | --- |")
 for family, title, page, shape, use in ROWS:
     low, high = min(accuracy[family]), max(accuracy[family])
-    print(f"| [{title}]({page}.md) | {shape} | {use} | **{middle[family]:.2f}** ({low:.2f} to {high:.2f}) |")
+    print(f"| [{title}]({page}/) | {shape} | {use} | **{middle[family]:.2f}** ({low:.2f} to {high:.2f}) |")
 # --8<-- [end:table]
 
 # --8<-- [start:costs]

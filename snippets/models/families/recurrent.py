@@ -328,70 +328,6 @@ tripled = trained_work / forward_work
 assert 2.9 < tripled <= 3
 # --8<-- [end:carry_claims]
 
-# --8<-- [start:blind]
-for kind in GATES:
-    for dtype in (torch.float64, torch.float32):
-        layer, x = getattr(nn, kind)(8, 64).to(dtype), torch.zeros(10, 8, dtype=dtype)
-        found = multiply_adds(lambda layer=layer, x=x: layer(x))
-        print(f"{kind:5} {dtype!s:14} {found:>8,}")
-# --8<-- [end:blind]
-
-# --8<-- [start:blind_claims]
-seen = {dtype: multiply_adds(lambda dtype=dtype: nn.LSTM(8, 64).to(dtype)(torch.zeros(10, 8, dtype=dtype)))
-        for dtype in (torch.float32, torch.float64)}  # fmt: skip
-assert seen[torch.float64] == 10 * 4 * 64 * 72
-# --8<-- [end:blind_claims]
-
-# --8<-- [start:order]
-import numpy as np
-import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
-
-torch.manual_seed(0)
-ORDERS = {
-    "LSTM": {"as stored": "ifgo", "in ONNX's order": "iofg"},
-    "GRU": {"as stored": "rzn", "in ONNX's order": "zrn"},
-}
-x = torch.rand(20, 1, 8)
-
-
-def in_onnx(kind, layer, order, **attributes):
-    """The outputs of an ONNX node that was given PyTorch's tensors, their gates in an order."""
-    stored = ORDERS[kind]["as stored"]
-    parts = [tensor.detach().chunk(len(stored)) for tensor in layer.parameters()]
-    W, R, b, c = (torch.cat([part[stored.index(gate)] for gate in order]).numpy() for part in parts)
-    given = {"W": W[None], "R": R[None], "B": np.concatenate((b, c))[None]}
-    node = helper.make_node(kind, ["x", *given], ["y"], hidden_size=16, **attributes)
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", x.shape), ("y", None))
-    ]
-    weights = [numpy_helper.from_array(array, name) for name, array in given.items()]
-    graph = helper.make_graph([node], "one", ends[:1], ends[1:], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(None, {"x": x.numpy()})[0][:, 0])
-
-
-gaps = {}
-for kind, orders in ORDERS.items():
-    layer = getattr(nn, kind)(8, 16)
-    right = layer(x)[0].detach()
-    for way, order in orders.items():
-        for reset in (0, 1) if kind == "GRU" else (None,):
-            attributes = {} if reset is None else {"linear_before_reset": reset}
-            gaps[kind, way, reset] = float((in_onnx(kind, layer, order, **attributes) - right).abs().max())
-# --8<-- [end:order]
-
-# --8<-- [start:order_table]
-print("| Layer | Gates | `linear_before_reset` | Same answer |\n| --- | --- | --- | --- |")
-for (kind, way, reset), gap in gaps.items():
-    default = {None: "", 0: "0, the default", 1: "1"}[reset]
-    print(f"| {kind} | {way} | {default} | {'yes' if gap < 1e-5 else 'no'} |")
-alike = {key for key, gap in gaps.items() if gap < 1e-5}
-assert alike == {("LSTM", "in ONNX's order", None), ("GRU", "in ONNX's order", 1)}
-assert min(gap for key, gap in gaps.items() if key not in alike) > 0.01
-# --8<-- [end:order_table]
-
 # --8<-- [start:known]
 with torch.device("meta"):
 
@@ -416,6 +352,69 @@ for name in ("mamba-130m", "mamba-2.8b"):
     print(f"| {name} | {heir.parameters:,} | {weigh.format_bytes(heir.bytes_as('float32'))} | {long:,} |")
 assert 19.7e6 < counted["PTB medium (2014)"] < 19.9e6 and 65.9e6 < counted["PTB large (2014)"] < 66.1e6
 # --8<-- [end:known]
+
+# --8<-- [start:order]
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+torch.manual_seed(0)
+ORDERS = {
+    "LSTM": {"as stored": "ifgo", "in ONNX's order": "iofg"},
+    "GRU": {"as stored": "rzn", "in ONNX's order": "zrn"},
+}
+x = torch.rand(20, 1, 8)
+
+
+def in_onnx(kind, layer, order, **attributes):
+    """The outputs of an ONNX node that was given PyTorch's tensors, their gates in an order."""
+    stored = ORDERS[kind]["as stored"]
+    parts = [tensor.detach().chunk(len(stored)) for tensor in layer.parameters()]
+    W, R, b, c = (torch.cat([part[stored.index(gate)] for gate in order]).numpy() for part in parts)
+    given = {"W": W[None], "R": R[None], "B": np.concatenate((b, c))[None]}
+    node = helper.make_node(kind, ["x", *given], ["y"], hidden_size=16, **attributes)
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", x.shape), ("y", None))
+    ]
+    weights = [numpy_helper.from_array(array, name) for name, array in given.items()]
+    graph = helper.make_graph([node], "one", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return torch.from_numpy(ReferenceEvaluator(model).run(None, {"x": x.numpy()})[0][:, 0])
+
+
+gaps = {}
+for kind, orders in ORDERS.items():
+    layer = getattr(nn, kind)(8, 16)
+    right = layer(x)[0].detach()
+    for way, order in orders.items():
+        for reset in (0, 1) if kind == "GRU" else (None,):
+            attributes = {} if reset is None else {"linear_before_reset": reset}
+            gaps[kind, way, reset] = float((in_onnx(kind, layer, order, **attributes) - right).abs().max())
+# --8<-- [end:order]
+
+# --8<-- [start:order_table]
+print("| Layer | Gates | `linear_before_reset` | Same answer |\n| --- | --- | --- | --- |")
+for (kind, way, reset), gap in gaps.items():
+    default = {None: "", 0: "0, the default", 1: "1"}[reset]
+    print(f"| {kind} | {way} | {default} | {'yes' if gap < 1e-5 else 'no'} |")
+alike = {key for key, gap in gaps.items() if gap < 1e-5}
+assert alike == {("LSTM", "in ONNX's order", None), ("GRU", "in ONNX's order", 1)}
+assert min(gap for key, gap in gaps.items() if key not in alike) > 0.01
+# --8<-- [end:order_table]
+
+# --8<-- [start:blind]
+for kind in GATES:
+    for dtype in (torch.float64, torch.float32):
+        layer, x = getattr(nn, kind)(8, 64).to(dtype), torch.zeros(10, 8, dtype=dtype)
+        found = multiply_adds(lambda layer=layer, x=x: layer(x))
+        print(f"{kind:5} {dtype!s:14} {found:>8,}")
+# --8<-- [end:blind]
+
+# --8<-- [start:blind_claims]
+seen = {dtype: multiply_adds(lambda dtype=dtype: nn.LSTM(8, 64).to(dtype)(torch.zeros(10, 8, dtype=dtype)))
+        for dtype in (torch.float32, torch.float64)}  # fmt: skip
+assert seen[torch.float64] == 10 * 4 * 64 * 72
+# --8<-- [end:blind_claims]
 
 # --8<-- [start:own]
 mine = nn.GRU(256, 512, num_layers=2, bidirectional=True)

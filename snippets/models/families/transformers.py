@@ -279,21 +279,6 @@ count_words = (
 fig
 # --8<-- [end:count_plot]
 
-# --8<-- [start:blind]
-with torch.no_grad():
-    seen = {
-        "attention written out": multiply_adds(lambda: forward(model, windows[:1])),
-        "the same by PyTorch's kernel": multiply_adds(lambda: model(windows[:1])),
-    }
-for name, found in seen.items():
-    print(f"{name:30}", *(f"{kind} {number:,}" for kind, number in found.items()))
-# --8<-- [end:blind]
-
-# --8<-- [start:blind_claims]
-assert seen["attention written out"]["mm"] == seen["the same by PyTorch's kernel"]["mm"]
-assert "bmm" not in seen["the same by PyTorch's kernel"], "the counter does not see the kernel on a CPU"
-# --8<-- [end:blind_claims]
-
 # --8<-- [start:digits]
 from sklearn.datasets import load_digits
 
@@ -416,6 +401,52 @@ assert kept < 0.01, "with more the transformer has caught up"
 assert work > cnn_work and sizes[0] > 3 * sizes[1]
 # --8<-- [end:digits_claims]
 
+# --8<-- [start:known]
+KNOWN = {
+    "llama-3-8b": "decoder", "gpt2": "decoder", "bert-base": "encoder", "t5-small": "both",
+    "whisper-tiny": "both; sound", "vit-base": "encoder; images", "clip-vit-base-patch32": "two; images, text",
+}  # fmt: skip
+
+
+def crossover(directory):
+    """The tokens at which a layer's attention costs as much as its matrices."""
+    tensors = [tensor for tensor in weigh.params(directory).distinct if ".0." in tensor.name]
+    width = min(tensor.numel for tensor in tensors if len(tensor.shape) == 1)  # that of a norm
+    return sum(tensor.numel for tensor in tensors if len(tensor.shape) == 2) // (2 * width)
+
+
+assert crossover("models/quill") == meets
+crossings = {name: crossover(f"models/{name}") for name in ("llama-3-8b", "gpt2", "bert-base", "vit-base")}
+print("| Model | Kind | Parameters | As saved | Overtakes at |\n| --- | --- | ---: | ---: | ---: |")
+for name, kind in KNOWN.items():
+    found = weigh.params(f"models/{name}")
+    at = f"{crossings[name]:,}" if name in crossings else ""
+    print(f"| {name} | {kind} | {found.parameters:,} | {weigh.format_bytes(found.bytes_in_tensors)} | {at} |")
+# --8<-- [end:known]
+
+# --8<-- [start:known_claims]
+assert crossings["gpt2"] > weigh.params("models/gpt2").longest
+assert crossings["bert-base"] > weigh.params("models/bert-base").longest
+assert crossings["llama-3-8b"] > weigh.params("models/llama-3-8b").longest
+patches = (224 // 16) ** 2 + 1
+assert crossings["vit-base"] > patches
+# --8<-- [end:known_claims]
+
+# --8<-- [start:blind]
+with torch.no_grad():
+    seen = {
+        "attention written out": multiply_adds(lambda: forward(model, windows[:1])),
+        "the same by PyTorch's kernel": multiply_adds(lambda: model(windows[:1])),
+    }
+for name, found in seen.items():
+    print(f"{name:30}", *(f"{kind} {number:,}" for kind, number in found.items()))
+# --8<-- [end:blind]
+
+# --8<-- [start:blind_claims]
+assert seen["attention written out"]["mm"] == seen["the same by PyTorch's kernel"]["mm"]
+assert "bmm" not in seen["the same by PyTorch's kernel"], "the counter does not see the kernel on a CPU"
+# --8<-- [end:blind_claims]
+
 # --8<-- [start:order]
 mixed = torch.tensor([5, 2, 7, 0, 3, 6, 1, 4])
 with torch.no_grad():
@@ -464,38 +495,6 @@ with torch.no_grad():
     plain, looked = (four(x, x, x, attn_mask=hidden, need_weights=wanted)[0][0, 2] for wanted in (False, True))
 assert plain.isfinite().all() and looked.isnan().all(), "asking for the weights makes NaN of a token that sees nothing"
 # --8<-- [end:heads_claims]
-
-
-# --8<-- [start:known]
-KNOWN = {
-    "llama-3-8b": "decoder", "gpt2": "decoder", "bert-base": "encoder", "t5-small": "both",
-    "whisper-tiny": "both; sound", "vit-base": "encoder; images", "clip-vit-base-patch32": "two; images, text",
-}  # fmt: skip
-
-
-def crossover(directory):
-    """The tokens at which a layer's attention costs as much as its matrices."""
-    tensors = [tensor for tensor in weigh.params(directory).distinct if ".0." in tensor.name]
-    width = min(tensor.numel for tensor in tensors if len(tensor.shape) == 1)  # that of a norm
-    return sum(tensor.numel for tensor in tensors if len(tensor.shape) == 2) // (2 * width)
-
-
-assert crossover("models/quill") == meets
-crossings = {name: crossover(f"models/{name}") for name in ("llama-3-8b", "gpt2", "bert-base", "vit-base")}
-print("| Model | Kind | Parameters | As saved | Overtakes at |\n| --- | --- | ---: | ---: | ---: |")
-for name, kind in KNOWN.items():
-    found = weigh.params(f"models/{name}")
-    at = f"{crossings[name]:,}" if name in crossings else ""
-    print(f"| {name} | {kind} | {found.parameters:,} | {weigh.format_bytes(found.bytes_in_tensors)} | {at} |")
-# --8<-- [end:known]
-
-# --8<-- [start:known_claims]
-assert crossings["gpt2"] > weigh.params("models/gpt2").longest
-assert crossings["bert-base"] > weigh.params("models/bert-base").longest
-assert crossings["llama-3-8b"] > weigh.params("models/llama-3-8b").longest
-patches = (224 // 16) ** 2 + 1
-assert crossings["vit-base"] > patches
-# --8<-- [end:known_claims]
 
 # --8<-- [start:own]
 mine = weigh.params("models/llama-3-8b")

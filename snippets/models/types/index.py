@@ -167,7 +167,7 @@ print("| Type | Learns from | Common outputs | On the digits |\n| --- | --- | --
 for title, page, source, outputs, name, metric in ROWS:
     low, high = min(results[name]), max(results[name])
     share = f"**{middle[name]:.2f}** ({low:.2f} to {high:.2f}) {metric}"
-    print(f"| [{title}]({page}.md) | {source} | {outputs} | {share} |")
+    print(f"| [{title}]({page}/) | {source} | {outputs} | {share} |")
 # --8<-- [end:table]
 
 # --8<-- [start:pictures]
