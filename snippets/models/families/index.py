@@ -304,10 +304,10 @@ GROWING = {**BUILDERS, "Diffusion": Denoiser, "Embedding": embedder}
 cost = {}  # family: operations for one image of each side
 for family, build in GROWING.items():
     for side in SIDES:
-        with torch.device("meta"):  # shapes alone: nothing is computed
-            model, image = build(side), torch.zeros(1, side, side)
-            inputs = (image.flatten(1), torch.ones(1, 1), labels[:1].to("meta"))
-        cost.setdefault(family, []).append(operations(model, *(inputs if family == "Diffusion" else (image,))))
+        model, image = build(side), torch.zeros(1, side, side)
+        inputs = (image.flatten(1), torch.ones(1, 1), labels[:1]) if family == "Diffusion" else (image,)
+        with torch.no_grad():
+            cost.setdefault(family, []).append(operations(model, *inputs))
 cost["Tree ensemble"] = []
 learn, measure = split(0)
 for side in SIDES[:3]:
