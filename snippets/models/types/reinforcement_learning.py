@@ -182,6 +182,15 @@ assert abs(np.median(start_values) - best[0].max()) < 0.04, (
 assert np.median(final) > best_rate - 0.05, "half of the walkers find a policy nearly as good as the best"
 alone = outcome(plain, greedy(learned))[1]
 assert alone > 0.6 and abs(learned[0].max() - best[0].max()) < 0.1, "in Gymnasium's own steps it is learned alike"
+beside, away = [], []  # cells next to a hole, and whether the best action points the other way
+for state in range(16):
+    y, x = divmod(state, 4)
+    for action, (down, right) in enumerate(((0, -1), (1, 0), (0, 1), (-1, 0))):
+        other = y + down, x + right
+        if lake.unwrapped.desc[y, x] in b"SF" and set(other) <= set(range(4)) and lake.unwrapped.desc[other] == b"H":
+            beside.append(state)
+            away.append(best[state].round(9).argmax() == (action + 2) % 4)
+assert sum(away) > 0.6 * len(set(beside)), "a slip goes to the side, so away from a hole it is harmless"
 half_width = 1.96 * (alone * (1 - alone) / 500) ** 0.5
 assert abs(won / 500 - alone) < 2 * half_width, "episodes agree with the exact rate"
 random_policy = np.full((16, 4), 0.25)
@@ -240,7 +249,7 @@ for name, each in lines.items():
     ax.fill_between(steps, each.min(1), each.max(1), color=line.get_color(), alpha=0.2, linewidth=0)
 ax.axhline(best_rate, color="C2", linestyle=":", label="the best policy")
 ax.set(xlabel="thousand steps", ylabel="chance to reach the goal", ylim=(0, 1))
-ax.legend(loc="lower right", fontsize=9)
+ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9, borderaxespad=0, columnspacing=1)
 fig
 # --8<-- [end:curve]
 
