@@ -29,10 +29,10 @@ lines = {author: verse(text) for author, text in raw.items()}
 line = next(line for line in lines["Milton"] if line.startswith("And all "))
 ids = words.encode(line).ids
 pieces = [words.decode([token]).replace(" ", "·") for token in ids]
-print("| Next token: input | Label | Masked token: input | Label |\n| --- | --- | --- | --- |")
+print("| Next token sees | Masked token sees | Label of both |\n| --- | --- | --- |")
 for i in range(1, 5):
     hidden = "".join([*pieces[:i], "▢", *pieces[i + 1 : 6]])
-    print(f"| `{''.join(pieces[:i])}` | `{pieces[i]}` | `{hidden}` | `{pieces[i]}` |")
+    print(f"| `{''.join(pieces[:i])}` | `{hidden}` | `{pieces[i]}` |")
 # --8<-- [end:labels]
 
 # --8<-- [start:split]
@@ -187,6 +187,9 @@ following, between, read = (middle[name] for name in ("next-token vectors", "mas
 for size in (100, 1000):
     assert min(following[size], between[size], read[size]) > chance[size] + 2, "each beats vectors that learned nothing"
     assert between[size] > following[size] + 2, "both sides say more than one"
+learned = ("next-token vectors", "masked-token vectors", "Quill")
+assert all(min(results[name][1000]) > max(results["random vectors"][1000]) for name in learned), "in every draw"
+assert min(results["masked-token vectors"][1000]) > max(results["next-token vectors"][1000])
 assert counted[1000] > max(following[1000], between[1000], read[1000]) + 2, "counts of tokens beat them all"
 assert read[1000] < between[1000] - 2, "a mean of Quill's last layer is no better"
 unlabelled_tokens = sum(len(ids) - 1 for ids in unlabelled)
