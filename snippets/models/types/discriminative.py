@@ -130,7 +130,7 @@ for name in MODELS:
 ax.set(xscale="log", xlabel="rows learned from", ylim=(0, None), title="error on held-out rows, %")
 ax.set_xticks(SIZES, SIZES)
 ax.minorticks_off()
-ax.legend()
+ax.legend(loc="lower left")
 fig
 # --8<-- [end:curve_plot]
 
@@ -184,7 +184,7 @@ for what, (_, style) in every["naive Bayes"][0].items():
     for name, runs in every.items():
         low, *_, high = values = sorted(float(run[what][0]) for run in runs)
         found[what, name] = values
-        cells.append(f"{values[2]:{style}} ({low:{style}} to {high:{style}})")
+        cells.append(f"{values[2]:{style}} ({low:{style}}–{high:{style}})")
     print(f"| {what} | {' | '.join(cells)} |")
 # --8<-- [end:judged_table]
 
