@@ -304,8 +304,8 @@ print("| On unseen pairs | Before | After |\n| --- | ---: | ---: |")
 print(f"| Reward accuracy | | {span(accuracy)} |")
 print(f"| Reward margin | 0 | {span(margin, '{:.1f}')} |")
 print(f"| Chosen more probable than rejected | {ranked_before:.0%} | {span(ranked)} |")
-print(f"| ln p of chosen, change | | {span(chosen_moved, '{:.0f}')} |")
-print(f"| ln p of rejected, change | | {span(rejected_moved, '{:.0f}')} |")
+for what, change in {"chosen": chosen_moved, "rejected": rejected_moved}.items():
+    print(f"| ln p of {what}, change | | {span(change, '{:.0f}').replace('–', ' to ').replace('-', '−')} |")
 # --8<-- [end:prefer_measured]
 
 # --8<-- [start:prefer_claims]
@@ -413,8 +413,8 @@ obeyed_alone = [follows(model) for model in alone]
 after_alone = [reads(model) for model in alone]
 # --8<-- [end:calls_measured]
 
-# --8<-- [start:measured_table]
-print("| After | Asked for | Commas | Perplexity |\n| --- | ---: | ---: | ---: |")
+# --8<-- [start:gave_table]
+print("| After | Asked for | Commas |\n| --- | ---: | ---: |")
 stages = {
     "pre-training": ([plain[0]], [plain[1:]]),
     "instructions": (obeyed, after_instructions),
@@ -424,9 +424,15 @@ stages = {
 }
 for stage, (share, reading) in stages.items():
     form = span if len(share) > 1 else lambda values, form="{:.0%}": form.format(values[0])
-    losses, commas = zip(*reading, strict=True)
-    print(f"| {stage} | {form(share)} | {form(commas, '{:.1f}')} | {form(losses, '{:,.0f}')} |")
-# --8<-- [end:measured_table]
+    print(f"| {stage} | {form(share)} | {form([commas for _, commas in reading], '{:.1f}')} |")
+# --8<-- [end:gave_table]
+
+# --8<-- [start:took_table]
+print("| After | Perplexity |\n| --- | ---: |")
+for stage, (_, reading) in stages.items():
+    form = span if len(reading) > 1 else lambda values, form: form.format(values[0])
+    print(f"| {stage} | {form([loss for loss, _ in reading], '{:,.0f}')} |")
+# --8<-- [end:took_table]
 
 # --8<-- [start:domain]
 milton = words.encode(Path("models/quill-milton/held-out.txt").read_text(encoding="utf-8")).ids
