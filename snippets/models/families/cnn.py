@@ -103,10 +103,11 @@ def saved(module):
 
 
 contents = {"CNN": saved(small_cnn()), "dense": saved(dense())}
-print("| Model | Parameters | Accuracy | Moved by a pixel |\n| --- | ---: | ---: | ---: |")
+print("| Model | Accuracy | Moved | Parameters |\n| --- | ---: | ---: | ---: |")
 for name in trained:
-    cells = [f"{runs.median():.0%} ({runs.min():.0%}–{runs.max():.0%})" for runs in (found[name, 0], found[name, 1])]
-    print(f"| {name} | {contents[name].parameters:,} | {' | '.join(cells)} |")
+    runs = found[name, 0], found[name, 1]
+    cells = [f"{one.median():.0%} ({100 * one.min():.0f}–{100 * one.max():.0f})" for one in runs]
+    print(f"| {name} | {' | '.join(cells)} | {contents[name].parameters:,} |")
 # --8<-- [end:accuracy]
 
 # --8<-- [start:accuracy_claims]
@@ -128,7 +129,7 @@ def multiply_adds(compute):
 
 cnn, x = small_cnn(), images[:1, None]
 by_name = {tensor.name: tensor for tensor in contents["CNN"].named}
-print("| Layer | Parameters | Bytes | Outputs | Multiply-adds |\n| --- | ---: | ---: | ---: | ---: |")
+print("| Layer | Multiply-adds | Outputs | Parameters | Bytes |\n| --- | ---: | ---: | ---: | ---: |")
 totals = {"weights": 0, "outputs": 0, "work": 0}
 for number, layer in enumerate(cnn):
     given, x = x, layer(x)
@@ -139,7 +140,7 @@ for number, layer in enumerate(cnn):
         kernel = layer.kernel_size[0]
         assert work == x.shape[2] * x.shape[3] * layer.out_channels * layer.in_channels * kernel**2
         print(
-            f"| {layer.out_channels} filters, {kernel} × {kernel} | {weights:,} | {size:,} | {x.numel():,} | {work:,} |"
+            f"| {layer.out_channels} filters, {kernel} × {kernel} | {work:,} | {x.numel():,} | {weights:,} | {size:,} |"
         )
         for what, count in zip(totals, (weights, x.numel(), work), strict=True):
             totals[what] += count
@@ -261,16 +262,16 @@ for name in ("pooling, stride 2", "convolution, stride 2"):
 # --8<-- [end:shift_table]
 
 # --8<-- [start:known]
-print("| Model | Parameters | As saved | In convolutions |\n| --- | ---: | ---: | ---: |")
+print("| Model | In convolutions | Parameters | As saved |\n| --- | ---: | ---: | ---: |")
 for name in ("resnet-50", "convnext-tiny"):
     known = weigh.params(f"models/{name}")
     filters = sum(tensor.numel for tensor in known.distinct if len(tensor.shape) == 4)
     size = weigh.format_bytes(known.bytes_in_tensors)
-    print(f"| {name} | {known.parameters:,} | {size} | {filters / known.parameters:.0%} |")
+    print(f"| {name} | {filters / known.parameters:.0%} | {known.parameters:,} | {size} |")
 small = contents["CNN"]
 filters = sum(tensor.numel for tensor in small.named if len(tensor.shape) == 4)
 share = f"{filters / small.parameters:.0%}"
-print(f"| the small one above | {small.parameters:,} | {weigh.format_bytes(small.bytes_in_tensors)} | {share} |")
+print(f"| the small one | {share} | {small.parameters:,} | {weigh.format_bytes(small.bytes_in_tensors)} |")
 # --8<-- [end:known]
 
 # --8<-- [start:frozen]

@@ -228,12 +228,11 @@ for lag in LAGS:
 # --8<-- [end:recall]
 
 # --8<-- [start:recall_table]
-print("| Layer | Half gone after | Recall at lag 2 | Recall at lag 12 |\n| --- | ---: | ---: | ---: |")
+print("| Layer | Lag 12 | Lag 2 | Half gone after |\n| --- | ---: | ---: | ---: |")
 for name in ways:
-    cells = [
-        f"{runs.median():.0%} ({runs.min():.0%}–{runs.max():.0%})" for runs in (recalled[lag, name] for lag in LAGS)
-    ]
-    print(f"| {name} | {middle[name]:.1f} steps | {' | '.join(cells)} |")
+    runs = [recalled[lag, name] for lag in (12, 2)]
+    cells = [f"{one.median():.0%} ({100 * one.min():.0f}–{100 * one.max():.0f})" for one in runs]
+    print(f"| {name} | {' | '.join(cells)} | {middle[name]:.1f} steps |")
 # --8<-- [end:recall_table]
 
 # --8<-- [start:digits]
@@ -269,17 +268,17 @@ def multiply_adds(compute):
     return counter.get_total_flops() // 2
 
 
-print("| Layer | Parameters | Work an image | Accuracy | Five seeds |\n| --- | ---: | ---: | ---: | --- |")
+print("| Layer | Accuracy | Five seeds | Parameters | Work |\n| --- | ---: | --- | ---: | ---: |")
 for kind, runs in read.items():
     size = saved(getattr(nn, kind)(8, 32)).parameters
     with torch.device("meta"):
         work = multiply_adds(lambda kind=kind: getattr(nn, kind)(8, 32)(torch.zeros(8, 8)))
     assert work == 8 * GATES[kind] * 32 * (8 + 32)
-    print(f"| {kind} | {size:,} | {work:,} | {runs.median():.1%} | {runs.min():.1%} to {runs.max():.1%} |")
+    print(f"| {kind} | {runs.median():.1%} | {runs.min():.1%} to {runs.max():.1%} | {size:,} | {work:,} |")
 flat = [float(runs.median()) for runs in read.values()]
 assert max(flat) - min(flat) < 0.06 and min(flat) > 0.75, "over eight steps gates buy nothing"
 lstm_far, kept_far = recalled[12, "LSTM"], recalled[12, "LSTM, forget bias 3"]
-assert lstm_far.median() < 0.9 < kept_far.min(), "over twelve steps the forget bias decides"
+assert lstm_far.max() < 0.95 < kept_far.min(), "over twelve steps the forget bias decides"
 assert min(recalled[12, name].median() for name in ("RNN", "GRU")) > 0.9, "RNN and GRU get there on most seeds"
 assert all(recalled[2, name].median() > 0.95 for name in ways), "at lag 2 all recall"
 # --8<-- [end:digits_table]
@@ -303,11 +302,11 @@ costs = {T: carried(T) for T in lengths}
 # --8<-- [end:carry]
 
 # --8<-- [start:carry_table]
-print("| T | Multiply-adds | Steps in a row | State | Quill's KV cache |\n| ---: | ---: | ---: | ---: | ---: |")
+print("| T | State | Quill's KV cache | Multiply-adds | Steps in a row |\n| ---: | ---: | ---: | ---: | ---: |")
 caches = {}
 for T, (work, state) in costs.items():
     caches[T] = weigh.inference(quill, context=T, kv_dtype="float32").kv_cache_bytes
-    print(f"| {T:,} | {work / 1e6:,.1f} million | {T:,} | {state:,} | {caches[T]:,} |")
+    print(f"| {T:,} | {state:,} | {caches[T]:,} | {work / 1e6:,.1f} million | {T:,} |")
 # --8<-- [end:carry_table]
 
 # --8<-- [start:carry_claims]
@@ -341,15 +340,15 @@ with torch.device("meta"):
         "PTB large (2014)": (word_model(1500), 2 * 2 * 1500),
         "ELMo's LSTMs (2018)": (nn.ModuleList([one_way, nn.LSTM(512, 4096, 2, proj_size=512)]), 2 * 2 * (512 + 4096)),
     }
-print("| Model | Parameters | float32 | State, bytes |\n| --- | ---: | ---: | ---: |")
+print("| Model | Parameters | State, bytes | float32 |\n| --- | ---: | ---: | ---: |")
 counted = {name: sum(tensor.numel() for tensor in model.parameters()) for name, (model, _) in KNOWN.items()}
 for name, (_, numbers) in KNOWN.items():
-    print(f"| {name} | {counted[name]:,} | {weigh.format_bytes(4 * counted[name])} | {4 * numbers:,} |")
+    print(f"| {name} | {counted[name]:,} | {4 * numbers:,} | {weigh.format_bytes(4 * counted[name])} |")
 for name in ("mamba-130m", "mamba-2.8b"):
     heir = weigh.params(f"models/{name}")
     short, long = (weigh.inference(heir, context=T).kv_cache_bytes for T in (1, 100_000))
     assert short == long, "a state-space model has a state, too"
-    print(f"| {name} | {heir.parameters:,} | {weigh.format_bytes(heir.bytes_as('float32'))} | {long:,} |")
+    print(f"| {name} | {heir.parameters:,} | {long:,} | {weigh.format_bytes(heir.bytes_as('float32'))} |")
 assert 19.7e6 < counted["PTB medium (2014)"] < 19.9e6 and 65.9e6 < counted["PTB large (2014)"] < 66.1e6
 # --8<-- [end:known]
 
@@ -393,10 +392,10 @@ for kind, orders in ORDERS.items():
 # --8<-- [end:order]
 
 # --8<-- [start:order_table]
-print("| Layer | Gates | `linear_before_reset` | Same answer |\n| --- | --- | --- | --- |")
+print("| Layer | Same answer | Gates | `linear_before_reset` |\n| --- | --- | --- | --- |")
 for (kind, way, reset), gap in gaps.items():
     default = {None: "", 0: "0, the default", 1: "1"}[reset]
-    print(f"| {kind} | {way} | {default} | {'yes' if gap < 1e-5 else 'no'} |")
+    print(f"| {kind} | {'yes' if gap < 1e-5 else 'no'} | {way} | {default} |")
 alike = {key for key, gap in gaps.items() if gap < 1e-5}
 assert alike == {("LSTM", "in ONNX's order", None), ("GRU", "in ONNX's order", 1)}
 assert min(gap for key, gap in gaps.items() if key not in alike) > 0.01

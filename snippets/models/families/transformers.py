@@ -125,13 +125,11 @@ kinds = {
 # --8<-- [end:looks]
 
 # --8<-- [start:looks_table]
-print("| | Quill: before | first | MiniLM: before | first |\n| ---: | ---: | ---: | ---: | ---: |")
-for layer in range(6):
-    cells = []
-    for name in kinds:
-        for part in kinds[name]:
-            cells.append(f"{part[layer].median():.0%} ({part[layer].max():.0%})" if layer < len(part) else "")
-    print(f"| {layer + 1} | {' | '.join(cells)} |")
+print("| Layer | Token before | First token |\n| --- | ---: | ---: |")
+for name, parts in kinds.items():
+    for number, layer in enumerate(zip(*parts, strict=True), start=1):
+        cells = [f"{share.median():.0%} ({share.max():.0%})" for share in layer]
+        print(f"| {name} {number} | {' | '.join(cells)} |")
 best = {name: float(before.max()) for name, (before, _) in kinds.items()}
 sink = {name: float(first.max()) for name, (_, first) in kinds.items()}
 typical_sink = float(kinds["MiniLM-L6"][1][1:].median())
@@ -200,14 +198,14 @@ fig
 quill = weigh.params("models/quill")
 layer = [tensor for tensor in quill.distinct if ".layers.0." in tensor.name]
 groups = {"queries, output": "q_proj o_proj", "keys, values": "k_proj v_proj", "MLP": "mlp", "two norms": "norm"}
-print("| Of one layer | Parameters | Bytes | Work |\n| --- | ---: | ---: | ---: |")
+print("| Of one layer | Work | Parameters | Bytes |\n| --- | ---: | ---: | ---: |")
 counted = 0
 for part, keys in groups.items():
     mine = [tensor for tensor in layer if any(key in tensor.name for key in keys.split())]
     numbers, size = sum(tensor.numel for tensor in mine), sum(tensor.nbytes for tensor in mine)
     counted += numbers
-    print(f"| {part[0].upper()}{part[1:]} | {numbers:,} | {size:,} | {numbers if 'norm' not in part else 0:,} |")
-print(f"| Pairs | 0 | 0 | 2 · {H * E} · T |")
+    print(f"| {part[0].upper()}{part[1:]} | {numbers if 'norm' not in part else 0:,} | {numbers:,} | {size:,} |")
+print(f"| Pairs | 2 · {H * E} · T | 0 | 0 |")
 assert counted == sum(tensor.numel for tensor in layer)
 matrices = sum(tensor.numel for tensor in layer if len(tensor.shape) == 2)
 # --8<-- [end:parts]
@@ -417,11 +415,11 @@ def crossover(directory):
 
 assert crossover("models/quill") == meets
 crossings = {name: crossover(f"models/{name}") for name in ("llama-3-8b", "gpt2", "bert-base", "vit-base")}
-print("| Model | Kind | Parameters | As saved | Overtakes at |\n| --- | --- | ---: | ---: | ---: |")
+print("| Model | Overtakes at | Parameters | As saved | Kind |\n| --- | ---: | ---: | ---: | --- |")
 for name, kind in KNOWN.items():
     found = weigh.params(f"models/{name}")
     at = f"{crossings[name]:,}" if name in crossings else ""
-    print(f"| {name} | {kind} | {found.parameters:,} | {weigh.format_bytes(found.bytes_in_tensors)} | {at} |")
+    print(f"| {name} | {at} | {found.parameters:,} | {weigh.format_bytes(found.bytes_in_tensors)} | {kind} |")
 # --8<-- [end:known]
 
 # --8<-- [start:known_claims]
