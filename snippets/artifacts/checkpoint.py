@@ -42,10 +42,10 @@ def size_of(entry):
 
 
 contents = weigh.inspect(path)
-print("| Entry | Tensors | Bytes | What it is | Lost without it |\n| --- | ---: | ---: | --- | --- |")
+print("| Entry | What it is | Lost without it | Bytes | Tensors |\n| --- | --- | --- | ---: | ---: |")
 for entry, (purpose, without) in PURPOSE.items():
     count, size = size_of(entry)
-    print(f"| `{entry}` | {count or '–'} | {f'{size:,}' if size else 'in the pickle'} | {purpose} | {without} |")
+    print(f"| `{entry}` | {purpose} | {without} | {f'{size:,}' if size else 'in the pickle'} | {count or '–'} |")
 # --8<-- [end:entries]
 
 # --8<-- [start:weights]
@@ -151,12 +151,12 @@ diffs = {name: told(mistake(saved["model"])) for name, mistake in MISTAKES.items
 # --8<-- [end:diffs]
 
 # --8<-- [start:table]
-print("| Mistake | Strict | Not strict | Loss | `weigh diff` |\n| --- | --- | --- | ---: | --- |")
-print(f"| *none* | loads | loads | {right:.2f} | nothing |")
+print("| Mistake | Strict | Loss | Not strict | `weigh diff` |\n| --- | --- | ---: | --- | --- |")
+print(f"| *none* | loads | {right:.2f} | loads | nothing |")
 for name, (strictly, loosely, losses) in outcomes.items():
     says = [answer if model is None else "loads" for model, answer in (strictly, loosely)]
     spread = f"{min(losses):.2f} to {max(losses):.2f}" if len(losses) > 1 else "".join(f"{x:.2f}" for x in losses)
-    print(f"| {name} | {says[0]} | {says[1]} | {spread} | {diffs[name]} |")
+    print(f"| {name} | {says[0]} | {spread} | {says[1]} | {diffs[name]} |")
 # --8<-- [end:table]
 
 # --8<-- [start:claims]

@@ -28,9 +28,9 @@ def brief(value):
     return "none" if value is None else str(value)
 
 
-print("| Field | Quill | MiniLM | It is |\n| --- | --- | --- | --- |")
+print("| Field | It is | Quill | MiniLM |\n| --- | --- | --- | --- |")
 for field, meaning in MEANING.items():
-    print(f"| `{field}` | {brief(files[QUILL][field])} | {brief(files[MINILM][field])} | {meaning} |")
+    print(f"| `{field}` | {meaning} | {brief(files[QUILL][field])} | {brief(files[MINILM][field])} |")
 assert all(list(file) == list(files[QUILL]) for file in files.values()) and files[QUILL].keys() == MEANING.keys()
 # --8<-- [end:open]
 
@@ -111,9 +111,9 @@ for what, file in damaged.items():
 # --8<-- [end:quill]
 
 # --8<-- [start:quill_table]
-print("| Changed in Quill's | Tokens | Text comes back | Bits per byte |\n| --- | ---: | --- | ---: |")
+print("| Changed in Quill's | Bits per byte | Text comes back | Tokens |\n| --- | ---: | --- | ---: |")
 for what, (tokens, back, bits) in effect.items():
-    print(f"| {what} | {tokens:,} | {'yes' if back else 'no'} | {bits:.2f} |")
+    print(f"| {what} | {bits:.2f} | {'yes' if back else 'no'} | {tokens:,} |")
 # --8<-- [end:quill_table]
 
 # --8<-- [start:quill_claims]
@@ -304,9 +304,9 @@ with torch.no_grad():
 # --8<-- [end:images]
 
 # --8<-- [start:image_table]
-print("| Preprocessing | Right, median | Five seeds | Loss |\n| --- | ---: | --- | ---: |")
+print("| Preprocessing | Right | Loss | Five seeds |\n| --- | ---: | ---: | --- |")
 for what, (shares, loss) in judged.items():
-    print(f"| {what} | {shares[2]:.0%} | {shares[0]:.0%} to {shares[-1]:.0%} | {loss:.1f} |")
+    print(f"| {what} | {shares[2]:.0%} | {loss:.1f} | {shares[0]:.0%} to {shares[-1]:.0%} |")
 # --8<-- [end:image_table]
 
 # --8<-- [start:image_claims]
