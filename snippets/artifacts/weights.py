@@ -248,9 +248,9 @@ for name, what in ((EMBEDDING, "bfloat16, first tensor alone"), ("model.norm.wei
 # --8<-- [end:dtypes]
 
 # --8<-- [start:dtype_table]
-print("| In the file | Config: float32 | Perplexity | Config: none | Perplexity |\n| --- | --- | ---: | --- | ---: |")
+print("| In the file | Config: float32 | Config: none |\n| --- | --- | --- |")
 for what, pair in stored.items():
-    cells = [f"{one.dtype} | {one.perplexity:,.1f}" if one.dtype else f"{one.said} |" for one in pair]
+    cells = [f"{one.dtype}, {one.perplexity:,.1f}" if one.dtype else one.said for one in pair]
     print(f"| {what} | {cells[0]} | {cells[1]} |")
 # --8<-- [end:dtype_table]
 
