@@ -212,10 +212,10 @@ resized = {
     "attention with a bias": trial({"attention_bias": True}),
     "head not tied": trial({"tie_word_embeddings": False}),
 }
-print("| Changed | transformers says | Tensors amiss, by `weigh` | Perplexity |\n| --- | --- | ---: | ---: |")
+print("| Changed | transformers says | Perplexity | Tensors amiss |\n| --- | --- | ---: | ---: |")
 for what, found in resized.items():
     read = "not loaded" if found.error else f"{found.perplexity:,.0f}"
-    print(f"| {what} | {found.said} | {found.misfits} | {'random head' if what == 'head not tied' else read} |")
+    print(f"| {what} | {found.said} | {'random head' if what == 'head not tied' else read} | {found.misfits} |")
 # --8<-- [end:resized]
 
 # --8<-- [start:resized_claims]
