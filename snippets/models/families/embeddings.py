@@ -417,7 +417,7 @@ assert 0.51 < table_share < 0.52 and products == 6 * (4 * 384**2 + 2 * 384 * 153
 # --8<-- [end:weigh]
 
 # --8<-- [start:family]
-print("| Encoder | Parameters | Token table | Width |\n| --- | ---: | ---: | ---: |")
+print("| Encoder | Parameters | Token table | Vector |\n| --- | ---: | ---: | ---: |")
 encoders = {"BERT-tiny": "bert-tiny", "ALBERT-base": "albert-base-v2", "ELECTRA-small": "electra-small",
             "DistilBERT": "distilbert-base", "BERT-base": "bert-base", "RoBERTa-base": "roberta-base"}  # fmt: skip
 sizes = {name: weigh.params(Path("models") / directory) for name, directory in encoders.items()}
@@ -425,7 +425,8 @@ sizes["MiniLM-L6"] = weigh.params(folder)
 for name, encoder in sorted(sizes.items(), key=lambda item: item[1].parameters):
     words = next(t for t in encoder.distinct if t.name.endswith("word_embeddings.weight"))
     share = words.numel / encoder.parameters
-    print(f"| {name} | {encoder.parameters:,} | {share:.0%} | {words.shape[1]} |")
+    norms = [tensor.shape[0] for tensor in encoder.distinct if "norm" in tensor.name.lower()]
+    print(f"| {name} | {encoder.parameters:,} | {share:.0%} | {norms[-1]} |")
 # --8<-- [end:family]
 
 # --8<-- [start:remembers]
