@@ -19,13 +19,10 @@ ink = plt.rcParams["text.color"]
 fig, ax = plt.subplots(figsize=(6.4, 2.9))
 ax.set(xlim=(-1, 10.6), ylim=(-0.6, 4.6))
 ax.axis("off")
-for place, name in enumerate(("x₁", "x₂", "x₃", "1")):
+for place, name in enumerate(("x₁ × w₁", "x₂ × w₂", "x₃ × w₃", "1 × b")):
     height = 4 - place * 1.3
-    ax.text(-0.4, height, name, ha="center", va="center")
-    ax.annotate("", (4.1, 2.05 + 0.12 * (1.5 - place)), (0, height), arrowprops={"arrowstyle": "->", "color": "C0"})
-    middle = height + (2.05 - height) * 0.22  # a fifth of the way along the arrow
-    label = "× " + ("w₁", "w₂", "w₃", "b")[place]
-    ax.text(0.8, middle + 0.16 + 0.1 * (height < 2), label, ha="center" if height > 2 else "right", va="bottom")
+    ax.text(0.6, height, name, ha="right", va="center")
+    ax.annotate("", (4.1, 2.05 + 0.12 * (1.5 - place)), (0.8, height), arrowprops={"arrowstyle": "->", "color": "C0"})
 ax.text(4.7, 2.05, "sum z", ha="center", va="center")
 ax.annotate("", (6.6, 2.05), (5.4, 2.05), arrowprops={"arrowstyle": "->", "color": "C0"})
 curve = np.linspace(-5, 5, 50)
@@ -44,7 +41,7 @@ z = scaled[13] @ weights + bias
 p = 1 / (1 + np.exp(-z))
 by_library = model.predict_proba(scaled[[13]])[0, 1]
 print(f"{len(weights)} weights, 1 bias")
-print(f"by hand {p:.4f}, by the library {by_library:.4f}")
+print(f"by hand {p:.3f}, by the library {by_library:.3f}")
 # --8<-- [end:by_hand]
 
 # --8<-- [start:bootstrap]
