@@ -69,11 +69,11 @@ MEANING = {
     "exp_avg_sq": "Running average of its square, β₂ = 0.95",
 }
 assert {name for state in optimizer["state"].values() for name in state} == set(MEANING), "every field is explained"
-print("| Field | Tensors | dtype | Bytes | What it is |\n| --- | ---: | --- | ---: | --- |")
+print("| Field | What it is | Bytes | dtype | Tensors |\n| --- | --- | ---: | --- | ---: |")
 for field, meaning in MEANING.items():
     tensors = [t for t in contents.named if t.component == "optimizer" and t.name.endswith("." + field)]
     (dtype,) = {t.dtype for t in tensors}
-    print(f"| `{field}` | {len(tensors)} | {dtype} | {sum(t.nbytes for t in tensors):,} | {meaning} |")
+    print(f"| `{field}` | {meaning} | {sum(t.nbytes for t in tensors):,} | {dtype} | {len(tensors)} |")
 # --8<-- [end:state_table]
 
 # --8<-- [start:group_table]
