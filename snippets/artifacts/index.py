@@ -149,9 +149,15 @@ for title, page, why, where, absent in ROWS:
 
 # --8<-- [start:own]
 WANTED = ["config.json", "*.safetensors", "tokenizer.json", "generation_config.json"]
-for directory in ("models/quill", "models/quill-milton", "models/gpt2"):
-    missing = [name for name in WANTED if not list(Path(directory).glob(name))]
-    print(f"{directory:<20} lacks {', '.join(missing) or 'nothing'}")
+
+
+def lacking(directory):
+    """The files that a served model needs and a directory has not."""
+    return [name for name in WANTED if not list(Path(directory).glob(name))]
+
+
+for directory in (HOME, folder / "without-generation_config.json"):
+    print(f"{directory.name:<31} lacks {', '.join(lacking(directory)) or 'nothing'}")
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
