@@ -66,7 +66,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
@@ -149,8 +149,9 @@ def transposed(part):
 
 def merged():
     """Quill with the adapter that was trained on Milton added to its matrices: weights of another checkpoint."""
-    settings = json.loads(Path("models/quill-milton/adapter_config.json").read_text())
-    adapter, scale = load_file("models/quill-milton/adapter_model.safetensors"), settings["lora_alpha"] / settings["r"]
+    home = Path("models/quill-milton")
+    settings = json.loads((home / "adapter_config.json").read_text())
+    adapter, scale = load_file(home / "adapter_model.safetensors"), settings["lora_alpha"] / settings["r"]
     tensors = dict(good)
     for name, down in adapter.items():
         if ".lora_A" in name:
@@ -205,7 +206,7 @@ loud = {
     "a head of zeros added": reading({**good, "lm_head.weight": torch.zeros_like(good[EMBEDDING])}),
     "head there, embedding not": reading({**without(EMBEDDING), "lm_head.weight": good[EMBEDDING]}),
     "an up matrix transposed": reading(transposed("layers.1.mlp.up_proj")),
-    "the draft model's file": reading(load_file("models/quill-draft/model.safetensors")),
+    "the draft model's file": reading(load(Path("models/quill-draft/model.safetensors").read_bytes())),
     "1,000 bytes cut off": reading(good, cut=1000),
 }
 # --8<-- [end:loud]
