@@ -163,17 +163,11 @@ ROWS = [
      "decisions", "discriminative", "an 8 ranked above another"),
 ]  # fmt: skip
 
-print("| Type | Learns from | Common outputs |\n| --- | --- | --- |")
-for title, page, source, outputs, _, _ in ROWS:
-    print(f"| [{title}]({page}/) | {source} | {outputs} |")
-# --8<-- [end:table]
-
-# --8<-- [start:measured_table]
-print("| Type | On the digits |\n| --- | --- |")
-for title, _, _, _, name, metric in ROWS:
+print("| Type | Learns from | Common outputs | On the digits |\n| --- | --- | --- | --- |")
+for title, page, source, outputs, name, metric in ROWS:
     low, high = min(results[name]), max(results[name])
-    print(f"| {title} | **{middle[name]:.2f}** ({low:.2f} to {high:.2f}) {metric} |")
-# --8<-- [end:measured_table]
+    print(f"| [{title}]({page}/) | {source} | {outputs} | **{middle[name]:.2f}** ({low:.2f} to {high:.2f}) {metric} |")
+# --8<-- [end:table]
 
 # --8<-- [start:pictures]
 import matplotlib.pyplot as plt
