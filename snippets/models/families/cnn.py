@@ -144,7 +144,6 @@ for number, layer in enumerate(cnn):
         )
         for what, count in zip(totals, (weights, x.numel(), work), strict=True):
             totals[what] += count
-first_dense = contents["dense"].named[0]
 # --8<-- [end:layers]
 
 

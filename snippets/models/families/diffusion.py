@@ -431,7 +431,6 @@ print(f"noise left: {noise_left:.1f} of 255, image left: {image_left:.0%}")
 
 # --8<-- [start:problems]
 assert image_left > 0.5
-signal_500 = float(alpha_bar[500])
 passes = 2 * 30
 at_t = 0.36  # ᾱ
 snr = at_t / (1 - at_t)

@@ -122,7 +122,6 @@ tokens_of = in_batches(passages)
 pooled = torch.stack([vectors.mean(dim=0) for vectors in tokens_of])
 index = torch.nn.functional.normalize(pooled, dim=1)
 assert torch.allclose(index[:2], embed(passages[:2]), atol=1e-5), "the same as all at once"
-total_tokens = sum(map(len, tokens_of))
 # --8<-- [end:encode]
 
 # --8<-- [start:queries]
@@ -360,7 +359,7 @@ def pooled_by(choose):
 
 
 query_vectors, query_mask = token_vectors(list(OTHER_WORDS))
-padded, padded_mask = token_vectors(list(OTHER_WORDS), 128, padding="max_length")
+padded, _ = token_vectors(list(OTHER_WORDS), 128, padding="max_length")
 means = mean_of_tokens(query_vectors, query_mask)
 variants = {
     "mean, length 1": (unit(means), index),

@@ -62,7 +62,6 @@ from safetensors.torch import save_file
 import weigh
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-STATES = {"RNN": 1, "GRU": 1, "LSTM": 2}
 D, H = 64, 128
 
 

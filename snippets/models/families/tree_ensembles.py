@@ -509,7 +509,6 @@ print(f"{count:,} nodes, {size / count:.0f} bytes each")
 # --8<-- [start:problems]
 hundred_classes = 64 + 8 * 100
 boosted_trees = 3 * 200
-full_leaves = 2**6
 assert json.loads((folder / "xgboost.json").read_text())["learner"]["attributes"] is not None
 regression_leaves = 0.63 * 1_000_000
 million = 100 * (2 * regression_leaves - 1) * 72

@@ -190,7 +190,8 @@ def show(ax, images):
 x, y, new_x, new_y = split(0)
 fig, axes = plt.subplots(3, 2, figsize=(6.4, 6))
 
-chances = LogisticRegression(max_iter=2000).fit(x, y).predict_proba(new_x[:1])[0]
+boundary = LogisticRegression(max_iter=2000).fit(x, y)
+chances = boundary.predict_proba(new_x[:1])[0]
 axes[0, 0].bar(range(10), chances)
 axes[0, 0].set(title="Supervised: probabilities", xticks=range(10), ylim=(0, 1))
 
@@ -208,7 +209,8 @@ for _, rewards in runs:
     axes[1, 1].plot(range(1, 21), rewards, color="C0", linestyle="-", linewidth=1)
 axes[1, 1].set(title="Reinforcement: reward", xlabel="round", ylim=(0, 1), xticks=[1, 10, 20])
 
-show(axes[2, 0], drawn(normals(x, y), 0)[:5])
+density = normals(x, y)
+show(axes[2, 0], drawn(density, 0)[:5])
 axes[2, 0].set_title("Generative: drawn digits")
 
 scores = LogisticRegression(max_iter=2000).fit(x, y == 8).decision_function(new_x)
@@ -222,17 +224,14 @@ fig
 
 # --8<-- [start:told]
 label = np.log2(10)  # bits, in the name of one digit of ten
-told = {"supervised": LEARN * label, "reinforcement": 20 * LEARN * 1.0, "unsupervised": 0.0}
+told = {"supervised": LEARN * label, "reinforcement": 20 * LEARN}
 spread = {name: max(values) - min(values) for name, values in results.items()}
 assert told["reinforcement"] > told["supervised"], "More answers of yes or no than bits in the labels"
 assert spread["reinforcement"] > 2 * spread["supervised"], "Seeds matter more to the policy"
 # --8<-- [end:told]
 
+
 # --8<-- [start:both]
-x, y, new_x, new_y = split(0)
-density = normals(x, y)
-
-
 def log_density(images, mean, covariance):
     """ln p of each image under a normal distribution, (n,)."""
     away = images - mean
@@ -242,7 +241,7 @@ def log_density(images, mean, covariance):
 
 scores = np.stack([log_density(new_x, *one) for one in density], axis=1)  # (597, 10)
 by_bayes = (scores.argmax(1) == new_y).mean()
-by_boundary = LogisticRegression(max_iter=2000).fit(x, y).score(new_x, new_y)
+by_boundary = boundary.score(new_x, new_y)
 print(f"named rightly by densities:  {by_bayes:.1%}")
 print(f"named rightly by a boundary: {by_boundary:.1%}")
 # --8<-- [end:both]
