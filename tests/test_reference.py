@@ -11,6 +11,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 
 import weigh
+from handbook.reference import commands, context_of
 from weigh import errors
 from weigh.cli import weigh as command
 
@@ -87,11 +88,11 @@ def test_every_entry_leads_to_the_page_that_teaches_it(library: Tag, reference: 
 
 
 def test_every_command_has_its_options(reference: Tag) -> None:
-    for name, each in command.commands.items():
-        heading = reference.find(id=f"weigh-{name}")
+    for name, context in commands(context_of(command, "weigh")):
+        each = context.command
+        heading = reference.find(id=f"weigh-{name.replace(' ', '-')}")
         assert isinstance(heading, Tag), name
         section = following(heading)
-        context = click.Context(each, info_name=name, parent=click.Context(command, **command.context_settings))
         options = [option for option in each.get_params(context) if isinstance(option, click.Option)]
         rows = [[code.get_text() for code in row.select("td:first-child code")] for row in _rows(section)]
         for option, shown in zip(options, rows, strict=True):
@@ -103,14 +104,14 @@ def test_every_command_has_its_options(reference: Tag) -> None:
 
 
 def test_every_example_is_a_call_that_the_command_takes(reference: Tag) -> None:
-    for name, each in command.commands.items():
-        heading = reference.find(id=f"weigh-{name}")
+    for name, context in commands(context_of(command, "weigh")):
+        heading = reference.find(id=f"weigh-{name.replace(' ', '-')}")
         assert isinstance(heading, Tag), name
         examples = [code.get_text().strip() for part in following(heading) for code in part.select(".language-sh code")]
         assert len(examples) == 1, name
-        words = examples[0].split()
-        assert words[:2] == ["weigh", name]
-        each.make_context(name, words[2:])  # raises for an option that does not exist
+        own = len(f"weigh {name} ")
+        assert examples[0].startswith(f"weigh {name} ")
+        context.command.make_context(name, examples[0][own:].split())  # raises for an option that does not exist
 
 
 def _rows(section: list[Tag]) -> list[Tag]:

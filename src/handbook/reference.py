@@ -205,20 +205,30 @@ def command(group: click.Group, name: str, taught: dict[str, str], path: str = "
 
     Args:
         group: The command.
-        name: Its name, and that of the package with a function for each subcommand.
-        taught: Pages that teach, each with the subcommands it teaches.
+        name: Its name, and that of the package with a function for each subcommand: `check_splits` for `check splits`.
+        taught: Pages that teach, each with the subcommands it teaches, by the names of their functions.
         path: The address of the page that shows the reference, from the root of the site.
     """
     parent = context_of(group, name)
     links = {each: _link(page, path) for page, names in taught.items() for each in names.split()}
     parts = []
-    for each in group.list_commands(parent):
-        found = f"In Python: [`{name}.{each}`](../library/#{name}.{each})."
-        parts += [
-            *_command(group.commands[each], parent),
-            f"{found} Taught on {links[each]}." if each in links else found,
-        ]
+    for each, context in commands(parent):
+        function = each.replace(" ", "_")
+        found = f"In Python: [`{name}.{function}`](../library/#{name}.{function})."
+        parts += [*_command(context), f"{found} Taught on {links[function]}." if function in links else found]
     return "\n\n".join(parts)
+
+
+def commands(parent: click.Context, above: str = "") -> Iterator[tuple[str, click.Context]]:
+    """The subcommands of a command and of its groups, each with its name below the command: `check splits`."""
+    group = parent.command
+    assert isinstance(group, click.Group)
+    for name in group.list_commands(parent):
+        context = context_of(group.commands[name], name, parent)
+        if isinstance(context.command, click.Group):
+            yield from commands(context, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", context
 
 
 def context_of(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
@@ -242,8 +252,8 @@ def options(context: click.Context) -> str:
     return "\n".join(["| Option | Meaning | Default |", "| --- | --- | --- |", *rows])
 
 
-def _command(command: click.Command, parent: click.Context) -> Iterator[str]:
-    context = context_of(command, str(command.name), parent)
+def _command(context: click.Context) -> Iterator[str]:
+    command = context.command
     meaning, _, example = (command.help or "").partition("Example: ")
     yield f"## {context.command_path} {{ #{context.command_path.replace(' ', '-')} }}"
     yield f"```text\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```"

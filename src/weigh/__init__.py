@@ -11,6 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from weigh.checks.results import CheckReport as CheckReport
+    from weigh.checks.results import CheckResult as CheckResult
+    from weigh.checks.results import Figure as Figure
+    from weigh.checks.splits import check_splits as check_splits
+    from weigh.checks.splits import exact_duplicates as exact_duplicates
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -101,6 +106,8 @@ if TYPE_CHECKING:
     from weigh.units import parse_bytes as parse_bytes
 
 _MODULES = {
+    "checks.results": "CheckReport CheckResult Figure",
+    "checks.splits": "check_splits exact_duplicates",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",

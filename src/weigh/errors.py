@@ -123,3 +123,8 @@ class AmbiguousWeights(WeighError):
 
 class InvalidTokenizer(WeighError):
     """A file that is no tokenizer, or one that its own library refuses to load or to run."""
+
+
+class InvalidTable(WeighError):
+    """A table that cannot be read, has no rows, lacks a column, or has one that cannot be used: text where numbers are
+    needed, missing values, one class, or too few rows for the question."""

@@ -1,4 +1,4 @@
-"""The packages that `weigh` uses if they are there: torch, the libraries of tokenizers, what opens URLs."""
+"""The packages that `weigh` uses if they are there: torch, those of tokenizers, what opens URLs, what checks data."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,27 @@ from contextlib import contextmanager
 from weigh.errors import MissingPackage
 
 INSTALL = {
+    "dask": "dask[dataframe]",
     "google": "protobuf",  # a package of that name is there to be installed too, and is something else
     "mistral_common": "mistral-common",
+    "sklearn": "scikit-learn",
     "upath": "universal-pathlib aiohttp",
 }
 """What pip calls a module, where that is not its name; then what else it takes."""
 
 EXTRAS = {
+    "checks": (
+        "cleanlab",
+        "datasketch",
+        "krippendorff",
+        "narwhals",
+        "numpy",
+        "polars",
+        "scikit-learn",
+        "scipy",
+        "statsmodels",
+    ),
+    "dask": ("dask[dataframe]", "distributed"),
     "remote": ("aiohttp", "universal-pathlib"),
     "tokenizers": ("mistral-common", "protobuf", "regex", "sentencepiece", "tokenizers"),
     "torch": ("numpy", "safetensors", "torch"),

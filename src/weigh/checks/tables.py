@@ -1,0 +1,185 @@
+"""Tables from files and from frames of other libraries, as narwhals gives them: one set of expressions for all."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weigh.errors import InvalidTable, NotFound
+from weigh.optional import needed
+
+if TYPE_CHECKING:
+    import narwhals as nw
+
+_MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow"}
+_MOST_EXAMPLES = 3
+_MOST_SAID = 200
+
+
+def subject(source: Any) -> str:
+    """What a table is called in messages: its path, or its type."""
+    return str(source) if isinstance(source, str | Path) else f"{type(source).__module__.partition('.')[0]} table"
+
+
+def scan(source: Any) -> "nw.LazyFrame[Any]":
+    """A table, read when it is asked for rows: a lazy frame of narwhals.
+
+    Args:
+        source: The path of a CSV, Parquet or Arrow (IPC) file, or of a directory of Parquet files, which Polars reads;
+            or a frame of pandas, Polars, PyArrow, DuckDB or Dask, which stays with its own engine.
+
+    Raises:
+        NotFound: If there is no such file.
+        InvalidTable: If it is no table.
+    """
+    where = subject(source)
+    with needed(where):
+        import narwhals as nw
+    if isinstance(source, str | Path):
+        frame: nw.LazyFrame[Any] = nw.from_native(_scan_file(Path(source)))
+        return frame
+    try:
+        frame = nw.from_native(source).lazy()
+    except TypeError:
+        kinds = "a path, or a frame of pandas, Polars, PyArrow, DuckDB or Dask"
+        raise InvalidTable(where, f"is no table; give {kinds}") from None
+    return frame
+
+
+def read(source: Any, columns: Iterable[str] | None = None) -> "nw.DataFrame[Any]":
+    """A table in memory, with the columns that are asked for.
+
+    Args:
+        source: As `scan` takes it.
+        columns: Names of columns, each once or more often; all columns without it.
+
+    Raises:
+        NotFound: If there is no such file.
+        InvalidTable: If it is no table, cannot be read, has no rows, or lacks a column.
+    """
+    frame = select(scan(source), source, columns)
+    table = rows(frame, source)
+    if not len(table):
+        raise InvalidTable(subject(source), "has no rows")
+    return table
+
+
+def select(frame: "nw.LazyFrame[Any]", source: Any, columns: Iterable[str] | None) -> "nw.LazyFrame[Any]":
+    """A lazy frame with the columns that are asked for, in that order.
+
+    Raises:
+        InvalidTable: If one is missing, with the names that are nearest to it.
+    """
+    if columns is None:
+        return frame
+    there, wanted = names(frame, source), list(dict.fromkeys(columns))
+    for name in wanted:
+        if name not in there:
+            near = get_close_matches(name, there, _MOST_EXAMPLES, 0.5) or there[:_MOST_EXAMPLES]
+            others = "" if len(near) == len(there) else " and others"
+            raise InvalidTable(
+                subject(source), f"has no column {name!r}; there are {', '.join(map(repr, near))}{others}"
+            )
+    return frame.select(wanted)
+
+
+def names(frame: "nw.LazyFrame[Any]", source: Any) -> list[str]:
+    """The names of a table's columns.
+
+    Raises:
+        InvalidTable: If its file cannot be read as what it is.
+    """
+    with _reading(subject(source)):
+        return frame.collect_schema().names()
+
+
+def rows(frame: "nw.LazyFrame[Any]", source: Any) -> "nw.DataFrame[Any]":
+    """The rows of a lazy frame.
+
+    Raises:
+        InvalidTable: If its file cannot be read as what it is.
+    """
+    with _reading(subject(source)):
+        return frame.collect()
+
+
+def numbers(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
+    """A column as an array of float64: shape (rows,).
+
+    Raises:
+        InvalidTable: If it holds text, or a missing or infinite number, with the first row where it does.
+    """
+    import numpy as np
+
+    series = table[column]
+    if not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
+        example = next((value for value in series.to_list() if not _is_number(value)), None)
+        said = f", such as {example!r}" if example is not None else ""
+        raise InvalidTable(subject(source), f"column {column!r} is {series.dtype}{said}; numbers are needed")
+    values = np.asarray(series.to_numpy(), dtype=float)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        problem = f"row {wrong[0] + 1} of column {column!r} is missing or not finite"
+        raise InvalidTable(subject(source), f"{problem}, and {len(wrong):,} in all; drop such rows or fill them")
+    return values
+
+
+def complete(table: "nw.DataFrame[Any]", source: Any, column: str) -> list[Any]:
+    """A column as a list of values, none of them missing.
+
+    Raises:
+        InvalidTable: If one is missing, with the first row where it is.
+    """
+    values = table[column].to_list()
+    wrong = [row for row, value in enumerate(values, 1) if value is None or value != value]
+    if wrong:
+        problem = f"row {wrong[0]} of column {column!r} is missing"
+        raise InvalidTable(subject(source), f"{problem}, and {len(wrong):,} in all; drop such rows or fill them")
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _scan_file(path: Path) -> Any:
+    where = str(path)
+    with needed(where):
+        import polars as pl
+    if not path.exists():
+        raise NotFound(where, "no such file")
+    if path.is_dir():
+        if not any(path.glob("*.parquet")):
+            raise InvalidTable(where, "is a directory without Parquet files; name a CSV, Parquet or Arrow file")
+        return pl.scan_parquet(str(path / "*.parquet"))
+    try:
+        with path.open("rb") as file:
+            start = file.read(6)
+    except OSError as error:
+        raise NotFound(where, f"cannot be opened: {error.strerror}") from None
+    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), path.suffix.lower().strip("."))
+    with _reading(where):
+        match kind:
+            case "parquet":
+                return pl.scan_parquet(path)
+            case "arrow" | "feather" | "ipc":
+                return pl.scan_ipc(path)
+            case "csv" | "tsv":
+                # All rows are looked at before a column is taken for numbers: a word may come late.
+                return pl.scan_csv(path, separator="\t" if kind == "tsv" else ",", infer_schema_length=None)
+    raise InvalidTable(where, "is no CSV, Parquet or Arrow file; name one, or pass a frame")
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """A place where an engine reads a file: what it says of a bad one becomes one line."""
+    try:
+        yield
+    except Exception as error:  # each engine has errors of its own
+        said = str(error).strip().partition("\n")[0][:_MOST_SAID] or type(error).__name__
+        raise InvalidTable(where, f"cannot be read as a table: {said}") from None
