@@ -35,7 +35,7 @@ $(SITE): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; \
 	$(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv .venv
-	@echo "About 0.7 GB to download and 1.9 GB on disk: a minute or two."
+	@echo "About 0.9 GB to download and 2.3 GB on disk: a minute or two."
 	@echo "On Linux it is some gigabytes more, unless PyTorch's CPU build is asked for: see README.md."
 	$(INSTALL) --requirement requirements.txt
 	$(INSTALL) --quiet --no-deps --editable .
@@ -43,7 +43,7 @@ $(SITE): requirements.txt pyproject.toml
 
 # What the tests and checks need on top.
 $(STAMP): $(SITE) requirements-dev.txt
-	@echo "About 0.3 GB more to download and 0.6 GB on disk: a minute."
+	@echo "About 0.2 GB more to download and 0.5 GB on disk: a minute."
 	$(INSTALL) --requirement requirements-dev.txt
 	@touch $(STAMP)
 

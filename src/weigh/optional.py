@@ -20,7 +20,6 @@ EXTRAS = {
         "datasketch",
         "krippendorff",
         "narwhals",
-        "numpy",
         "polars",
         "scikit-learn",
         "scipy",

@@ -47,6 +47,8 @@ def without(module: str, *args: object) -> subprocess.CompletedProcess[str]:
         ("sentencepiece", ("tokenizer", PIECES), "pip install sentencepiece", "tokenizers"),
         ("google", ("tokenizer", PIECES), "needs the package protobuf; pip install protobuf", "tokenizers"),
         ("mistral_common", ("tokenizer", TEKKEN), "pip install mistral-common", "tokenizers"),
+        ("narwhals", ("check", "splits", "README.md", "--split", "part"), "pip install narwhals", "checks"),
+        ("polars", ("check", "splits", "README.md", "--split", "part"), "pip install polars", "checks"),
         ("upath", ("inspect", f"{ELSEWHERE}/a.safetensors"), "pip install universal-pathlib aiohttp", "remote"),
         ("aiohttp", ("inspect", f"{ELSEWHERE}/a.safetensors"), "pip install aiohttp", "remote"),
         ("s3fs", ("inspect", "s3://bucket/model.safetensors"), "pip install s3fs", None),

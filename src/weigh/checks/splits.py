@@ -49,9 +49,9 @@ def exact_duplicates(
     Raises:
         InvalidTable: If a column is missing, or one of the two parts.
     """
+    frame = scan(table)
     import narwhals as nw
 
-    frame = scan(table)
     keys = list(keys or (name for name in names(frame, table) if name != split))
     # Sums of ones and zeros are what every engine can group, partition by partition.
     train_rows, test_rows = ((nw.col(split) == part).cast(nw.Int64) for part in (train, test))
