@@ -37,6 +37,7 @@ for name, tree in sources.items():
 # --8<-- [start:table]
 FLOORS = (
     ("cli",),
+    ("checks",),
     ("memory", "files"),
     ("models", "formats", "decoding", "tokenizers"),
     ("tensors", "formulas"),
