@@ -11,11 +11,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from weigh.checks.learning_curves import overfitting as overfitting
+    from weigh.checks.learning_curves import undecayed_rate as undecayed_rate
+    from weigh.checks.logs import TrainingLog as TrainingLog
+    from weigh.checks.logs import training_log as training_log
+    from weigh.checks.optimizers import check_optimizer as check_optimizer
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
     from weigh.checks.splits import check_splits as check_splits
     from weigh.checks.splits import exact_duplicates as exact_duplicates
+    from weigh.checks.stability import instability as instability
+    from weigh.checks.stability import not_a_number as not_a_number
+    from weigh.checks.updates import standstill as standstill
+    from weigh.checks.updates import update_ratio as update_ratio
+    from weigh.checks.updates import vanishing_updates as vanishing_updates
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -106,8 +116,13 @@ if TYPE_CHECKING:
     from weigh.units import parse_bytes as parse_bytes
 
 _MODULES = {
+    "checks.learning_curves": "overfitting undecayed_rate",
+    "checks.logs": "TrainingLog training_log",
+    "checks.optimizers": "check_optimizer",
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits": "check_splits exact_duplicates",
+    "checks.stability": "instability not_a_number",
+    "checks.updates": "standstill update_ratio vanishing_updates",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",

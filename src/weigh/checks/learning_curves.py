@@ -1,0 +1,109 @@
+"""What a training run and its schedule left on the table: the curves of losses and of the learning rate."""
+
+from math import nan
+from typing import Any
+
+from weigh.checks.logs import Series, training_log
+from weigh.checks.results import CheckResult, Figure
+from weigh.checks.rises import levels
+from weigh.errors import InvalidTable
+
+EVALUATIONS = 5
+
+
+def overfitting(log: Any, *, window: int = EVALUATIONS, threshold: float = 0.1) -> CheckResult:
+    """Overfitting: the share of its fall that the validation loss has given back while the training loss went on.
+
+    What the training loss rose by in the same stretch is taken off: a run that comes apart is no overfitting.
+
+    Args:
+        log: As `check_optimizer` takes it.
+        window: How many evaluations make a level.
+        threshold: The share that may be given back.
+
+    Raises:
+        InvalidTable: If the log has no validation loss.
+    """
+    import numpy as np
+
+    read = training_log(log)
+    series = read.named("validation loss").finite()
+    figure, evidence, notes = Figure("share of its fall that the validation loss gave back", nan, nan, nan), [], []
+    if len(series) < 2 * window:
+        notes.append(f"{len(series)} finite validation losses: it takes {2 * window}; evaluate more often")
+    else:
+        low, middle, high = levels(series.values, window)
+        best = int(np.argmin(high[:-window]))
+        risen, surely = middle[-1] - middle[best], low[-1] - high[best]
+        stretches = [(series.step(at), series.step(at + window - 1)) for at in (best, len(series) - window)]
+        train = [_within(read.series.get("train loss"), *stretch) for stretch in stretches]
+        if any(np.isnan(train)):
+            notes.append("no training loss beside the best and the last evaluations: any rise counts")
+        else:
+            shared = max(train[1] - train[0], 0.0)
+            risen, surely = risen - shared, surely - shared
+        # A loss that never fell has given all of it back.
+        fall = max(float(series.values[0] - middle[best]), risen, np.finfo(float).tiny)
+        share, least = max(risen / fall, 0.0), max(surely / fall, 0.0)
+        interval = f"one-sided, order statistics of {window} evaluations"
+        figure = Figure(figure.name, share, min(least, share), share, interval)
+        evidence = [
+            {"at": at, "steps": f"{since} to {until}", "validation loss": float(level), "training loss": learnt}
+            for at, (since, until), level, learnt in zip(
+                ("best", "last"), stretches, (middle[best], middle[-1]), train, strict=True
+            )
+        ]
+    return CheckResult(
+        check="overfitting",
+        figure=figure,
+        threshold=threshold,
+        reason="the best checkpoint lies behind; what came after it is learnt by heart",
+        evidence=tuple(evidence),
+        cost={"evaluations": len(series)},
+        notes=tuple(notes),
+    )
+
+
+def undecayed_rate(log: Any, *, threshold: float = 0.5) -> CheckResult:
+    """A learning rate that has not decayed: the last one as a share of the highest.
+
+    A run that has steps left may still decay, and is undecided. Where the rate is constant on purpose, set the
+    threshold to 1.
+
+    Args:
+        log: As `check_optimizer` takes it.
+        threshold: The share at which the rate counts as not decayed.
+
+    Raises:
+        InvalidTable: If the log has no learning rate, or none above 0.
+    """
+    read = training_log(log)
+    series = read.named("learning rate").finite()
+    if not len(series) or not (peak := float(series.values.max())) > 0:
+        raise InvalidTable(read.subject, f"column {series.column!r} has no learning rate above 0")
+    first, last = (float(series.values[at]) / peak for at in (0, -1))
+    notes = [f"it starts at {first:.3g} of its highest value" + (": there is no warm-up" if first > 0.9 else "")]
+    if read.finished is False:
+        notes.append("the run has steps left, in which the rate may still decay")
+    return CheckResult(
+        check="undecayed rate",
+        figure=Figure(
+            "last learning rate as a share of the highest", last, 0 if read.finished is False else last, last
+        ),
+        threshold=threshold,
+        reason="at a constant rate the noise of batches holds the loss above what the weights could reach",
+        evidence=({"highest": peak, "last": last * peak, "at step": series.step(-1)},),
+        cost={"rows": read.rows},
+        notes=tuple(notes),
+    )
+
+
+def _within(series: Series | None, since: Any, until: Any) -> float:
+    """The median of a series over a stretch of steps; NaN where it has no value there."""
+    import numpy as np
+
+    if series is None:
+        return nan
+    values = series.finite()
+    values = values.values[(values.steps >= since) & (values.steps <= until)]
+    return float(np.median(values)) if len(values) else nan
