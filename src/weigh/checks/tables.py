@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,35 @@ def complete(table: "nw.DataFrame[Any]", source: Any, column: str) -> list[Any]:
         problem = f"row {wrong[0]} of column {column!r} is missing"
         raise InvalidTable(subject(source), f"{problem}, and {len(wrong):,} in all; drop such rows or fill them")
     return values
+
+
+def moments(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
+    """A column of times as numbers in their order: shape (rows,).
+
+    Raises:
+        InvalidTable: If it holds what is neither a time, a date, a number nor text in the form of ISO 8601, if a value
+            is missing, or if some times have a zone and others have none.
+    """
+    with needed(subject(source)):
+        import narwhals as nw
+        import numpy as np
+
+    said = complete(table, source, column)
+    kind = table[column].dtype
+    if kind.is_numeric():
+        return numbers(table, source, column)
+    if kind in (nw.Date, nw.Datetime):
+        whole = table[column].cast(nw.Datetime("us")) if kind == nw.Date else table[column]
+        return np.asarray(whole.dt.timestamp("us").to_numpy())
+    try:
+        times = [datetime.fromisoformat(str(value)) for value in said]
+    except ValueError as error:
+        problem = f"column {column!r} is no time: {error}; give times, numbers, or text such as 2026-11-28T09:30"
+        raise InvalidTable(subject(source), problem) from None
+    if len({time.tzinfo is None for time in times}) > 1:
+        raise InvalidTable(subject(source), f"column {column!r} has times with a zone and times without; give all one")
+    # Local time would jump twice a year.
+    return np.asarray([(time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() for time in times])
 
 
 def _is_number(value: Any) -> bool:
