@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from weigh.checks.logs import TrainingLog as TrainingLog
     from weigh.checks.logs import training_log as training_log
     from weigh.checks.optimizers import check_optimizer as check_optimizer
+    from weigh.checks.agreement import agreement as agreement
+    from weigh.checks.label_errors import label_errors as label_errors
+    from weigh.checks.labels import check_labels as check_labels
+    from weigh.checks.labels import stale_labels as stale_labels
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
@@ -119,6 +123,9 @@ _MODULES = {
     "checks.learning_curves": "overfitting undecayed_rate",
     "checks.logs": "TrainingLog training_log",
     "checks.optimizers": "check_optimizer",
+    "checks.agreement": "agreement",
+    "checks.label_errors": "label_errors",
+    "checks.labels": "check_labels stale_labels",
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits": "check_splits exact_duplicates",
     "checks.stability": "instability not_a_number",

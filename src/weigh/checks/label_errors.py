@@ -1,0 +1,133 @@
+"""Label errors: rows whose label a model that has not seen it contradicts, by confident learning."""
+
+from collections.abc import Mapping
+from typing import Any
+from warnings import catch_warnings, simplefilter
+
+from weigh.checks.results import CheckResult, Figure, first
+from weigh.checks.tables import complete, names, numbers, read, scan, subject
+from weigh.errors import InvalidTable
+from weigh.optional import needed
+
+_CONTRADICTED = 0.1
+_FEWEST_PER_CLASS = 5
+_SUM_TOLERANCE = 0.01
+
+
+def label_errors(
+    table: Any,
+    label: str,
+    probabilities: Mapping[Any, str] | str,
+    *,
+    threshold: float = 0.03,
+    trusted: bool = False,
+) -> CheckResult:
+    """Label errors by confident learning: the share of rows that cleanlab would have reviewed, the likeliest first.
+
+    Northcutt, Jiang, Chuang 2021, Journal of Artificial Intelligence Research 70, 1373. The probabilities have to be
+    out-of-fold: each row's by a model that was fitted without it, as `cross_val_predict` gives them. Two signs that
+    they are not fit for this widen the interval, so that the finding is undecided: no label has a probability below
+    0.1, as if the model had seen them all; or the labels differ from the likeliest class far more often than the
+    probabilities say they would, so that what is flagged may be the model's mistakes.
+
+    Args:
+        table: A path or a frame with a row for each labelled item.
+        label: The column of labels.
+        probabilities: The column with the probability of each class: `{"cat": "p_cat", "dog": "p_dog"}`; or the prefix
+            of such columns, `p_`.
+        threshold: The largest share of rows that may be flagged.
+        trusted: Whether the probabilities are known to be out-of-fold and calibrated. No sign is then looked for.
+
+    Raises:
+        InvalidTable: If a column is missing, a label has no class, or the probabilities of a row do not add up to 1.
+    """
+    where = subject(table)
+    with needed(where):
+        import numpy as np
+        from cleanlab.filter import find_label_issues  # type: ignore[import-untyped]
+        from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+
+    classes, given, chances = _labelled(table, label, probabilities)
+    with catch_warnings():
+        simplefilter("ignore")  # of classes with few rows, which are named below
+        flagged = np.asarray(find_label_issues(given, chances, n_jobs=1))
+    own, likeliest = chances[np.arange(len(given)), given], chances.argmax(1)
+    worst = np.flatnonzero(flagged)[np.argsort(own[flagged], kind="stable")]
+    low, high = proportion_confint(int(flagged.sum()), len(flagged), method="wilson")
+    interval, notes = "95 %, Wilson", _small(classes, given)
+    if not trusted:
+        expected = 1 - chances.max(1)
+        wrong, spread = int((likeliest != given).sum()), float(np.sqrt((expected * (1 - expected)).sum()))
+        if own.min() >= _CONTRADICTED:
+            high, interval = 1.0, "open above: see the note"
+            notes.append(
+                f"no label has a probability below {_CONTRADICTED}, as if the model had seen them all: in-sample "
+                "probabilities hide every error. Give out-of-fold ones, or say that these are, if they are"
+            )
+        elif wrong > 1.5 * expected.sum() and wrong - expected.sum() > 3 * spread:
+            low, interval = 0.0, "open below: see the note"
+            notes.append(
+                f"the likeliest class is not the label in {wrong:,} rows, and the probabilities expect "
+                f"{expected.sum():,.0f}: flags may be the model's mistakes. Calibrate it, or take a better one"
+            )
+    return CheckResult(
+        check="label errors",
+        figure=Figure("share of rows with a doubtful label", float(flagged.mean()), float(low), float(high), interval),
+        threshold=threshold,
+        reason="test sets in common use have 3.3 % of wrong labels on average (Northcutt and others 2021)",
+        evidence=first(
+            {"row": int(row) + 1, "label": classes[given[row]], "its probability": float(own[row]),
+             "likeliest": classes[likeliest[row]], "probability": float(chances[row, likeliest[row]])}
+            for row in worst
+        ),
+        cost={"rows": len(given), "classes": len(classes), "rows to review": len(worst)},
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str) -> tuple[list[str], Any, Any]:
+    """The classes, the place of each row's label among them, and the probabilities: shape (rows, classes)."""
+    import numpy as np
+
+    where = subject(table)
+    if isinstance(probabilities, str):
+        prefix = probabilities
+        there = [name for name in names(scan(table), table) if name.startswith(prefix) and name != label]
+        probabilities = {name.removeprefix(prefix): name for name in there}
+        if not there:
+            raise InvalidTable(where, f"no column begins with the prefix of probabilities, which is {prefix!r}")
+    columns = {_text(name): column for name, column in probabilities.items()}
+    if len(columns) < 2:
+        raise InvalidTable(where, "has the probability of one class; name the column of each class")
+    found = read(table, [label, *columns.values()])
+    labels = [_text(value) for value in complete(found, table, label)]
+    place = {name: code for code, name in enumerate(columns)}
+    unknown = next((row for row, value in enumerate(labels) if value not in place), None)
+    if unknown is not None:
+        known = ", ".join(map(repr, list(place)[:3]))
+        problem = f"row {unknown + 1} has the label {labels[unknown]!r}, which has no column of probabilities"
+        raise InvalidTable(where, f"{problem}; there are those of {known}{' and others' if len(place) > 3 else ''}")
+    given = np.array([place[value] for value in labels])
+    if len(set(given.tolist())) < 2:
+        raise InvalidTable(where, f"all rows have the label {labels[0]!r}; label errors need two classes")
+    chances = np.stack([numbers(found, table, column) for column in columns.values()], axis=1)
+    off = np.flatnonzero((chances < 0).any(1) | (abs(chances.sum(1) - 1) > _SUM_TOLERANCE))
+    if len(off):
+        problem = f"the probabilities of row {off[0] + 1} are negative or add up to {chances[off[0]].sum():.4g}"
+        raise InvalidTable(where, f"{problem}, and of {len(off):,} rows in all; give those of all classes, from 0 to 1")
+    return list(columns), given, chances
+
+
+def _text(value: Any) -> str:
+    """A class by one name, whether its column came as 3, 3.0 or "3"."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _small(classes: list[str], given: Any) -> list[str]:
+    import numpy as np
+
+    counts = np.bincount(given, minlength=len(classes))
+    small = [f"{name!r} ({count})" for name, count in zip(classes, counts, strict=True) if count < _FEWEST_PER_CLASS]
+    return [f"too few rows to judge the labels of {', '.join(small[:3])}"] if small else []
