@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from weigh.checks.label_errors import label_errors as label_errors
     from weigh.checks.labels import check_labels as check_labels
     from weigh.checks.labels import stale_labels as stale_labels
+    from weigh.checks.features import check_features as check_features
+    from weigh.checks.features import row_order as row_order
+    from weigh.checks.features import telling_features as telling_features
+    from weigh.checks.features import telling_identifiers as telling_identifiers
+    from weigh.checks.prediction_time import late_values as late_values
+    from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
@@ -126,6 +132,8 @@ _MODULES = {
     "checks.agreement": "agreement",
     "checks.label_errors": "label_errors",
     "checks.labels": "check_labels stale_labels",
+    "checks.features": "check_features row_order telling_features telling_identifiers",
+    "checks.prediction_time": "late_values unknown_at_prediction",
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits": "check_splits exact_duplicates",
     "checks.stability": "instability not_a_number",

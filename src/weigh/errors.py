@@ -128,3 +128,8 @@ class InvalidTokenizer(WeighError):
 class InvalidTable(WeighError):
     """A table that cannot be read, has no rows, lacks a column, or has one that cannot be used: text where numbers are
     needed, missing values, one class, or too few rows for the question."""
+
+
+class InvalidDeclaration(WeighError):
+    """A declaration of what is known at prediction time that cannot be read, says something else than yes, no or when,
+    or names no column of the table."""
