@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from weigh.checks.features import telling_identifiers as telling_identifiers
     from weigh.checks.prediction_time import late_values as late_values
     from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
+    from weigh.checks.losses import check_losses as check_losses
+    from weigh.checks.losses import loss_against_objective as loss_against_objective
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from weigh.checks.updates import standstill as standstill
     from weigh.checks.updates import update_ratio as update_ratio
     from weigh.checks.updates import vanishing_updates as vanishing_updates
+    from weigh.checks.tokens import ignored_labels as ignored_labels
+    from weigh.checks.tokens import shifted_labels as shifted_labels
+    from weigh.checks.tokens import token_and_sequence_mean as token_and_sequence_mean
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -138,6 +143,10 @@ _MODULES = {
     "checks.splits": "check_splits exact_duplicates",
     "checks.stability": "instability not_a_number",
     "checks.updates": "standstill update_ratio vanishing_updates",
+    "checks.losses": "check_losses loss_against_objective",
+    "checks.results": "CheckReport CheckResult Figure",
+    "checks.splits": "check_splits exact_duplicates",
+    "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",

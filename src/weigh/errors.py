@@ -114,7 +114,7 @@ class InvalidLogits(WeighError):
 
 
 class InvalidSetting(WeighError):
-    """A decoding setting, or an argument of a generation, that is unknown or outside its range."""
+    """A decoding setting, or an argument of a generation or a check, that is unknown or outside its range."""
 
 
 class AmbiguousWeights(WeighError):
