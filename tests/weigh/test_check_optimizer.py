@@ -128,6 +128,11 @@ def test_a_norm_that_vanished_and_came_back() -> None:
     assert weigh.instability(table(grad_norm=np.zeros(STEPS))).finding == "no"
 
 
+def test_rounding_that_is_left_over_may_grow() -> None:
+    norms = np.concatenate([np.logspace(0, -16, 100), noisy(1e-16, spread=2)[:50], noisy(1e-14, spread=2)[:50]])
+    assert weigh.instability(table(grad_norm=norms)).finding == "no"
+
+
 @pytest.mark.parametrize("window", [5, 6, 20])
 def test_levels_are_those_of_sorted_windows(window: int) -> None:
     values = np.random.default_rng(0).normal(size=61)
@@ -263,15 +268,20 @@ def test_a_rise_that_both_losses_share_is_no_overfitting() -> None:
     assert weigh.overfitting(validated(losses).with_columns(loss=both)).finding == "no"
 
 
-@pytest.mark.parametrize(("back", "finding"), [(0.0, "no"), (0.08, "no"), (0.3, "yes")])
-def test_a_tenth_may_be_given_back(back: float, finding: str) -> None:
+@pytest.mark.parametrize(("back", "finding"), [(0.0, "no"), (0.04, "no"), (0.06, "yes")])
+def test_the_best_loss_may_rise_by_a_twentieth(back: float, finding: str) -> None:
     losses = np.concatenate([np.linspace(2, 1, 5), np.full(5, 1.0), np.full(10, 1 + back)])
     assert weigh.overfitting(validated(losses)).finding == finding
 
 
-def test_a_loss_that_only_rises_has_given_all_back() -> None:
+def test_a_loss_that_only_rises() -> None:
     found = weigh.overfitting(validated(np.linspace(1, 2, 20)))
-    assert (found.finding, found.figure.value) == ("yes", 1)
+    assert found.finding == "yes" and found.figure.value > 0.7
+
+
+def test_a_loss_below_zero_has_no_share() -> None:
+    found = weigh.overfitting(validated(np.linspace(-2, -1, 20)))
+    assert found.finding == "undecided" and "not above 0" in found.notes[0]
 
 
 def test_few_evaluations_are_undecided() -> None:

@@ -11,15 +11,15 @@ from weigh.errors import InvalidTable
 EVALUATIONS = 5
 
 
-def overfitting(log: Any, *, window: int = EVALUATIONS, threshold: float = 0.1) -> CheckResult:
-    """Overfitting: the share of its fall that the validation loss has given back while the training loss went on.
+def overfitting(log: Any, *, window: int = EVALUATIONS, threshold: float = 0.05) -> CheckResult:
+    """Overfitting: how far the validation loss has risen above its best, as a share of it, while training went on.
 
     What the training loss rose by in the same stretch is taken off: a run that comes apart is no overfitting.
 
     Args:
         log: As `check_optimizer` takes it.
         window: How many evaluations make a level.
-        threshold: The share that may be given back.
+        threshold: The share by which it may have risen.
 
     Raises:
         InvalidTable: If the log has no validation loss.
@@ -28,7 +28,7 @@ def overfitting(log: Any, *, window: int = EVALUATIONS, threshold: float = 0.1) 
 
     read = training_log(log)
     series = read.named("validation loss").finite()
-    figure, evidence, notes = Figure("share of its fall that the validation loss gave back", nan, nan, nan), [], []
+    figure, evidence, notes = Figure("rise of the validation loss, as a share of its best", nan, nan, nan), [], []
     if len(series) < 2 * window:
         notes.append(f"{len(series)} finite validation losses: it takes {2 * window}; evaluate more often")
     else:
@@ -42,9 +42,11 @@ def overfitting(log: Any, *, window: int = EVALUATIONS, threshold: float = 0.1) 
         else:
             shared = max(train[1] - train[0], 0.0)
             risen, surely = risen - shared, surely - shared
-        # A loss that never fell has given all of it back.
-        fall = max(float(series.values[0] - middle[best]), risen, np.finfo(float).tiny)
-        share, least = max(risen / fall, 0.0), max(surely / fall, 0.0)
+        if middle[best] > 0:
+            share, least = (max(float(rise / middle[best]), 0.0) for rise in (risen, surely))
+        else:
+            share = least = nan
+            notes.append("the best validation loss is not above 0, so that a rise is no share of it")
         interval = f"one-sided, order statistics of {window} evaluations"
         figure = Figure(figure.name, share, min(least, share), share, interval)
         evidence = [

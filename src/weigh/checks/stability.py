@@ -10,7 +10,8 @@ from weigh.errors import InvalidSetting, InvalidTable
 
 WINDOW = 20
 
-_SHOWN = 0.05  # of its fall so far: what a loss gives back before one says that it rises
+_FLOOR = 1e-6  # of the first level: what lies below is rounding in float32, and may grow
+_SHOWN = 0.05  # of its lowest level so far: by how much a loss rises before one says so
 
 
 def not_a_number(log: Any) -> CheckResult:
@@ -60,6 +61,8 @@ def instability(log: Any, *, window: int = WINDOW, threshold: float = 2.0) -> Ch
         InvalidTable: If the log has neither series, or a negative value in one.
         InvalidSetting: If the window has fewer than 5 rows.
     """
+    import numpy as np
+
     if window < 5:
         raise InvalidSetting("window", f"{window} rows are too few for a level; give at least 5")
     read, limits = training_log(log), f"a growth of {threshold:g}"
@@ -78,7 +81,8 @@ def instability(log: Any, *, window: int = WINDOW, threshold: float = 2.0) -> Ch
         if len(series) < 2 * window:
             notes.append(f"{len(series)} finite values of the {name}: {limits} needs {2 * window}, or a smaller window")
             continue
-        found = rise(series.values, window, threshold)
+        values = np.maximum(series.values, _FLOOR * np.median(series.values[:window]))
+        found = rise(values, window, threshold)
         if not found.low <= figure.low:  # NaN is the first figure's
             figure = Figure(f"growth of the {name}", found.value, found.low, found.value, found.interval)
         evidence.append(
@@ -114,8 +118,8 @@ def _loss_rises(log: TrainingLog, window: int) -> Any:
     series = series.finite()
     if len(series) >= 2 * window:
         middle = levels(series.values, window)[1]
-        fall = (middle[0] - np.minimum.accumulate(middle))[:-window]
-        found = rise(series.values, window, _SHOWN * fall, "difference")
+        lowest = np.minimum.accumulate(middle)[:-window]
+        found = rise(series.values, window, _SHOWN * abs(lowest), "difference")
         steps += [] if found.first is None else [series.step(found.first)]
     return min(steps, default=None)
 
