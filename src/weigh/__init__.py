@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
     from weigh.checks.losses import check_losses as check_losses
     from weigh.checks.losses import loss_against_objective as loss_against_objective
+    from weigh.checks.leak_cost import leak_cost as leak_cost
+    from weigh.checks.near_duplicates import near_duplicates as near_duplicates
+    from weigh.checks.near_rows import near_rows as near_rows
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from weigh.checks.tokens import ignored_labels as ignored_labels
     from weigh.checks.tokens import shifted_labels as shifted_labels
     from weigh.checks.tokens import token_and_sequence_mean as token_and_sequence_mean
+    from weigh.checks.splits import group_overlap as group_overlap
+    from weigh.checks.splits import time_overlap as time_overlap
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -147,6 +152,11 @@ _MODULES = {
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits": "check_splits exact_duplicates",
     "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
+    "checks.leak_cost": "leak_cost",
+    "checks.near_duplicates": "near_duplicates",
+    "checks.near_rows": "near_rows",
+    "checks.results": "CheckReport CheckResult Figure",
+    "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",
