@@ -11,41 +11,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weigh.checks.learning_curves import overfitting as overfitting
-    from weigh.checks.learning_curves import undecayed_rate as undecayed_rate
-    from weigh.checks.logs import TrainingLog as TrainingLog
-    from weigh.checks.logs import training_log as training_log
-    from weigh.checks.optimizers import check_optimizer as check_optimizer
     from weigh.checks.agreement import agreement as agreement
-    from weigh.checks.label_errors import label_errors as label_errors
-    from weigh.checks.labels import check_labels as check_labels
-    from weigh.checks.labels import stale_labels as stale_labels
     from weigh.checks.features import check_features as check_features
     from weigh.checks.features import row_order as row_order
     from weigh.checks.features import telling_features as telling_features
     from weigh.checks.features import telling_identifiers as telling_identifiers
-    from weigh.checks.prediction_time import late_values as late_values
-    from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
+    from weigh.checks.label_errors import label_errors as label_errors
+    from weigh.checks.labels import check_labels as check_labels
+    from weigh.checks.labels import stale_labels as stale_labels
+    from weigh.checks.leak_cost import leak_cost as leak_cost
+    from weigh.checks.learning_curves import overfitting as overfitting
+    from weigh.checks.learning_curves import undecayed_rate as undecayed_rate
+    from weigh.checks.logs import TrainingLog as TrainingLog
+    from weigh.checks.logs import training_log as training_log
     from weigh.checks.losses import check_losses as check_losses
     from weigh.checks.losses import loss_against_objective as loss_against_objective
-    from weigh.checks.leak_cost import leak_cost as leak_cost
     from weigh.checks.near_duplicates import near_duplicates as near_duplicates
     from weigh.checks.near_rows import near_rows as near_rows
+    from weigh.checks.optimizers import check_optimizer as check_optimizer
+    from weigh.checks.prediction_time import late_values as late_values
+    from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
     from weigh.checks.splits import check_splits as check_splits
     from weigh.checks.splits import exact_duplicates as exact_duplicates
+    from weigh.checks.splits import group_overlap as group_overlap
+    from weigh.checks.splits import time_overlap as time_overlap
     from weigh.checks.stability import instability as instability
     from weigh.checks.stability import not_a_number as not_a_number
-    from weigh.checks.updates import standstill as standstill
-    from weigh.checks.updates import update_ratio as update_ratio
-    from weigh.checks.updates import vanishing_updates as vanishing_updates
     from weigh.checks.tokens import ignored_labels as ignored_labels
     from weigh.checks.tokens import shifted_labels as shifted_labels
     from weigh.checks.tokens import token_and_sequence_mean as token_and_sequence_mean
-    from weigh.checks.splits import group_overlap as group_overlap
-    from weigh.checks.splits import time_overlap as time_overlap
+    from weigh.checks.updates import standstill as standstill
+    from weigh.checks.updates import update_ratio as update_ratio
+    from weigh.checks.updates import vanishing_updates as vanishing_updates
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -136,27 +136,23 @@ if TYPE_CHECKING:
     from weigh.units import parse_bytes as parse_bytes
 
 _MODULES = {
-    "checks.learning_curves": "overfitting undecayed_rate",
-    "checks.logs": "TrainingLog training_log",
-    "checks.optimizers": "check_optimizer",
     "checks.agreement": "agreement",
+    "checks.features": "check_features row_order telling_features telling_identifiers",
     "checks.label_errors": "label_errors",
     "checks.labels": "check_labels stale_labels",
-    "checks.features": "check_features row_order telling_features telling_identifiers",
-    "checks.prediction_time": "late_values unknown_at_prediction",
-    "checks.results": "CheckReport CheckResult Figure",
-    "checks.splits": "check_splits exact_duplicates",
-    "checks.stability": "instability not_a_number",
-    "checks.updates": "standstill update_ratio vanishing_updates",
-    "checks.losses": "check_losses loss_against_objective",
-    "checks.results": "CheckReport CheckResult Figure",
-    "checks.splits": "check_splits exact_duplicates",
-    "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
     "checks.leak_cost": "leak_cost",
+    "checks.learning_curves": "overfitting undecayed_rate",
+    "checks.logs": "TrainingLog training_log",
+    "checks.losses": "check_losses loss_against_objective",
     "checks.near_duplicates": "near_duplicates",
     "checks.near_rows": "near_rows",
+    "checks.optimizers": "check_optimizer",
+    "checks.prediction_time": "late_values unknown_at_prediction",
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
+    "checks.stability": "instability not_a_number",
+    "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
+    "checks.updates": "standstill update_ratio vanishing_updates",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",

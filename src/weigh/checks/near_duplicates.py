@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from weigh.checks.partitions import over_batches
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.checks.splits import marked_parts, some
-from weigh.checks.tables import complete, rows, scan
+from weigh.checks.tables import complete, rows, scan, subject
 from weigh.optional import needed
 
 if TYPE_CHECKING:
@@ -54,15 +55,16 @@ def near_duplicates(
     Raises:
         InvalidTable: If a column or a text is missing, or if one of the two parts has no row.
     """
+    with needed(subject(table)):
+        import numpy as np
     table_rows = rows(marked_parts(scan(table), table, [text], split, train, test), table)
     said, counts = complete(table_rows, table, text), {}
     for part, mark in ((train, "__train"), (test, "__test")):
         counts[part] = Counter(map(str, compress(said, table_rows[mark].to_list())))
         some(counts[part].total(), part, table)
     learnt, seen = list(counts[train]), list(counts[test])
-    found, tried, given_up = matches(
-        learnt, signatures(learnt, width=width), seen, signatures(seen, width=width), similarity, width
-    )
+    signed = (np.concatenate(over_batches(partial(signatures, width=width), part, table)) for part in (learnt, seen))
+    found, tried, given_up = matches(learnt, next(signed), seen, next(signed), similarity, width)
     twins = sorted(found.items(), key=lambda item: (-item[1][1], seen[item[0]]))
     total, of_them = counts[test].total(), sum(counts[test][seen[place]] for place in found)
     b, r = bands(similarity)

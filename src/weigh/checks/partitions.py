@@ -39,7 +39,7 @@ def partitioned(source: Any, scheduler: str | None) -> Iterator[Any]:
     if not isinstance(source, str | Path) or not (is_csv or is_parquet):
         raise InvalidTable(source, "workers read CSV and Parquet files, or a directory of Parquet files; name one")
     try:
-        client = Client(scheduler, timeout=_PATIENCE)
+        client = Client(scheduler, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         said = str(error).partition("\n")[0]
         raise Unreachable(scheduler, f"no Dask scheduler answers ({said}); start one with: dask scheduler") from None
@@ -52,7 +52,7 @@ def partitioned(source: Any, scheduler: str | None) -> Iterator[Any]:
         yield read.read_csv(path, **missing) if is_csv else read.read_parquet(path)
 
 
-def sums(frame: "nw.LazyFrame[Any]", keys: list[str], columns: list[str]) -> "nw.LazyFrame[Any]":
+def grouped_sums(frame: "nw.LazyFrame[Any]", keys: list[str], columns: list[str]) -> "nw.LazyFrame[Any]":
     """The sums of columns over the rows with equal keys, a missing key equal to a missing one.
 
     Dask brings equal keys together by a shuffle between the workers, and the groups stay in as many partitions as the
@@ -76,4 +76,4 @@ def over_batches(function: Callable[[Sequence[Any]], Any], items: Sequence[Any],
     from distributed import get_client
 
     client = get_client()
-    return list(client.gather(client.map(function, batches)))
+    return list(client.gather(client.map(function, batches)))  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from weigh.checks.partitions import grouped_sums, partitioned
 from weigh.checks.results import CheckReport, CheckResult, Figure
 from weigh.checks.tables import moments as moments_of
 from weigh.checks.tables import names, rows, scan, select, subject
@@ -26,6 +27,7 @@ def check_splits(
     numbers: Iterable[str] | None = None,
     train: str = "train",
     test: str = "test",
+    scheduler: str | None = None,
 ) -> CheckReport:
     """All checks of a split that are asked for by naming columns; exact duplicates are always looked for.
 
@@ -39,23 +41,26 @@ def check_splits(
         numbers: The columns of numbers that make two rows near to each other.
         train: The value of `split` for training rows.
         test: Its value for test rows.
+        scheduler: The address of a Dask scheduler, whose workers read the table, in partitions, and count.
 
     Raises:
         InvalidTable: If a column is missing or cannot be used, or if one of the two parts has no row.
+        Unreachable: If no scheduler answers.
     """
-    results = [exact_duplicates(table, split, keys=keys, train=train, test=test)]
-    if group is not None:
-        results.append(group_overlap(table, split, group, train=train, test=test))
-    if time is not None:
-        results.append(time_overlap(table, split, time, train=train, test=test))
-    if text is not None:
-        from weigh.checks.near_duplicates import near_duplicates
+    with partitioned(table, scheduler) as source:
+        results = [exact_duplicates(source, split, keys=keys, train=train, test=test)]
+        if group is not None:
+            results.append(group_overlap(source, split, group, train=train, test=test))
+        if time is not None:
+            results.append(time_overlap(source, split, time, train=train, test=test))
+        if text is not None:
+            from weigh.checks.near_duplicates import near_duplicates
 
-        results.append(near_duplicates(table, split, text, train=train, test=test))
-    if columns := list(numbers or ()):
-        from weigh.checks.near_rows import near_rows
+            results.append(near_duplicates(source, split, text, train=train, test=test))
+        if columns := list(numbers or ()):
+            from weigh.checks.near_rows import near_rows
 
-        results.append(near_rows(table, split, columns, train=train, test=test))
+            results.append(near_rows(source, split, columns, train=train, test=test))
     return CheckReport("splits", subject(table), tuple(results))
 
 
@@ -155,7 +160,7 @@ def time_overlap(
 
     marked = _of_parts(marked_parts(scan(table), table, [time], split, train, test))
     undated = int(rows(marked.select(nw.col(time).is_null().sum()), table).item() or 0)
-    dated = marked.filter(~nw.col(time).is_null()).group_by(time).agg(nw.col("__train", "__test").sum())
+    dated = grouped_sums(marked.filter(~nw.col(time).is_null()), [time], ["__train", "__test"])
     some(len(times := rows(dated, table)), train, table)
     moments, first_said, place = np.unique(moments_of(times, table, time), return_index=True, return_inverse=True)
     trained, tested = (
@@ -234,7 +239,7 @@ def _shared(marked: "nw.LazyFrame[Any]", table: Any, keys: list[str], train: str
     training rows, and the largest of such groups. Only counts and shared groups come into memory."""
     import narwhals as nw
 
-    groups = marked.group_by(keys).agg(nw.col("__train", "__test").sum())
+    groups = grouped_sums(marked, keys, ["__train", "__test"])
     learnt = nw.col("__train") > 0
     twins = nw.when(learnt).then(nw.col("__test")).otherwise(0)
     sums = [nw.len().alias("distinct"), nw.col("__train").sum(), nw.col("__test").sum(), twins.sum().alias("twins")]
@@ -254,8 +259,11 @@ def _shared(marked: "nw.LazyFrame[Any]", table: Any, keys: list[str], train: str
 
 
 def _there(value: Any) -> Any:
-    """A value, or None where pandas says NaN for what is missing."""
-    return None if value != value else value
+    """A value of a row, or None where it is missing: NaN and NaT equal nothing, and NA will not even say so."""
+    try:
+        return value if value == value else None
+    except TypeError:
+        return None
 
 
 def some(count: int, part: str, table: Any) -> int:

@@ -19,6 +19,8 @@ from weigh.cli.check.group import as_json, check, report
               "each other; repeat it for more.")  # fmt: skip
 @click.option("--train", default="train", show_default=True, metavar="VALUE", help="How training rows are marked.")
 @click.option("--test", default="test", show_default=True, metavar="VALUE", help="How test rows are marked.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, such as tcp://10.0.0.1:8786, whose workers are "
+              "to read TABLE and count.")  # fmt: skip
 @as_json
 def splits_command(table: str, as_json: bool, **asked: Any) -> int:
     """Find what training and test rows of TABLE share: exact duplicates, and what else the options name.
