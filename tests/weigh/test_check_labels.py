@@ -22,7 +22,7 @@ from sklearn.naive_bayes import GaussianNB
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 import weigh
-from weigh.checks.agreement import _alpha
+from weigh.checks.agreement import _alphas
 from weigh.cli import main
 
 # Krippendorff's own example: twelve items, four raters, some ratings missing.
@@ -94,7 +94,7 @@ def test_weighted_alpha_is_that_of_the_library(level: Any, seed: int) -> None:
     repeated = np.repeat(counts, weights, axis=0)
     domain = [1.0, 2.0, 3.5, 7.0]
     library = krippendorff.alpha(value_counts=repeated, value_domain=domain, level_of_measurement=level)
-    assert _alpha(counts, weights.astype(float), domain, level) == pytest.approx(library, abs=1e-12)
+    assert _alphas(counts, weights[None], domain, level) == pytest.approx(library, abs=1e-12)
 
 
 def test_the_interval_is_a_bootstrap_over_items() -> None:

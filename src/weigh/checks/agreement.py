@@ -19,6 +19,7 @@ _FEWEST_ITEMS = 20
 _MOST_VALUES = 200
 _MOST_RATERS_IN_PAIRS = 10
 _MOST_CELLS = 20_000_000
+_MOST_DRAWN = 4_000_000
 _RESAMPLES = 1000
 
 
@@ -34,7 +35,7 @@ def agreement(
     """Agreement between raters beyond chance: Krippendorff's alpha, with a bootstrap interval over items.
 
     The evidence is the pairs of raters, those that agree least first, with Cohen's kappa; notes give the raw agreement
-    and, where every item has a rating of every rater, Fleiss' kappa. A = 1 − observed / expected disagreement
+    and, where every item has a rating of every rater, Fleiss' kappa. Alpha is 1 − observed / expected disagreement
     (Krippendorff 2004, Human Communication Research 30, 411).
 
     Args:
@@ -47,7 +48,7 @@ def agreement(
         seed: Of the bootstrap.
 
     Raises:
-        InvalidTable: If a column is missing, there are fewer than two, the values fit the level not, or no item has
+        InvalidTable: If a column is missing, there are fewer than two, the values do not fit the level, or no item has
             two ratings.
     """
     import numpy as np
@@ -168,28 +169,35 @@ def _values(columns: Mapping[str, list[Any]], where: str, level: Level, order: S
     return sorted(found, key=str) if words else sorted(found)
 
 
-def _distances(level: Level, values: Sequence[Any], totals: Any) -> Any:
-    """How much two values differ, squared: shape (values, values)."""
+def _alphas(counts: Any, draws: Any, values: Sequence[Any], level: Level) -> Any:
+    """Alpha of items that count so and so often, which the library cannot give: shape (draws,).
+
+    Summed over all pairs of values, a squared difference of scores is made of sums over single values. So a matrix of
+    pairs is needed for no item.
+
+    Args:
+        counts: How many raters gave each value, for each pattern: shape (patterns, values).
+        draws: How often each pattern counts: shape (draws, patterns).
+        values: The values, in order.
+        level: The level of measurement.
+    """
     import numpy as np
 
+    of_item, totals = counts.sum(1), draws @ counts
+    all_ratings = totals.sum(1)
     if level == "nominal":
-        return 1.0 - np.eye(len(values))
-    scale = np.cumsum(totals) - totals / 2 if level == "ordinal" else np.asarray(values, dtype=float)
-    return (scale[:, None] - scale) ** 2
-
-
-def _alpha(counts: Any, weights: Any, values: Sequence[Any], level: Level, disagreements: Any = None) -> float:
-    """Alpha of items that count `weights` times, which the library cannot: counts of shape (patterns, values)."""
-    totals = weights @ counts
-    distances = _distances(level, values, totals)
-    observed = weights @ (_disagreements(counts, distances) if disagreements is None else disagreements)
-    expected = totals @ distances @ totals / (totals.sum() - 1)
-    return float(1 - observed / expected) if expected > 0 else float("nan")
-
-
-def _disagreements(counts: Any, distances: Any) -> Any:
-    """What an item of each pattern adds to the observed disagreement: shape (patterns,)."""
-    return ((counts @ distances) * counts).sum(1) / (counts.sum(1) - 1)
+        observed = draws @ ((of_item**2 - (counts**2).sum(1)) / (of_item - 1))
+        expected = all_ratings**2 - (totals**2).sum(1)
+    else:
+        ranks = np.cumsum(totals, 1) - totals / 2
+        scores = ranks if level == "ordinal" else np.asarray(values, dtype=float)[None]
+        scores = scores - (scores * totals).sum(1, keepdims=True) / all_ratings[:, None]
+        spread = (scores**2 @ counts.T) * of_item - (scores @ counts.T) ** 2
+        observed = 2 * (draws * spread / (of_item - 1)).sum(1)
+        expected = 2 * (all_ratings * (totals * scores**2).sum(1) - (totals * scores).sum(1) ** 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alphas = 1 - (all_ratings - 1) * observed / expected
+    return np.where(np.count_nonzero(totals, axis=1) > 1, alphas, np.nan)
 
 
 def _value(counts: Any, weights: Any, values: Sequence[Any], level: Level) -> float:
@@ -199,7 +207,7 @@ def _value(counts: Any, weights: Any, values: Sequence[Any], level: Level) -> fl
         import numpy as np
 
     if np.count_nonzero(weights @ counts) < 2 or weights.sum() * len(values) ** 2 > _MOST_CELLS:
-        return _alpha(counts, weights, values, level)
+        return float(_alphas(counts, weights[None], values, level)[0])
     domain = values if level == "interval" else range(len(values))
     repeated = np.repeat(counts, weights.astype(int), axis=0)
     return float(krippendorff.alpha(value_counts=repeated, value_domain=domain, level_of_measurement=level))
@@ -216,11 +224,13 @@ def _interval(
         return nan, nan, ["all ratings are the same value, so nothing shows that the raters could tell two apart"]
     if items < _FEWEST_ITEMS:
         return nan, nan, [f"{items} items with two ratings are too few for an interval; {_FEWEST_ITEMS} are enough"]
-    random = np.random.default_rng(seed)
-    draws = (random.multinomial(items, weights / items).astype(float) for _ in range(_RESAMPLES))
-    # Ranks are of the ratings that were drawn; other distances stay.
-    fixed = None if level == "ordinal" else _disagreements(counts, _distances(level, values, weights @ counts))
-    drawn = np.array([_alpha(counts, draw, values, level, fixed) for draw in draws])
+    random, at_once = np.random.default_rng(seed), max(1, _MOST_DRAWN // len(counts))
+    drawn = np.concatenate(
+        [
+            _alphas(counts, random.multinomial(items, weights / items, size).astype(float), values, level)
+            for size in (min(at_once, _RESAMPLES - start) for start in range(0, _RESAMPLES, at_once))
+        ]
+    )
     undefined = float(np.isnan(drawn).mean())
     if undefined > 0.025:
         return (
