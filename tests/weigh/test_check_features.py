@@ -69,7 +69,7 @@ def test_what_the_others_reach_together_is_the_threshold_where_it_is_higher() ->
     found = weigh.telling_features(table, "churned")
     assert found.finding == "yes"
     assert 0.9 < found.threshold < 1
-    strong = table.select("churned", "a", hint=pl.col("a") + 0.1 * pl.col("b"))
+    strong = table.select("churned", "a", hint=pl.col("a") + 0.01 * pl.col("b"))
     assert weigh.telling_features(strong, "churned").finding != "yes", "it tells no more than its neighbour"
 
 

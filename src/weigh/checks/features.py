@@ -164,11 +164,17 @@ def _telling(read: Problem, known: set[str], unknown: set[str], threshold: float
     draws, limit, models = read.resamples(), floor, len(suspects)
     beyond = read.score(said[strongest], draws)
     if scores[strongest] > floor and others:
-        together, models = read.together(others), models + 1
-        limit = max(floor, float(read.score(together)[0]))
+        # A small table may teach one of the others more than all of them together.
+        rivals = [
+            read.together(others),
+            *(said[name] if name in said else read.alone(read.columns[name]) for name in others),
+        ]
+        models += 1 + len(set(others) - set(said))
+        rival = max(rivals, key=lambda rival: float(read.score(rival)[0]))
+        limit = max(floor, float(read.score(rival)[0]))
         if limit > floor:
             # Both are judged on the same rows, so what the rows have in common falls out of the difference.
-            beyond = beyond - read.score(together, draws)
+            beyond = beyond - read.score(rival, draws)
     what = "declared as known" if known else "of the others"
     return CheckResult(
         check="telling features",
