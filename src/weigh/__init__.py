@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from weigh.checks.labels import check_labels as check_labels
     from weigh.checks.labels import stale_labels as stale_labels
     from weigh.checks.leak_cost import leak_cost as leak_cost
+    from weigh.checks.learning_curves import no_progress as no_progress
     from weigh.checks.learning_curves import overfitting as overfitting
     from weigh.checks.learning_curves import undecayed_rate as undecayed_rate
     from weigh.checks.logs import TrainingLog as TrainingLog
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from weigh.checks.splits import exact_duplicates as exact_duplicates
     from weigh.checks.splits import group_overlap as group_overlap
     from weigh.checks.splits import time_overlap as time_overlap
+    from weigh.checks.stability import dead_gradients as dead_gradients
     from weigh.checks.stability import instability as instability
     from weigh.checks.stability import not_a_number as not_a_number
     from weigh.checks.tokens import ignored_labels as ignored_labels
@@ -142,6 +144,7 @@ _MODULES = {
     "checks.labels": "check_labels stale_labels",
     "checks.leak_cost": "leak_cost",
     "checks.learning_curves": "overfitting undecayed_rate",
+    "checks.learning_curves": "no_progress overfitting undecayed_rate",
     "checks.logs": "TrainingLog training_log",
     "checks.losses": "check_losses loss_against_objective",
     "checks.near_duplicates": "near_duplicates",
@@ -152,6 +155,8 @@ _MODULES = {
     "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
     "checks.stability": "instability not_a_number",
     "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
+    "checks.splits": "check_splits exact_duplicates",
+    "checks.stability": "dead_gradients instability not_a_number",
     "checks.updates": "standstill update_ratio vanishing_updates",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",

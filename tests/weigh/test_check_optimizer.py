@@ -88,7 +88,7 @@ def test_a_loss_that_is_no_number_has_shown_it(coming_apart: pl.DataFrame) -> No
 
 def test_a_calm_run_has_no_fault(calm: pl.DataFrame) -> None:
     report = weigh.check_optimizer(calm)
-    assert [result.finding for result in report.results] == ["no"] * 6, report
+    assert [result.finding for result in report.results] == ["no"] * 8, report
 
 
 @pytest.mark.parametrize(("growth", "finding"), [(1.9, "no"), (2.0, "no"), (2.1, "yes")])
@@ -174,6 +174,15 @@ def test_a_log_of_nothing_but_nan() -> None:
     assert report["not a number"].finding == "yes" and report["instability"].finding == "undecided"
 
 
+def test_gradients_that_are_gone(calm: pl.DataFrame) -> None:
+    found = weigh.dead_gradients(calm.with_columns(grad_norm=np.where(np.arange(STEPS) < 150, 1.0, 0.0)))
+    assert (found.finding, found.figure.value, found.evidence) == ("yes", 50, ({"since step": 150},))
+    assert (
+        weigh.dead_gradients(calm.with_columns(grad_norm=np.where(np.arange(STEPS) == 150, 0.0, 1.0))).finding == "no"
+    )
+    assert weigh.dead_gradients(calm.with_columns(grad_norm=np.zeros(STEPS))).figure.value == STEPS
+
+
 # Updates.
 
 
@@ -243,6 +252,19 @@ def test_weights_that_stay_where_they_are() -> None:
 
 
 # Curves.
+
+
+@pytest.mark.parametrize(("end", "finding"), [(0.9, "no"), (0.98, "no"), (0.995, "yes"), (1.0, "yes"), (3.0, "yes")])
+def test_a_loss_that_has_not_fallen(end: float, finding: str) -> None:
+    found = weigh.no_progress(table(loss=np.where(np.arange(STEPS) < 100, 1.0, end)))
+    assert found.finding == finding and found.figure.value == pytest.approx(1 - end)
+
+
+def test_no_progress_is_undecided_in_noise_and_without_rows() -> None:
+    assert weigh.no_progress(table(loss=noisy(np.linspace(0.95, 1, STEPS)))).finding == "undecided"
+    assert weigh.no_progress(table(loss=noisy(1.0)).head(39)).finding == "undecided"
+    assert weigh.no_progress(table(loss=-FALLING)).finding == "undecided"
+
 
 EVALUATED = np.arange(0, STEPS, 10)
 

@@ -8,7 +8,48 @@ from weigh.checks.results import CheckResult, Figure
 from weigh.checks.rises import levels
 from weigh.errors import InvalidTable
 
+WINDOW = 20
 EVALUATIONS = 5
+
+
+def no_progress(log: Any, *, window: int = WINDOW, threshold: float = 0.01) -> CheckResult:
+    """No progress: the share of its first level by which the training loss has fallen.
+
+    Args:
+        log: As `check_optimizer` takes it.
+        window: How many rows make a level, which is their median.
+        threshold: The share below which the run has learnt nothing.
+
+    Raises:
+        InvalidTable: If the log has no training loss.
+    """
+    read = training_log(log)
+    series = read.named("train loss").finite()
+    fall = most = nan
+    notes = []
+    if len(series) < 2 * window:
+        notes.append(f"{len(series)} finite training losses: two levels need {2 * window}, or a smaller window")
+    else:
+        low, middle, high = levels(series.values, window)
+        if middle[0] > 0:
+            fall, most = (1 - float(last / first) for last, first in ((middle[-1], middle[0]), (low[-1], high[0])))
+        else:
+            notes.append("the first training loss is not above 0, so that a fall is no share of it")
+    return CheckResult(
+        check="no progress",
+        figure=Figure(
+            "fall of the training loss, as a share of its first level",
+            fall,
+            fall,
+            max(fall, most),
+            f"one-sided, order statistics of {window} rows",
+        ),
+        threshold=threshold,
+        fault="below",
+        reason="a rate far too low, or one so high that the first steps broke the model, leaves the loss where it was",
+        cost={"rows": read.rows, "rows of a level": window},
+        notes=tuple(notes),
+    )
 
 
 def overfitting(log: Any, *, window: int = EVALUATIONS, threshold: float = 0.05) -> CheckResult:

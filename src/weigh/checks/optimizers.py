@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from weigh.checks.learning_curves import overfitting, undecayed_rate
+from weigh.checks.learning_curves import WINDOW, no_progress, overfitting, undecayed_rate
 from weigh.checks.logs import training_log
 from weigh.checks.results import CheckReport
-from weigh.checks.stability import WINDOW, instability, not_a_number
+from weigh.checks.stability import dead_gradients, instability, not_a_number
 from weigh.checks.updates import standstill, vanishing_updates
 
 
@@ -28,8 +28,12 @@ def check_optimizer(
     """
     read = training_log(log, columns)
     results = [not_a_number(read)]
+    if "gradient norm" in read.series:
+        results.append(dead_gradients(read))
     if {"gradient norm", "update ratio"} & set(read.series):
         results.append(instability(read, window=window))
+    if "train loss" in read.series:
+        results.append(no_progress(read, window=window))
     if "update ratio" in read.series:
         results.append(standstill(read))
     if {"update ratio", "unmoved"} & set(read.series):

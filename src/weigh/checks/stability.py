@@ -3,12 +3,11 @@
 from math import nan
 from typing import Any
 
+from weigh.checks.learning_curves import WINDOW
 from weigh.checks.logs import Series, TrainingLog, training_log
 from weigh.checks.results import CheckResult, Figure
 from weigh.checks.rises import levels, rise
 from weigh.errors import InvalidSetting, InvalidTable
-
-WINDOW = 20
 
 _FLOOR = 1e-6  # of the first level: what lies below is rounding in float32, and may grow
 _SHOWN = 0.05  # of its lowest level so far: by how much a loss rises before one says so
@@ -42,6 +41,31 @@ def not_a_number(log: Any) -> CheckResult:
         evidence=tuple({"series": name, "since step": step, "rows": rows} for name, (rows, step) in ends.items()),
         cost={"rows": read.rows},
         notes=(f"{passing:,} values before the end are not finite; those that come after are",) if passing else (),
+    )
+
+
+def dead_gradients(log: Any) -> CheckResult:
+    """Gradients that are gone: how many rows at the end of a log have a gradient norm of exactly zero.
+
+    Args:
+        log: As `check_optimizer` takes it.
+
+    Raises:
+        InvalidTable: If the log has no gradient norm.
+    """
+    import numpy as np
+
+    read = training_log(log)
+    series = read.named("gradient norm")
+    alive = np.flatnonzero(series.values != 0)
+    rows = len(series) - (int(alive[-1]) + 1 if len(alive) else 0)
+    return CheckResult(
+        check="dead gradients",
+        figure=Figure.exact("rows at the end with a gradient norm of 0", rows),
+        threshold=0,
+        reason="no weight has a gradient: all units are off, or what is trained does not reach the loss",
+        evidence=({"since step": series.step(-rows)},) if rows else (),
+        cost={"rows": read.rows},
     )
 
 
