@@ -32,9 +32,19 @@ if TYPE_CHECKING:
     from weigh.checks.optimizers import check_optimizer as check_optimizer
     from weigh.checks.prediction_time import late_values as late_values
     from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
+    from weigh.checks.decoding import check_decoding as check_decoding
+    from weigh.checks.decoding import decoding_difference as decoding_difference
+    from weigh.checks.drift import output_drift as output_drift
+    from weigh.checks.drift import text_drift as text_drift
+    from weigh.checks.engines import ENGINES as ENGINES
+    from weigh.checks.engines import Engine as Engine
+    from weigh.checks.manifests import DecodingManifest as DecodingManifest
+    from weigh.checks.manifests import decoding_manifest as decoding_manifest
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
+    from weigh.checks.settings import EffectiveSettings as EffectiveSettings
+    from weigh.checks.settings import effective_settings as effective_settings
     from weigh.checks.splits import check_splits as check_splits
     from weigh.checks.splits import exact_duplicates as exact_duplicates
     from weigh.checks.splits import group_overlap as group_overlap
@@ -155,6 +165,12 @@ _MODULES = {
     "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
     "checks.stability": "instability not_a_number",
     "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
+    "checks.decoding": "check_decoding decoding_difference",
+    "checks.drift": "output_drift text_drift",
+    "checks.engines": "ENGINES Engine",
+    "checks.manifests": "DecodingManifest decoding_manifest",
+    "checks.results": "CheckReport CheckResult Figure",
+    "checks.settings": "EffectiveSettings effective_settings",
     "checks.splits": "check_splits exact_duplicates",
     "checks.stability": "dead_gradients instability not_a_number",
     "checks.updates": "standstill update_ratio vanishing_updates",
