@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from weigh.checks.agreement import agreement as agreement
+    from weigh.checks.decoding import check_decoding as check_decoding
+    from weigh.checks.decoding import decoding_difference as decoding_difference
+    from weigh.checks.drift import output_drift as output_drift
+    from weigh.checks.drift import text_drift as text_drift
+    from weigh.checks.engines import ENGINES as ENGINES
+    from weigh.checks.engines import Engine as Engine
     from weigh.checks.features import check_features as check_features
     from weigh.checks.features import row_order as row_order
     from weigh.checks.features import telling_features as telling_features
@@ -27,19 +33,13 @@ if TYPE_CHECKING:
     from weigh.checks.logs import training_log as training_log
     from weigh.checks.losses import check_losses as check_losses
     from weigh.checks.losses import loss_against_objective as loss_against_objective
+    from weigh.checks.manifests import DecodingManifest as DecodingManifest
+    from weigh.checks.manifests import decoding_manifest as decoding_manifest
     from weigh.checks.near_duplicates import near_duplicates as near_duplicates
     from weigh.checks.near_rows import near_rows as near_rows
     from weigh.checks.optimizers import check_optimizer as check_optimizer
     from weigh.checks.prediction_time import late_values as late_values
     from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
-    from weigh.checks.decoding import check_decoding as check_decoding
-    from weigh.checks.decoding import decoding_difference as decoding_difference
-    from weigh.checks.drift import output_drift as output_drift
-    from weigh.checks.drift import text_drift as text_drift
-    from weigh.checks.engines import ENGINES as ENGINES
-    from weigh.checks.engines import Engine as Engine
-    from weigh.checks.manifests import DecodingManifest as DecodingManifest
-    from weigh.checks.manifests import decoding_manifest as decoding_manifest
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
@@ -149,30 +149,26 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "checks.agreement": "agreement",
+    "checks.decoding": "check_decoding decoding_difference",
+    "checks.drift": "output_drift text_drift",
+    "checks.engines": "ENGINES Engine",
     "checks.features": "check_features row_order telling_features telling_identifiers",
     "checks.label_errors": "label_errors",
     "checks.labels": "check_labels stale_labels",
     "checks.leak_cost": "leak_cost",
-    "checks.learning_curves": "overfitting undecayed_rate",
     "checks.learning_curves": "no_progress overfitting undecayed_rate",
     "checks.logs": "TrainingLog training_log",
     "checks.losses": "check_losses loss_against_objective",
+    "checks.manifests": "DecodingManifest decoding_manifest",
     "checks.near_duplicates": "near_duplicates",
     "checks.near_rows": "near_rows",
     "checks.optimizers": "check_optimizer",
     "checks.prediction_time": "late_values unknown_at_prediction",
     "checks.results": "CheckReport CheckResult Figure",
-    "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
-    "checks.stability": "instability not_a_number",
-    "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
-    "checks.decoding": "check_decoding decoding_difference",
-    "checks.drift": "output_drift text_drift",
-    "checks.engines": "ENGINES Engine",
-    "checks.manifests": "DecodingManifest decoding_manifest",
-    "checks.results": "CheckReport CheckResult Figure",
     "checks.settings": "EffectiveSettings effective_settings",
-    "checks.splits": "check_splits exact_duplicates",
+    "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
     "checks.stability": "dead_gradients instability not_a_number",
+    "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
     "checks.updates": "standstill update_ratio vanishing_updates",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
