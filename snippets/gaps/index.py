@@ -1,0 +1,143 @@
+"""The program of "Gaps": the check of each gap, where its fault is and where it is not."""
+
+# --8<-- [start:splits]
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import statsmodels.datasets
+
+import weigh
+
+HEALTH = Path(statsmodels.datasets.randhie.__file__).parent / "src" / "randhie.csv"
+health = pd.read_csv(HEALTH)
+random = np.random.default_rng(0)
+test_people = random.choice(health["zper"].unique(), health["zper"].nunique() // 5, replace=False)
+by_row, by_person = (
+    health[["zper", "year"]].assign(part=np.where(mask, "test", "train"))
+    for mask in (random.random(len(health)) < 0.2, health["zper"].isin(test_people))
+)
+splits = [weigh.group_overlap(table, "part", "zper") for table in (by_row, by_person)]
+# --8<-- [end:splits]
+
+# --8<-- [start:labels]
+import warnings
+
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+
+pixels, digits = load_digits(return_X_y=True)
+flipped = digits.copy()
+wrong = random.choice(len(digits), len(digits) // 10, replace=False)
+flipped[wrong] = (digits[wrong] + 1) % 10
+
+
+def with_probabilities(labels):
+    """A table of labels, with the probability of each class by a model that has not seen the row."""
+    model = LogisticRegression(C=0.01, max_iter=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not converged, which costs nothing here
+        found = cross_val_predict(model, pixels / 16, labels, method="predict_proba", cv=5)
+    return pd.DataFrame(found, columns=[f"p_{digit}" for digit in range(10)]).assign(label=labels)
+
+
+labels = [weigh.label_errors(with_probabilities(each), "label", "p_") for each in (flipped, digits)]
+# --8<-- [end:labels]
+
+# --8<-- [start:features]
+fair = statsmodels.datasets.fair.load_pandas().data
+survey = fair.assign(had_affair=fair["affairs"] > 0)
+features = [weigh.telling_features(table, "had_affair") for table in (survey, survey.drop(columns="affairs"))]
+# --8<-- [end:features]
+
+# --8<-- [start:losses]
+train, test = by_person["part"] == "train", by_person["part"] == "test"
+spent = health.loc[train, "meddol"]
+guesses = pd.DataFrame({"spent": health.loc[test, "meddol"], "mean": spent.mean(), "median": spent.median()})
+losses = [
+    weigh.loss_against_objective(guesses, "spent", ["mean", "median"], loss, "bias") for loss in ("absolute", "squared")
+]
+# --8<-- [end:losses]
+
+# --8<-- [start:optimizer]
+from sklearn.datasets import load_diabetes
+from sklearn.preprocessing import scale
+
+X, y = (scale(each) for each in load_diabetes(return_X_y=True))
+edge = 2 / np.linalg.eigvalsh(X.T @ X / len(X))[-1]
+
+
+def log(rate, steps=80):
+    """Gradient descent on least squares: loss and gradient norm, step by step."""
+    weights, rows = np.zeros(X.shape[1]), []
+    for step in range(steps):
+        errors = X @ weights - y
+        gradient = X.T @ errors / len(X)
+        rows.append({"step": step, "loss": np.mean(errors**2) / 2, "gradient_norm": np.linalg.norm(gradient)})
+        weights = weights - rate * gradient
+    return pd.DataFrame(rows)
+
+
+optimizers = [weigh.instability(log(multiple * edge)) for multiple in (1.05, 0.95)]
+# --8<-- [end:optimizer]
+
+# --8<-- [start:decoding]
+config = "models/quill/generation_config.json"
+decoding = [
+    weigh.check_decoding(config, config, engine_a="transformers", engine_b=engine).results[0]
+    for engine in ("vllm", "transformers")
+]
+# --8<-- [end:decoding]
+
+# --8<-- [start:table]
+GAPS = (
+    ("001", "Data Splits and Leakage", "data-splits-and-leakage",
+     "Split train, validation and test by user, time, source or entity, so that no near-duplicate and no future "
+     "information crosses from one to another.",
+     "splits", splits, "rows split at random: of test rows, {:.0%} are of people in train", "split by person: {:.0%}"),
+    ("002", "Label Quality", "label-quality",
+     "Track where labels come from, how disagreement is settled, and which labels are stale: noise in labels is learned.",
+     "labels", labels, "a tenth of labels flipped: {:.0%} of rows doubtful", "as they are: {:.0%}"),
+    ("003", "Feature Leakage", "feature-leakage",
+     "Take out what encodes the answer: timestamps, IDs, fields filled after the event, traces of the workflow.",
+     "features", features, "the answer's own count among the columns: AUC {:.2f} alone", "without it: {:.2f} at most"),
+    ("004", "Loss Functions", "loss-functions",
+     "Match the loss to the objective: regression, classification, ranking, sequence likelihood, contrastive, preference.",
+     "losses", losses, "absolute error, where totals are billed: {:.0f} dollars a head to gain by another model",
+     "squared error: {:.0f}"),
+    ("005", "Optimizers", "optimizers",
+     "Choose optimizer, learning rate, weight decay and schedule on purpose: defaults can hide instability or slow "
+     "convergence.",
+     "optimizer", optimizers, "5 % over the edge: the gradient norm has grown {:.0f}-fold", "5 % below it: {:.1f}-fold"),
+    ("006", "Decoding Strategies", "decoding-strategies",
+     "Document greedy or beam, temperature, top-p, top-k, max-token and stop-sequence settings: they change outputs, "
+     "not weights.",
+     "decoding", decoding, "one file, two engines: {:.0f} settings differ", "one engine: {:.0f}"),
+)  # fmt: skip
+
+print("| Gap | What To Fill | Operational Check |\n| --- | --- | --- |")
+for number, name, page, fill, command, pair, where, clean in GAPS:
+    fault, silent = (result.figure.value for result in pair)
+    found = f"{where.format(fault)}, **{pair[0].finding}**; {clean.format(silent)}, **{pair[1].finding}**"
+    cells = f"ML-GAP-{number} [{name}]({page}/) | {fill} | `weigh check {command}`: {found}"
+    print(f"| {cells.replace(': -', ': −')} |")
+# --8<-- [end:table]
+
+# --8<-- [start:claims]
+for *_, pair, _, _ in GAPS:
+    assert [result.finding for result in pair] == ["yes", "no"], "caught where it is, silent where it is not"
+# --8<-- [end:claims]
+
+# --8<-- [start:own]
+from tempfile import TemporaryDirectory
+
+from click.testing import CliRunner
+
+from weigh.cli import weigh as command
+
+with TemporaryDirectory() as folder:
+    by_row.to_parquet(path := Path(folder, "rows.parquet"))
+    shown = CliRunner().invoke(command, ["check", "splits", str(path), "--split", "part", "--group", "zper"])
+    print(shown.output.replace(str(path), "rows.parquet"))
+# --8<-- [end:own]
