@@ -166,7 +166,7 @@ DAYS = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 21)]
 def test_a_split_in_the_order_of_time_is_silent(engine: Engine) -> None:
     found = weigh.time_overlap(engine(dated(DAYS[:15], DAYS[15:])), "part", "when")
     assert (found.finding, found.figure.value, found.notes) == ("no", 0, ())
-    assert found.evidence[0]["training rows after that test row"] == 0
+    assert found.evidence[0]["train rows after"] == 0
 
 
 @engines
@@ -177,8 +177,8 @@ def test_one_row_out_of_order_counts_once_wherever_it_is(engine: Engine) -> None
         found = weigh.time_overlap(table, "part", "when")
         (row,) = found.evidence
         assert found.figure.value == pytest.approx(1 / (5 if table is late else 6))
-        assert row["training rows after that test row"] == after
-        assert row["test rows before that training row"] == before
+        assert row["train rows after"] == after
+        assert row["test rows before"] == before
 
 
 def test_a_reverse_split_is_named() -> None:
@@ -191,7 +191,7 @@ def test_the_same_time_is_not_later_in_whatever_form_it_is_written() -> None:
     found = weigh.time_overlap(
         dated(["2026-01-01T12:00Z"], ["2026-01-01T14:00+02:00", "2026-01-02T00:00Z"]), "part", "when"
     )
-    assert (found.finding, found.evidence[0]["test rows at a time of both"]) == ("no", 1)
+    assert (found.finding, found.evidence[0]["test rows at once"]) == ("no", 1)
 
 
 @pytest.mark.parametrize(

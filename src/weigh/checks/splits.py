@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 _SHOWN = 10
-_REASON = "a model has met {what}, and what it remembers can add as much as this share to an accuracy"
+_REASON = "what a model remembers of {what} can add up to this share to an accuracy"
 
 
 def check_splits(
@@ -97,7 +97,7 @@ def exact_duplicates(
         check="exact duplicates",
         figure=Figure.exact("share of test rows with a twin in train", shared["twins"] / shared["test"]),
         threshold=threshold,
-        reason=_REASON.format(what="such a row with its answer"),
+        reason=_REASON.format(what="a row it has met"),
         evidence=shared["evidence"],
         cost={"rows": shared["train"] + shared["test"], "distinct rows": shared["distinct"]},
     )
@@ -128,7 +128,7 @@ def group_overlap(
         check="groups in both parts",
         figure=Figure.exact(f"share of test rows whose {group} is in train", shared["twins"] / shared["test"]),
         threshold=threshold,
-        reason=_REASON.format(what="the same entity"),
+        reason=_REASON.format(what="an entity it has met"),
         evidence=shared["evidence"],
         cost={"rows": shared["train"] + shared["test"], "groups": shared["distinct"]},
         notes=(f"{nobody:,} rows without {group} are left out",) if nobody else (),
@@ -172,11 +172,11 @@ def time_overlap(
     first_test, last_train = np.flatnonzero(tested)[0], np.flatnonzero(trained)[-1]
     said = times[time].to_list()
     evidence = {
-        "first test row": str(said[first_said[first_test]]),
-        "last training row": str(said[first_said[last_train]]),
-        "training rows after that test row": int(after[first_test]),
-        "test rows before that training row": int(before[last_train]),
-        "test rows at a time of both": int(tested[trained > 0].sum()),
+        "first in test": str(said[first_said[first_test]]),
+        "last in train": str(said[first_said[last_train]]),
+        "train rows after": int(after[first_test]),
+        "test rows before": int(before[last_train]),
+        "test rows at once": int(tested[trained > 0].sum()),
     }
     reverse = moments[np.flatnonzero(tested)[-1]] < moments[np.flatnonzero(trained)[0]]
     return CheckResult(
