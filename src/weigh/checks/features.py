@@ -175,13 +175,14 @@ def _telling(read: Problem, known: set[str], unknown: set[str], threshold: float
         if limit > floor:
             # Both are judged on the same rows, so what the rows have in common falls out of the difference.
             beyond = beyond - read.score(rival, draws)
-    what = "declared as known" if known else "of the others"
+    what = f"the {len(others)} known ones" if known else f"the other {len(others)}"
     return CheckResult(
         check="telling features",
         figure=read.figure(f"{read.score_name} of {strongest!r} alone", scores[strongest], beyond, len(suspects)),
         threshold=limit,
-        reason=f"one column should not tell more than the {len(others)} {what} together, nor more than half of the "
-        f"way to certainty ({floor:g})",
+        reason=f"one column should not tell more than {what} together, or than halfway to certainty ({floor:g})"
+        if threshold is None
+        else f"what was asked for ({floor:g}), or what {what} tell together",
         evidence=_evidence(read, scores, unknown),
         cost={"rows": len(read.answer), "models": models * read.fold_count, "resamples": len(draws)},
         notes=(*read.notes, *read.few),
