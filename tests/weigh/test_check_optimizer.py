@@ -260,6 +260,11 @@ def test_a_loss_that_has_not_fallen(end: float, finding: str) -> None:
     assert found.finding == finding and found.figure.value == pytest.approx(1 - end)
 
 
+def test_a_loss_that_the_first_steps_raised() -> None:
+    loss = 2.3 + 1000 * np.exp(-np.arange(STEPS) / 30) * (np.arange(STEPS) > 0)
+    assert loss[-1] < 0.1 * loss[20] and weigh.no_progress(table(loss=loss)).finding == "yes"
+
+
 def test_no_progress_is_undecided_in_noise_and_without_rows() -> None:
     assert weigh.no_progress(table(loss=noisy(np.linspace(0.95, 1, STEPS)))).finding == "undecided"
     assert weigh.no_progress(table(loss=noisy(1.0)).head(39)).finding == "undecided"

@@ -15,6 +15,8 @@ EVALUATIONS = 5
 def no_progress(log: Any, *, window: int = WINDOW, threshold: float = 0.01) -> CheckResult:
     """No progress: the share of its first level by which the training loss has fallen.
 
+    The first level is the first value alone where the first steps have already raised the loss beyond doubt.
+
     Args:
         log: As `check_optimizer` takes it.
         window: How many rows make a level, which is their median.
@@ -31,8 +33,10 @@ def no_progress(log: Any, *, window: int = WINDOW, threshold: float = 0.01) -> C
         notes.append(f"{len(series)} finite training losses: two levels need {2 * window}, or a smaller window")
     else:
         low, middle, high = levels(series.values, window)
-        if middle[0] > 0:
-            fall, most = (1 - float(last / first) for last, first in ((middle[-1], middle[0]), (low[-1], high[0])))
+        # Where the first steps broke the model, only the first value is of before.
+        start, beyond = (series.values[0],) * 2 if series.values[0] < low[0] else (middle[0], high[0])
+        if start > 0:
+            fall, most = (1 - float(last / first) for last, first in ((middle[-1], start), (low[-1], beyond)))
         else:
             notes.append("the first training loss is not above 0, so that a fall is no share of it")
     return CheckResult(
