@@ -490,7 +490,7 @@ from click.testing import CliRunner
 from weigh.cli import weigh as command
 
 with tempfile.TemporaryDirectory() as folder, chdir(folder):
-    unstable.write_csv("log.csv")
+    unstable.head(560).write_csv("log.csv")  # the loss has not risen yet
     shown_command = CliRunner().invoke(command, ["check", "optimizer", "log.csv"])
 print("$ weigh check optimizer log.csv", shown_command.output.rstrip(), sep="\n")
 # --8<-- [end:own]
