@@ -406,24 +406,6 @@ assert lasting > 0.5, "the ratio of norms hardly tells"
 # --8<-- [end:bf16_claims]
 
 
-# --8<-- [start:muon]
-def buffer_norm(dtype, nesterov):
-    """The norm of Muon's momentum after one step, by the gradient's."""
-    matrix = torch.nn.Parameter(torch.zeros(8, 8, dtype=dtype))
-    matrix.grad = 100 * torch.eye(8, dtype=dtype)
-    optimizer = torch.optim.Muon([matrix], nesterov=nesterov)
-    optimizer.step()
-    norm = optimizer.state[matrix]["momentum_buffer"].double().norm()
-    return (norm / matrix.grad.double().norm()).item()
-
-
-print("| Momentum after a step, by the gradient | float32 | bfloat16 |\n| --- | ---: | ---: |")
-for nesterov in (True, False):
-    norms = [buffer_norm(dtype, nesterov) for dtype in (torch.float32, torch.bfloat16)]
-    print(f"| nesterov={nesterov} | {norms[0]:.3f} | {norms[1]:.3f} |")
-assert abs(norms[0] - 0.05) < 1e-3 and norms[1] < 0.01, "without Nesterov, in bfloat16, the buffer is rewritten"
-# --8<-- [end:muon]
-
 # --8<-- [start:overfit]
 from sklearn.datasets import load_breast_cancer
 
@@ -469,6 +451,25 @@ for decay in (0, 1, 5):
 assert overfitted[0] >= 4 and overfitted[5] == 0, "the check sees it, and is silent where decay prevents it"
 assert found_last[5] > found_best[0] + 0.01, "but so strong a decay ends above the best loss without any"
 # --8<-- [end:overfit_claims]
+
+
+# --8<-- [start:muon]
+def buffer_norm(dtype, nesterov):
+    """The norm of Muon's momentum after one step, by the gradient's."""
+    matrix = torch.nn.Parameter(torch.zeros(8, 8, dtype=dtype))
+    matrix.grad = 100 * torch.eye(8, dtype=dtype)
+    optimizer = torch.optim.Muon([matrix], nesterov=nesterov)
+    optimizer.step()
+    norm = optimizer.state[matrix]["momentum_buffer"].double().norm()
+    return (norm / matrix.grad.double().norm()).item()
+
+
+print("| Momentum after a step, by the gradient | float32 | bfloat16 |\n| --- | ---: | ---: |")
+for nesterov in (True, False):
+    norms = [buffer_norm(dtype, nesterov) for dtype in (torch.float32, torch.bfloat16)]
+    print(f"| nesterov={nesterov} | {norms[0]:.3f} | {norms[1]:.3f} |")
+assert abs(norms[0] - 0.05) < 1e-3 and norms[1] < 0.01, "without Nesterov, in bfloat16, the buffer is rewritten"
+# --8<-- [end:muon]
 
 # --8<-- [start:trainer]
 import json
