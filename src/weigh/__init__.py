@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from weigh.checks.agreement import agreement as agreement
     from weigh.checks.decoding import check_decoding as check_decoding
     from weigh.checks.decoding import decoding_difference as decoding_difference
+    from weigh.checks.drift import continuations as continuations
     from weigh.checks.drift import output_drift as output_drift
     from weigh.checks.drift import text_drift as text_drift
     from weigh.checks.engines import ENGINES as ENGINES
@@ -150,7 +151,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "checks.agreement": "agreement",
     "checks.decoding": "check_decoding decoding_difference",
-    "checks.drift": "output_drift text_drift",
+    "checks.drift": "continuations output_drift text_drift",
     "checks.engines": "ENGINES Engine",
     "checks.features": "check_features row_order telling_features telling_identifiers",
     "checks.label_errors": "label_errors",

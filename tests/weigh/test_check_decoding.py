@@ -191,6 +191,10 @@ def test_defaults_are_those_of_the_installed_transformers(directory: Path) -> No
     assert {name: table.default(name) for name in NEUTRAL} == {
         name: weigh.effective_settings({}).engine.default(name) for name in NEUTRAL
     }, "the table says what the installed release does"
+    pipeline = transformers.TextGenerationPipeline._default_generation_config.to_diff_dict()
+    pipeline.pop("transformers_version")
+    own = weigh.ENGINES["transformers-pipeline"].defaults
+    assert {name: value for name, value in own.items() if value != table.default(name)} == pipeline
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,22 @@ def continuations(
     seed: int = 0,
     decode: Callable[[Sequence[int]], str] | None = None,
 ) -> list[tuple[int, ...]]:
-    """What a config continues each context with, until its own limit, stop string or end token. See `text_drift`."""
+    """Continuations: what a decoding config writes after each context, until its own limit, stop string or end token.
+
+    Args:
+        model: Ids of shape (N, T) → logits of shape (N, V).
+        contexts: Ids of shape (N, T).
+        settings: As `effective_settings` gives it.
+        tokens: The most tokens to add.
+        seed: The seed of the first context; the next has the next.
+        decode: A tokenizer's function from ids to text, which stop strings need.
+
+    Returns:
+        For each context, the ids that were added, the end token included.
+
+    Raises:
+        InvalidSetting: If stop strings have no `decode`, or beams are combined with sampling or penalties.
+    """
     import torch
 
     stop = () if settings.values["stop"] == "none" else settings.values["stop"]

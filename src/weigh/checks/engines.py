@@ -145,6 +145,12 @@ ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
         _TRANSFORMERS,
+        replace(
+            _TRANSFORMERS,
+            name="transformers-pipeline",
+            source="TextGenerationPipeline._default_generation_config in transformers/pipelines/text_generation.py",
+            defaults={**_TRANSFORMERS.defaults, "do_sample": True, "temperature": 0.7, "max_new_tokens": 256},
+        ),
         _VLLM,
         _LLAMA_CPP,
         _OLLAMA,
