@@ -155,12 +155,6 @@ for name, found in outcomes.items():
     print(f"| {name} | {spread(flagged)} | {right} | {spread(recall, '{:.2f}')} | {' / '.join(sorted(set(finding)))} |")
 # --8<-- [end:errors_table]
 
-# --8<-- [start:clean_table]
-print("| Out-of-fold, by | Flagged | Fault? |\n| --- | ---: | --- |")
-for name, (flagged, _, _, finding) in clean.items():
-    print(f"| {name} | {flagged} | {finding} |")
-# --8<-- [end:clean_table]
-
 # --8<-- [start:errors_claims]
 for name in ("neighbours, out-of-fold", "forest, out-of-bag"):
     for _, precision, recall, finding in outcomes[name]:
@@ -173,6 +167,12 @@ assert clean["neighbours"][3] == clean["forest"][3] == "no", "clean labels are l
 assert clean["naive Bayes"][0] > 150 and clean["naive Bayes"][3] == "undecided", "an overconfident model is no witness"
 assert clean["the same, calibrated"][3] == "yes", "a weak one is mistaken for wrong labels"
 # --8<-- [end:errors_claims]
+
+# --8<-- [start:clean_table]
+print("| Out-of-fold, by | Flagged | Fault? |\n| --- | ---: | --- |")
+for name, (flagged, _, _, finding) in clean.items():
+    print(f"| {name} | {flagged} | {finding} |")
+# --8<-- [end:clean_table]
 
 # --8<-- [start:review]
 from cleanlab.rank import get_label_quality_scores

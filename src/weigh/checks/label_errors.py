@@ -52,7 +52,7 @@ def label_errors(
         simplefilter("ignore")  # of classes with few rows, which are named below
         flagged = np.asarray(find_label_issues(given, chances, n_jobs=1))
     own, likeliest = chances[np.arange(len(given)), given], chances.argmax(1)
-    worst = np.flatnonzero(flagged)[np.argsort(own[flagged], kind="stable")]
+    worst = np.flatnonzero(flagged)[np.lexsort((-chances.max(1)[flagged], own[flagged]))]
     low, high = proportion_confint(int(flagged.sum()), len(flagged), method="wilson")
     interval, notes = "95 %, Wilson", _small(classes, given)
     if not trusted:
