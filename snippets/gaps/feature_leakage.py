@@ -186,17 +186,21 @@ with_declaration = weigh.telling_features(copies, "had", known=HONEST)
 print("two copies of the leak:", alone.finding)
 print("… the others declared known:", with_declaration.finding)
 
-coin = pl.Series(rng.integers(0, 2, len(survey)))
+coin = pl.Series(np.random.default_rng(0).integers(0, 2, len(survey)))
 halves = survey.select("had", *HONEST, half=coin, other=(coin + survey["had"]) % 2)
 split = weigh.telling_features(halves, "had", known=HONEST)
 whole = weigh.unknown_at_prediction(halves, "had", known=HONEST)
 print("an answer in two halves, each alone:", split.finding)
-print("… both shuffled together:", whole.finding, f"{whole.figure.value:.2f}")
+print("… both shuffled together:", whole.finding)
 # --8<-- [end:limits]
 
 # --8<-- [start:limits_claims]
 assert alone.finding != "yes" and with_declaration.finding == "yes", "two copies hide each other"
 assert split.finding == "no" and whole.finding == "yes", "each half tells nothing alone"
+twins = weigh.unknown_at_prediction(copies, "had", known=HONEST)
+lost = {row["column"]: row["AUC lost"] for row in twins.evidence}
+assert twins.finding == "yes", "together they matter"
+assert min(lost["affairs"], lost["partners"]) < 0.01 < 0.4 < max(lost.values()), "the model uses one copy only"
 # --8<-- [end:limits_claims]
 
 # --8<-- [start:encoding]
@@ -307,18 +311,29 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+declaration = "".join(f"{name} = {str(value).lower()}\n" for name, value in known.items())
+command = "check features survey.csv --target had --known known.toml"
 with tempfile.TemporaryDirectory() as folder:
     survey.write_csv(Path(folder, "survey.csv"))
-    Path(folder, "known.toml").write_text("".join(f"{name} = {str(known[name]).lower()}\n" for name in known))
-    command = "check features survey.csv --target had --known known.toml"
-    done = subprocess.run([sys.executable, "-m", "weigh", *command.split()], cwd=folder, capture_output=True, text=True)
+    Path(folder, "known.toml").write_text(declaration)
+    words = [sys.executable, "-m", "weigh", *command.split()]
+    done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8")
+
 print(f"$ weigh {command}")
 for line in done.stdout.splitlines():
-    print(textwrap.fill(line, 84, subsequent_indent="    ") if len(line) > 84 else line.rstrip())
+    folded = textwrap.fill(line, 84, subsequent_indent="    ")
+    print(folded if len(line) > 84 else line.rstrip())
 # --8<-- [end:own]
 
 # --8<-- [start:own_claims]
 assert done.returncode == 1, done.stderr
+
+refused = ""
+try:
+    HistGradientBoostingClassifier().fit(np.full((50, 1), np.nan), np.arange(50) % 2)
+except ValueError as error:
+    refused = str(error)
+assert refused == "window shape cannot be larger than input array shape", "boosting refuses an empty column"
 # --8<-- [end:own_claims]
 
 # --8<-- [start:problems]
