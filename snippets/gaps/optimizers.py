@@ -471,6 +471,28 @@ for nesterov in (True, False):
 assert abs(norms[0] - 0.05) < 1e-3 and norms[1] < 0.01, "without Nesterov, in bfloat16, the buffer is rewritten"
 # --8<-- [end:muon]
 
+# --8<-- [start:chained]
+from torch.optim.lr_scheduler import ChainedScheduler, CosineAnnealingWarmRestarts, LinearLR
+
+
+def first_rates(*order):
+    """The first rates of a peak of 1, with two schedulers in a chain."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    makers = {"warm-up": lambda: LinearLR(optimizer, 0.1, total_iters=4)}
+    makers["restarts"] = lambda: CosineAnnealingWarmRestarts(optimizer, 8)
+    scheduler, rates = ChainedScheduler([makers[name]() for name in order]), []
+    for _ in range(3):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+for order in (("warm-up", "restarts"), ("restarts", "warm-up")):
+    print(f"{', '.join(order)}:", *(f"{rate:.2f}" for rate in first_rates(*order)))
+assert first_rates("warm-up", "restarts")[0] == 1 and first_rates("restarts", "warm-up")[1] > 3
+# --8<-- [end:chained]
+
 # --8<-- [start:trainer]
 import json
 import tempfile

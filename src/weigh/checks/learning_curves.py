@@ -6,7 +6,6 @@ from typing import Any
 from weigh.checks.logs import Series, training_log
 from weigh.checks.results import CheckResult, Figure
 from weigh.checks.rises import levels
-from weigh.errors import InvalidTable
 
 WINDOW = 20
 EVALUATIONS = 5
@@ -122,24 +121,27 @@ def undecayed_rate(log: Any, *, threshold: float = 0.5) -> CheckResult:
         threshold: The share at which the rate counts as not decayed.
 
     Raises:
-        InvalidTable: If the log has no learning rate, or none above 0.
+        InvalidTable: If the log has no learning rate.
     """
     read = training_log(log)
     series = read.named("learning rate").finite()
-    if not len(series) or not (peak := float(series.values.max())) > 0:
-        raise InvalidTable(read.subject, f"column {series.column!r} has no learning rate above 0")
-    first, last = (float(series.values[at]) / peak for at in (0, -1))
-    notes = [f"it starts at {first:.3g} of its highest value" + (": there is no warm-up" if first > 0.9 else "")]
+    peak = float(max(series.values, default=0))
+    if peak > 0:
+        first, last = (float(series.values[at]) / peak for at in (0, -1))
+        notes = [f"it starts at {first:.3g} of its highest value" + (": there is no warm-up" if first > 0.9 else "")]
+        evidence = [{"highest": peak, "last": last * peak, "at step": series.step(-1)}]
+    else:
+        last, notes, evidence = nan, ["no rate is above 0, so that the last is no share of the highest"], []
     if read.finished is False:
         notes.append("the run has steps left, in which the rate may still decay")
     return CheckResult(
         check="undecayed rate",
         figure=Figure(
-            "last learning rate as a share of the highest", last, 0 if read.finished is False else last, last
+            "last learning rate as a share of the highest", last, 0.0 * last if read.finished is False else last, last
         ),
         threshold=threshold,
         reason="at a constant rate the noise of batches holds the loss above what the weights could reach",
-        evidence=({"highest": peak, "last": last * peak, "at step": series.step(-1)},),
+        evidence=tuple(evidence),
         cost={"rows": read.rows},
         notes=tuple(notes),
     )

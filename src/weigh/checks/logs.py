@@ -121,8 +121,11 @@ def training_log(source: Any, columns: Mapping[str, str] | None = None) -> Train
         notes.append("no column says the step: rows are counted from 1")
     found = {name: _series(chosen[name], steps, values, where) for name, values in arrays.items()}
     series = {name: one for name, one in found.items() if len(one)}
+    absent = [name for name in list(COLUMNS)[1:] if name not in series]
     if not series:
-        raise InvalidTable(where, f"has no values of {', '.join(list(COLUMNS)[1:])}; name the columns")
+        raise InvalidTable(where, f"has no values of {', '.join(absent)}; name the columns")
+    if absent:
+        notes.append(f"the log lacks {', '.join(absent)}: what takes them is not asked")
     return TrainingLog(where, series, count, finished, tuple(notes))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from weigh.errors import InvalidSetting
 from weigh.optional import needed
 
 _DOUBT = 0.001
@@ -42,6 +43,9 @@ def rise(values: Any, window: int, limit: Any = 0.0, measure: Literal["quotient"
         limit: What the lower bound is held against: one number, or one for each window from the second on, shape
             (rows − 2 · window + 1,).
         measure: Whether the rise is a quotient, for what is never negative, or a difference.
+
+    Raises:
+        InvalidSetting: If the window has fewer than 5 rows.
     """
     import numpy as np
 
@@ -66,7 +70,13 @@ def rise(values: Any, window: int, limit: Any = 0.0, measure: Literal["quotient"
 
 
 def levels(values: Any, window: int) -> tuple[Any, Any, Any]:
-    """The level of each window: the lower bound, the median and the upper bound, shape (rows − window + 1,) each."""
+    """The level of each window: the lower bound, the median and the upper bound, shape (rows − window + 1,) each.
+
+    Raises:
+        InvalidSetting: If the window has fewer than 5 rows.
+    """
+    if window < 5:
+        raise InvalidSetting("window", f"{window} rows are too few for a level; give at least 5")
     with needed("levels of a series"):
         from scipy.ndimage import rank_filter  # type: ignore[import-untyped]
 

@@ -7,7 +7,7 @@ from weigh.checks.learning_curves import WINDOW
 from weigh.checks.logs import Series, TrainingLog, training_log
 from weigh.checks.results import CheckResult, Figure
 from weigh.checks.rises import levels, rise
-from weigh.errors import InvalidSetting, InvalidTable
+from weigh.errors import InvalidTable
 
 _FLOOR = 1e-6  # of the first level: what lies below is rounding in float32, and may grow
 _SHOWN = 0.05  # of its lowest level so far: by how much a loss rises before one says so
@@ -40,7 +40,10 @@ def not_a_number(log: Any) -> CheckResult:
         reason="a weight that is NaN makes every later loss NaN, and no step brings it back",
         evidence=tuple({"series": name, "since step": step, "rows": rows} for name, (rows, step) in ends.items()),
         cost={"rows": read.rows},
-        notes=(f"{passing:,} values before the end are not finite; those that come after are",) if passing else (),
+        notes=(
+            *read.notes,
+            *([f"{passing:,} values before the end are not finite; those that come after are"] if passing else []),
+        ),
     )
 
 
@@ -87,8 +90,6 @@ def instability(log: Any, *, window: int = WINDOW, threshold: float = 2.0) -> Ch
     """
     import numpy as np
 
-    if window < 5:
-        raise InvalidSetting("window", f"{window} rows are too few for a level; give at least 5")
     read, limits = training_log(log), f"a growth of {threshold:g}"
     if not {"gradient norm", "update ratio"} & set(read.series):
         read.named("gradient norm")
