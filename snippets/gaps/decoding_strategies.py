@@ -37,12 +37,13 @@ logits = next_logits(contexts)
 # --8<-- [end:model]
 
 # --8<-- [start:update]
-old, new = (weigh.effective_settings(HOME, name) for name in ("ollama-0.32.8", "ollama"))
-found = weigh.decoding_difference(old, new)
-row = found.evidence[0]
+old = weigh.effective_settings(HOME, "ollama-0.32.8")
+new = weigh.effective_settings(HOME, "ollama")
+row = weigh.decoding_difference(old, new).evidence[0]
 print(f"{row['setting']}: {row['A']}, {row['A is']}; now {row['B']}, {row['B is']}")
 update = weigh.text_drift(next_logits, some, old, new, tokens=12)
-print(f"texts changed: {update.figure.value:.0%} of {len(some)}, {update.finding}")
+share = update.figure.value
+print(f"texts changed: {share:.0%} of {len(some)}, finding: {update.finding}")
 # --8<-- [end:update]
 
 # --8<-- [start:update_claims]
@@ -120,10 +121,11 @@ assert all(served[name][2].figure.value > 0.02 for name in others)
 
 # --8<-- [start:caught]
 report = weigh.check_decoding(HOME, HOME, engine_b="vllm")
-result = report.results[0]
-print(f"{result.check}: {result.finding}, {result.figure.value} settings differ")
-for row in result.evidence:
-    print(f"  {row['setting']}: {row['A']} ({row['A is']}), {row['B']} ({row['B is']})")
+settings = report.results[0]
+print(f"finding: {settings.finding}, settings that differ: {settings.figure.value}")
+for row in settings.evidence:
+    for side in ("A", "B"):
+        print(f"  {row['setting']} of {side}: {row[side]}, {row[f'{side} is']}")
 assert report.finding == "yes"
 # --8<-- [end:caught]
 
@@ -208,22 +210,24 @@ power_words = (
 # --8<-- [start:power_plot]
 import matplotlib.pyplot as plt
 
-fig, axes = plt.subplots(1, 2, figsize=(7, 3.3))
-axes[0].plot(WARMER, [float(w > 0) for w in WARMER], label="settings compared", drawstyle="steps-pre")
+fig, axes = plt.subplots(1, 2, figsize=(7, 4), layout="constrained")
+axes[0].plot(WARMER, [float(w > 0) for w in WARMER], "^-", label="settings compared")
 axes[0].plot(WARMER, [power[w][2] for w in WARMER], "o-", label="output drift")
 axes[0].plot(WARMER, [power[w][3] for w in WARMER], "s-", label="tokens watched")
-axes[0].set(xlabel="added to temperature 1", title="share of runs that say yes", ylim=(-0.05, 1.05))
-axes[0].legend(fontsize=9, loc="center right")
-axes[1].plot(WARMER, [power[w][0] for w in WARMER], "C1o-", label="one seed, at best")
+axes[0].set(title="share of runs that say yes", ylim=(-0.05, 1.05))
+axes[1].plot(WARMER, [power[w][0] for w in WARMER], "C1o-", label="one config and the other, at least")
 spread = np.array([np.percentile(power[w][1], (2.5, 97.5)) for w in WARMER])
 axes[1].fill_between(WARMER, spread[:, 0], spread[:, 1], color="C1", alpha=0.25, linewidth=0)
-axes[1].axhline(power[0][4], color="C2", label="two seeds, one config")
+axes[1].axhline(power[0][4], color="C2", label="one config, two seeds")
 axes[1].axhline(0.01, color="C3", linestyle=":", label="threshold")
-axes[1].set(xlabel="added to temperature 1", title="share of tokens that differ", yscale="symlog")
 axes[1].set_yscale("symlog", linthresh=0.01)
-axes[1].set_ylim(0, 1)
+axes[1].set(title="share of tokens that differ", ylim=(0, 1))
 axes[1].set_yticks([0, 0.01, 0.1, 1], ["0", "1 %", "10 %", "100 %"])
-axes[1].legend(fontsize=9, loc="lower right")
+for ax in axes:
+    ax.set_xscale("symlog", linthresh=0.01)
+    ax.set_xticks([0, 0.01, 0.03, 0.1, 0.3], ["0", "0.01", "0.03", "0.1", "0.3"])
+    ax.set(xlabel="δ, added to temperature 1", xlim=(-0.001, 0.33))
+    ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.22))
 fig
 # --8<-- [end:power_plot]
 
@@ -296,6 +300,10 @@ for name, value in arrived.items():
 assert set(arrived) == {"general.sampling.temp", "general.sampling.top_p"}, "neither method, penalty nor limit arrives"
 assert weigh.effective_settings(WRITTEN).method == "greedy"
 assert weigh.effective_settings(WRITTEN, "llama.cpp").method == "sampling", "so a greedy model samples"
+plainest = {name: weigh.effective_settings({}, name) for name in weigh.ENGINES}
+alone, piped = plainest["transformers"], plainest["transformers-pipeline"]
+assert (alone.method, piped.method) == ("greedy", "sampling"), "one library, two sets of defaults"
+limits = sorted({one.values["max_new_tokens"] for one in plainest.values()} - {"no limit"})
 # --8<-- [end:gguf_claims]
 
 # --8<-- [start:manifest]
