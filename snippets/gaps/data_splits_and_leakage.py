@@ -250,7 +250,7 @@ assert len(EACH["near rows"][1].evidence) == 10
 # --8<-- [start:recall]
 from datasketch import MinHashLSH
 
-from weigh.checks.near_duplicates import bands, recall, shingles, signatures
+from weigh.checks.splits.near_duplicates import bands, recall, shingles, signatures
 
 LIMIT = 0.8
 ours, default = bands(LIMIT), MinHashLSH(threshold=LIMIT, num_perm=128)
@@ -350,7 +350,7 @@ fig
 # --8<-- [end:power_plot]
 
 # --8<-- [start:work]
-from weigh.checks.near_duplicates import matches
+from weigh.checks.splits.near_duplicates import matches
 
 print("| Passages | Pairs in all | Pairs compared | Found |\n| ---: | ---: | ---: | ---: |")
 work = {}

@@ -97,19 +97,20 @@ GAPS = (
      "information crosses from one to another.",
      "splits", splits, "rows split at random: of test rows, {:.0%} are of people in train", "split by person: {:.0%}"),
     ("002", "Label Quality", "label-quality",
-     "Track where labels come from, how disagreement is settled, and which labels are stale: noise in labels is learned.",
+     "Track where labels come from, how disagreement is settled, and which are stale: noise in labels is learned.",
      "labels", labels, "a tenth of labels flipped: {:.0%} of rows doubtful", "as they are: {:.0%}"),
     ("003", "Feature Leakage", "feature-leakage",
      "Take out what encodes the answer: timestamps, IDs, fields filled after the event, traces of the workflow.",
      "features", features, "the answer's own count among the columns: AUC {:.2f} alone", "without it: {:.2f} at most"),
     ("004", "Loss Functions", "loss-functions",
-     "Match the loss to the objective: regression, classification, ranking, sequence likelihood, contrastive, preference.",
+     "Match the loss to the objective: regression, classification, ranking, sequence likelihood, contrastive learning, "
+     "preference optimization.",
      "losses", losses, "absolute error, where totals are billed: {:.0f} dollars a head to gain by another model",
      "squared error: {:.0f}"),
     ("005", "Optimizers", "optimizers",
      "Choose optimizer, learning rate, weight decay and schedule on purpose: defaults can hide instability or slow "
      "convergence.",
-     "optimizer", optimizers, "5 % over the edge: the gradient norm has grown {:.0f}-fold", "5 % below it: {:.1f}-fold"),
+     "optimizer", optimizers, "5 % over the edge: the gradient norm grew {:.0f}-fold", "5 % under it: {:.1f}-fold"),
     ("006", "Decoding Strategies", "decoding-strategies",
      "Document greedy or beam, temperature, top-p, top-k, max-token and stop-sequence settings: they change outputs, "
      "not weights.",

@@ -11,54 +11,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weigh.checks.agreement import agreement as agreement
-    from weigh.checks.decoding import check_decoding as check_decoding
-    from weigh.checks.decoding import decoding_difference as decoding_difference
-    from weigh.checks.drift import continuations as continuations
-    from weigh.checks.drift import output_drift as output_drift
-    from weigh.checks.drift import text_drift as text_drift
-    from weigh.checks.engines import ENGINES as ENGINES
-    from weigh.checks.engines import Engine as Engine
-    from weigh.checks.features import check_features as check_features
-    from weigh.checks.features import row_order as row_order
-    from weigh.checks.features import telling_features as telling_features
-    from weigh.checks.features import telling_identifiers as telling_identifiers
-    from weigh.checks.label_errors import label_errors as label_errors
-    from weigh.checks.labels import check_labels as check_labels
-    from weigh.checks.labels import stale_labels as stale_labels
-    from weigh.checks.leak_cost import leak_cost as leak_cost
-    from weigh.checks.learning_curves import no_progress as no_progress
-    from weigh.checks.learning_curves import overfitting as overfitting
-    from weigh.checks.learning_curves import undecayed_rate as undecayed_rate
-    from weigh.checks.logs import TrainingLog as TrainingLog
-    from weigh.checks.logs import training_log as training_log
-    from weigh.checks.losses import check_losses as check_losses
-    from weigh.checks.losses import loss_against_objective as loss_against_objective
-    from weigh.checks.manifests import DecodingManifest as DecodingManifest
-    from weigh.checks.manifests import decoding_manifest as decoding_manifest
-    from weigh.checks.near_duplicates import near_duplicates as near_duplicates
-    from weigh.checks.near_rows import near_rows as near_rows
-    from weigh.checks.optimizers import check_optimizer as check_optimizer
-    from weigh.checks.prediction_time import late_values as late_values
-    from weigh.checks.prediction_time import unknown_at_prediction as unknown_at_prediction
+    from weigh.checks.decoding.check import check_decoding as check_decoding
+    from weigh.checks.decoding.check import decoding_difference as decoding_difference
+    from weigh.checks.decoding.drift import continuations as continuations
+    from weigh.checks.decoding.drift import output_drift as output_drift
+    from weigh.checks.decoding.drift import text_drift as text_drift
+    from weigh.checks.decoding.engines import ENGINES as ENGINES
+    from weigh.checks.decoding.engines import Engine as Engine
+    from weigh.checks.decoding.manifests import DecodingManifest as DecodingManifest
+    from weigh.checks.decoding.manifests import decoding_manifest as decoding_manifest
+    from weigh.checks.decoding.settings import EffectiveSettings as EffectiveSettings
+    from weigh.checks.decoding.settings import effective_settings as effective_settings
+    from weigh.checks.features.check import check_features as check_features
+    from weigh.checks.features.check import row_order as row_order
+    from weigh.checks.features.check import telling_features as telling_features
+    from weigh.checks.features.check import telling_identifiers as telling_identifiers
+    from weigh.checks.features.prediction_time import late_values as late_values
+    from weigh.checks.features.prediction_time import unknown_at_prediction as unknown_at_prediction
+    from weigh.checks.labels.agreement import agreement as agreement
+    from weigh.checks.labels.check import check_labels as check_labels
+    from weigh.checks.labels.check import stale_labels as stale_labels
+    from weigh.checks.labels.label_errors import label_errors as label_errors
+    from weigh.checks.losses.check import check_losses as check_losses
+    from weigh.checks.losses.check import loss_against_objective as loss_against_objective
+    from weigh.checks.losses.tokens import ignored_labels as ignored_labels
+    from weigh.checks.losses.tokens import shifted_labels as shifted_labels
+    from weigh.checks.losses.tokens import token_and_sequence_mean as token_and_sequence_mean
+    from weigh.checks.optimizers.check import check_optimizer as check_optimizer
+    from weigh.checks.optimizers.learning_curves import no_progress as no_progress
+    from weigh.checks.optimizers.learning_curves import overfitting as overfitting
+    from weigh.checks.optimizers.learning_curves import undecayed_rate as undecayed_rate
+    from weigh.checks.optimizers.logs import TrainingLog as TrainingLog
+    from weigh.checks.optimizers.logs import training_log as training_log
+    from weigh.checks.optimizers.stability import dead_gradients as dead_gradients
+    from weigh.checks.optimizers.stability import instability as instability
+    from weigh.checks.optimizers.stability import not_a_number as not_a_number
+    from weigh.checks.optimizers.updates import standstill as standstill
+    from weigh.checks.optimizers.updates import update_ratio as update_ratio
+    from weigh.checks.optimizers.updates import vanishing_updates as vanishing_updates
     from weigh.checks.results import CheckReport as CheckReport
     from weigh.checks.results import CheckResult as CheckResult
     from weigh.checks.results import Figure as Figure
-    from weigh.checks.settings import EffectiveSettings as EffectiveSettings
-    from weigh.checks.settings import effective_settings as effective_settings
-    from weigh.checks.splits import check_splits as check_splits
-    from weigh.checks.splits import exact_duplicates as exact_duplicates
-    from weigh.checks.splits import group_overlap as group_overlap
-    from weigh.checks.splits import time_overlap as time_overlap
-    from weigh.checks.stability import dead_gradients as dead_gradients
-    from weigh.checks.stability import instability as instability
-    from weigh.checks.stability import not_a_number as not_a_number
-    from weigh.checks.tokens import ignored_labels as ignored_labels
-    from weigh.checks.tokens import shifted_labels as shifted_labels
-    from weigh.checks.tokens import token_and_sequence_mean as token_and_sequence_mean
-    from weigh.checks.updates import standstill as standstill
-    from weigh.checks.updates import update_ratio as update_ratio
-    from weigh.checks.updates import vanishing_updates as vanishing_updates
+    from weigh.checks.splits.check import check_splits as check_splits
+    from weigh.checks.splits.check import exact_duplicates as exact_duplicates
+    from weigh.checks.splits.check import group_overlap as group_overlap
+    from weigh.checks.splits.check import time_overlap as time_overlap
+    from weigh.checks.splits.leak_cost import leak_cost as leak_cost
+    from weigh.checks.splits.near_duplicates import near_duplicates as near_duplicates
+    from weigh.checks.splits.near_rows import near_rows as near_rows
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -149,28 +149,28 @@ if TYPE_CHECKING:
     from weigh.units import parse_bytes as parse_bytes
 
 _MODULES = {
-    "checks.agreement": "agreement",
-    "checks.decoding": "check_decoding decoding_difference",
-    "checks.drift": "continuations output_drift text_drift",
-    "checks.engines": "ENGINES Engine",
-    "checks.features": "check_features row_order telling_features telling_identifiers",
-    "checks.label_errors": "label_errors",
-    "checks.labels": "check_labels stale_labels",
-    "checks.leak_cost": "leak_cost",
-    "checks.learning_curves": "no_progress overfitting undecayed_rate",
-    "checks.logs": "TrainingLog training_log",
-    "checks.losses": "check_losses loss_against_objective",
-    "checks.manifests": "DecodingManifest decoding_manifest",
-    "checks.near_duplicates": "near_duplicates",
-    "checks.near_rows": "near_rows",
-    "checks.optimizers": "check_optimizer",
-    "checks.prediction_time": "late_values unknown_at_prediction",
+    "checks.decoding.check": "check_decoding decoding_difference",
+    "checks.decoding.drift": "continuations output_drift text_drift",
+    "checks.decoding.engines": "ENGINES Engine",
+    "checks.decoding.manifests": "DecodingManifest decoding_manifest",
+    "checks.decoding.settings": "EffectiveSettings effective_settings",
+    "checks.features.check": "check_features row_order telling_features telling_identifiers",
+    "checks.features.prediction_time": "late_values unknown_at_prediction",
+    "checks.labels.agreement": "agreement",
+    "checks.labels.check": "check_labels stale_labels",
+    "checks.labels.label_errors": "label_errors",
+    "checks.losses.check": "check_losses loss_against_objective",
+    "checks.losses.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
+    "checks.optimizers.check": "check_optimizer",
+    "checks.optimizers.learning_curves": "no_progress overfitting undecayed_rate",
+    "checks.optimizers.logs": "TrainingLog training_log",
+    "checks.optimizers.stability": "dead_gradients instability not_a_number",
+    "checks.optimizers.updates": "standstill update_ratio vanishing_updates",
     "checks.results": "CheckReport CheckResult Figure",
-    "checks.settings": "EffectiveSettings effective_settings",
-    "checks.splits": "check_splits exact_duplicates group_overlap time_overlap",
-    "checks.stability": "dead_gradients instability not_a_number",
-    "checks.tokens": "ignored_labels shifted_labels token_and_sequence_mean",
-    "checks.updates": "standstill update_ratio vanishing_updates",
+    "checks.splits.check": "check_splits exact_duplicates group_overlap time_overlap",
+    "checks.splits.leak_cost": "leak_cost",
+    "checks.splits.near_duplicates": "near_duplicates",
+    "checks.splits.near_rows": "near_rows",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",

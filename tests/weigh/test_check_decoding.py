@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from torch import Tensor
 
 import weigh
-from weigh.checks.drift import continuations, next_token
-from weigh.checks.engines import KNOWN, NEUTRAL
-from weigh.checks.language_models import CausalModel, contexts_of
-from weigh.checks.settings import FILTERS, _canonical
+from weigh.checks.decoding.drift import continuations, next_token
+from weigh.checks.decoding.engines import KNOWN, NEUTRAL
+from weigh.checks.decoding.language_models import CausalModel, contexts_of
+from weigh.checks.decoding.settings import FILTERS, _canonical
 from weigh.cli import weigh as command
 from weigh.errors import InvalidSetting, WeighError
 

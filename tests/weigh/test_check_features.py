@@ -17,8 +17,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
 import weigh
-from weigh.checks.out_of_fold import auc, folds_of, r_squared
-from weigh.checks.problems import problem
+from weigh.checks.features.out_of_fold import auc, folds_of, r_squared
+from weigh.checks.features.problems import problem
 from weigh.cli import main
 
 ROWS = 400

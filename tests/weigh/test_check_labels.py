@@ -22,7 +22,7 @@ from sklearn.naive_bayes import GaussianNB
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 import weigh
-from weigh.checks.agreement import _alphas
+from weigh.checks.labels.agreement import _alphas
 from weigh.cli import main
 
 # Krippendorff's own example: twelve items, four raters, some ratings missing.

@@ -17,9 +17,9 @@ import torch
 from click.testing import CliRunner
 
 import weigh
-from weigh.checks.losses import LOSSES, OBJECTIVES
-from weigh.checks.paired import value
-from weigh.checks.scores import SCORES, Predictions
+from weigh.checks.losses.check import LOSSES, OBJECTIVES
+from weigh.checks.losses.paired import value
+from weigh.checks.losses.scores import SCORES, Predictions
 from weigh.cli import main
 from weigh.errors import InvalidSetting, InvalidTable, NotFound
 

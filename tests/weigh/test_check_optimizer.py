@@ -17,7 +17,7 @@ import torch
 from click.testing import CliRunner
 
 import weigh
-from weigh.checks.rises import levels, rise
+from weigh.checks.optimizers.rises import levels, rise
 from weigh.cli.group import weigh as command
 from weigh.errors import InvalidSetting, InvalidTable, NotFound
 

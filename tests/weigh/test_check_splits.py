@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
 import weigh
-from weigh.checks.near_duplicates import PERMUTATIONS, bands, matches, recall, shingles, signatures
+from weigh.checks.splits.near_duplicates import PERMUTATIONS, bands, matches, recall, shingles, signatures
 from weigh.cli import main
 from weigh.errors import InvalidTable
 

@@ -7,7 +7,7 @@ from weigh.cli.options import POSITIVE, Known
 
 
 def _engines() -> list[str]:
-    from weigh.checks.engines import ENGINES
+    from weigh.checks.decoding.engines import ENGINES
 
     return list(ENGINES)
 
@@ -49,8 +49,8 @@ def decoding_command(
 
     Example: weigh check decoding old.json new.json --engine-a transformers --engine-b vllm
     """
-    from weigh.checks.decoding import check_decoding
-    from weigh.checks.language_models import read_text
+    from weigh.checks.decoding.check import check_decoding
+    from weigh.checks.decoding.language_models import read_text
 
     found = check_decoding(
         a,

@@ -33,7 +33,7 @@ def features_command(
 
     Example: weigh check features rows.csv --target churned --known known.toml
     """
-    from weigh.checks.features import check_features
+    from weigh.checks.features.check import check_features
 
     found = check_features(
         table, target, known=known or None, time=time, features=features or None, groups=groups,

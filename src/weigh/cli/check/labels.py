@@ -35,7 +35,7 @@ def labels_command(
 
     Example: weigh check labels rows.csv --rater ann --rater bob --label kind --probabilities p_
     """
-    from weigh.checks.labels import check_labels
+    from weigh.checks.labels.check import check_labels
 
     if columns and prefix:
         raise click.UsageError("give either --probability or --probabilities")

@@ -4,7 +4,7 @@ from functools import partial
 
 import click
 
-from weigh.checks.losses import LOSSES, OBJECTIVES
+from weigh.checks.losses.check import LOSSES, OBJECTIVES
 from weigh.cli.check.group import as_json, check, report
 
 _column = partial(click.option, metavar="COLUMN")
@@ -38,7 +38,7 @@ def losses_command(table: str, predictions: tuple[str, ...], as_json: bool, **gi
 
     Example: weigh check losses rows.csv --target y --prediction a --prediction b --loss squared --objective absolute
     """
-    from weigh.checks.losses import check_losses
+    from weigh.checks.losses.check import check_losses
 
     asked = {name: value for name, value in given.items() if value is not None}
     return report(check_losses(table, predictions=predictions, **asked), as_json)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def optimizer_command(log: str, window: int, dtype: str | None, as_json: bool, *
 
     Example: weigh check optimizer log.csv --gradient-norm g --dtype bfloat16
     """
-    from weigh.checks.optimizers import check_optimizer
+    from weigh.checks.optimizers.check import check_optimizer
 
     columns = {name.replace("_", " "): column for name, column in named.items() if column is not None}
     return report(check_optimizer(log, columns=columns, window=window, dtype=dtype), as_json)

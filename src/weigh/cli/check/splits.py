@@ -30,6 +30,6 @@ def splits_command(table: str, as_json: bool, **asked: Any) -> int:
 
     Example: weigh check splits rows.csv --split part --group patient --time seen
     """
-    from weigh.checks.splits import check_splits
+    from weigh.checks.splits.check import check_splits
 
     return report(check_splits(table, **asked), as_json)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weigh.checks.engines import HARMLESS, KNOWN, NEUTRAL, Engine, engine
+from weigh.checks.decoding.engines import HARMLESS, KNOWN, NEUTRAL, Engine, engine
 from weigh.errors import InvalidConfig, InvalidSetting, NotFound
 
 FILTERS = ("temperature", "top_k", "top_p", "min_p", "typical_p")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.out_of_fold import Problem, Task, folds_of
-from weigh.checks.ranks import has_order, present, ranked
+from weigh.checks.features.out_of_fold import Problem, Task, folds_of
+from weigh.checks.features.ranks import has_order, present, ranked
 from weigh.checks.tables import names, numbers, rows, scan, select, subject
 from weigh.errors import InvalidTable
 from weigh.optional import needed
@@ -47,7 +47,7 @@ def problem(
     where = subject(table)
     with needed(where):
         import numpy as np
-        import sklearn  # type: ignore[import-untyped]  # noqa: F401  (the scores need it, and its lack is told here)
+        import sklearn  # noqa: F401  (the scores need it, and its lack is told here)
     frame = scan(table)
     special = [target] if groups is None else [target, groups]
     wanted = list(dict.fromkeys(names(frame, table) if features is None else features))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from weigh.checks.results import CheckResult, Figure, first
-from weigh.checks.splits import marked_parts, some
+from weigh.checks.splits.check import marked_parts, some
 from weigh.checks.tables import numbers, rows, scan, subject
 from weigh.errors import InvalidTable
 from weigh.optional import needed

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.declarations import Known, declaration, known_columns
-from weigh.checks.out_of_fold import Problem, Task
-from weigh.checks.prediction_time import importance_of_unknown, late_counts, late_values
-from weigh.checks.problems import problem
-from weigh.checks.ranks import Column
+from weigh.checks.features.declarations import Known, declaration, known_columns
+from weigh.checks.features.out_of_fold import Problem, Task
+from weigh.checks.features.prediction_time import importance_of_unknown, late_counts, late_values
+from weigh.checks.features.problems import problem
+from weigh.checks.features.ranks import Column
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.errors import InvalidDeclaration
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from weigh.checks.drift import not_measured, output_drift, text_drift
-from weigh.checks.language_models import CausalModel, contexts_of
-from weigh.checks.manifests import decoding_manifest
+from weigh.checks.decoding.drift import not_measured, output_drift, text_drift
+from weigh.checks.decoding.language_models import CausalModel, contexts_of
+from weigh.checks.decoding.manifests import decoding_manifest
+from weigh.checks.decoding.settings import TOKEN_IDS, EffectiveSettings, effective_settings
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
-from weigh.checks.settings import TOKEN_IDS, EffectiveSettings, effective_settings
 from weigh.errors import InvalidSetting
 
 _MOST_SHOWN = 20

@@ -192,7 +192,7 @@ def _tokens(table: Any, sequence: str, token_loss: str, label: str | None, ignor
     with needed(subject(table)):
         import numpy as np
 
-        from weigh.checks.paired import numbered
+        from weigh.checks.losses.paired import numbered
     frame = read(table, [sequence, token_loss, *([label] if label else [])])
     loss = numbers(frame, table, token_loss)
     names, number = numbered(subject(table), sequence, complete(frame, table, sequence))
@@ -208,7 +208,7 @@ def _interval(
     found: float, statistic: Any, sequences: int, resamples: int, seed: int
 ) -> tuple[float, float, tuple[str, ...]]:
     """A 95 % interval over sequences; where they are too few, none, and a note."""
-    from weigh.checks.paired import standard_error
+    from weigh.checks.losses.paired import standard_error
 
     if sequences < _FEWEST:
         return float("nan"), float("nan"), (f"{sequences} sequences are too few for an interval; {_FEWEST} are needed",)

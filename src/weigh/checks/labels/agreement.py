@@ -246,7 +246,7 @@ def _fleiss(counts: Any, weights: Any, raters: int) -> list[str]:
     """Fleiss' kappa as a note, where each item has as many ratings as there are raters, of at least two values."""
     with needed("agreement"):
         import numpy as np
-        from statsmodels.stats.inter_rater import fleiss_kappa  # type: ignore[import-untyped]
+        from statsmodels.stats.inter_rater import fleiss_kappa
 
     if (counts.sum(1) != raters).any() or np.count_nonzero(weights @ counts) < 2:
         return []

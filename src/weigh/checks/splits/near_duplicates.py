@@ -9,7 +9,7 @@ from zlib import crc32
 
 from weigh.checks.partitions import over_batches
 from weigh.checks.results import CheckResult, Figure, first
-from weigh.checks.splits import marked_parts, some
+from weigh.checks.splits.check import marked_parts, some
 from weigh.checks.tables import complete, rows, scan, subject
 from weigh.optional import needed
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from weigh.checks.losses.tokens import ignored_labels, shifted_labels, token_and_sequence_mean
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.checks.tables import complete, numbers, read, subject
-from weigh.checks.tokens import ignored_labels, shifted_labels, token_and_sequence_mean
 from weigh.errors import InvalidSetting, InvalidTable
 from weigh.optional import needed
 
@@ -123,8 +123,8 @@ def loss_against_objective(
     with needed(subject(table)):
         from scipy.stats import norm
 
-        from weigh.checks.paired import gain, value
-        from weigh.checks.scores import SCORES, Predictions
+        from weigh.checks.losses.paired import gain, value
+        from weigh.checks.losses.scores import SCORES, Predictions
     needs = SCORES[loss].needs | SCORES[objective].needs
     happened, predicted, unit, notes = _read(table, target, models, group, needs)
     query, cut = unit if "query" in needs else None, cut if cut is not None else 0.0 if loss == "hinge" else 0.5
@@ -200,7 +200,7 @@ def _read(
     """
     import numpy as np
 
-    from weigh.checks.paired import numbered
+    from weigh.checks.losses.paired import numbered
 
     where = subject(table)
     notes: list[str] = []

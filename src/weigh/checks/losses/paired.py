@@ -8,7 +8,7 @@ import numpy as np
 from weigh.errors import InvalidTable
 
 if TYPE_CHECKING:
-    from weigh.checks.scores import Predictions, Score
+    from weigh.checks.losses.scores import Predictions, Score
 
 _AT_ONCE = 4_000_000  # numbers of resamples in memory
 _MOST_UNITS = 10_000  # beyond, units are drawn by random blocks, which have the same standard error

@@ -54,11 +54,11 @@ def check_splits(
         if time is not None:
             results.append(time_overlap(source, split, time, train=train, test=test))
         if text is not None:
-            from weigh.checks.near_duplicates import near_duplicates
+            from weigh.checks.splits.near_duplicates import near_duplicates
 
             results.append(near_duplicates(source, split, text, train=train, test=test))
         if columns := list(numbers or ()):
-            from weigh.checks.near_rows import near_rows
+            from weigh.checks.splits.near_rows import near_rows
 
             results.append(near_rows(source, split, columns, train=train, test=test))
     return CheckReport("splits", subject(table), tuple(results))

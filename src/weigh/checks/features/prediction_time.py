@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.declarations import Known, declaration, known_columns
-from weigh.checks.out_of_fold import Problem
-from weigh.checks.problems import problem
+from weigh.checks.features.declarations import Known, declaration, known_columns
+from weigh.checks.features.out_of_fold import Problem
+from weigh.checks.features.problems import problem
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.checks.tables import rows, scan, select, subject
 from weigh.errors import InvalidTable
@@ -151,7 +151,7 @@ def _shuffled(read: Problem, values: "Floats", columns: list[int]) -> "Floats":
 def _importances(read: Problem, declared: Known, values: "Floats", model: Any) -> tuple[Mapping[str, Any], ...]:
     """The columns by what a model loses on held-out rows when each is shuffled, the most important first."""
     import numpy as np
-    from sklearn.inspection import permutation_importance  # type: ignore[import-untyped]
+    from sklearn.inspection import permutation_importance
 
     scoring = "r2" if not read.classes else "roc_auc" if len(read.classes) == 2 else "roc_auc_ovr"
     held_out = np.flatnonzero(read.folds == 0)[:_MOST_HELD_OUT]

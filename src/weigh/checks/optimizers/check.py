@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from weigh.checks.learning_curves import WINDOW, no_progress, overfitting, undecayed_rate
-from weigh.checks.logs import training_log
+from weigh.checks.optimizers.learning_curves import WINDOW, no_progress, overfitting, undecayed_rate
+from weigh.checks.optimizers.logs import training_log
+from weigh.checks.optimizers.stability import dead_gradients, instability, not_a_number
+from weigh.checks.optimizers.updates import standstill, vanishing_updates
 from weigh.checks.results import CheckReport
-from weigh.checks.stability import dead_gradients, instability, not_a_number
-from weigh.checks.updates import standstill, vanishing_updates
 
 
 def check_optimizer(

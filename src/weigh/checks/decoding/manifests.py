@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weigh.checks.settings import EffectiveSettings, effective_settings
+from weigh.checks.decoding.settings import EffectiveSettings, effective_settings
 from weigh.errors import NotFound
 from weigh.files.directories import find_artifacts
 

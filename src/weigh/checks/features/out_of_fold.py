@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from weigh.checks.ranks import Column
+from weigh.checks.features.ranks import Column
 from weigh.checks.results import Figure
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Problem:
 
     def alone(self, column: Column) -> "Floats":
         """What a shallow tree says of each row from one column: shape (rows, classes), or (rows, 1) of a number."""
-        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # type: ignore[import-untyped]
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
         make = DecisionTreeClassifier if self.classes else DecisionTreeRegressor
         tree = make(max_depth=4, min_samples_leaf=max(5, len(self.answer) // 200), random_state=self.seed)
@@ -102,7 +102,7 @@ class Problem:
 
     def boosted(self, names: Sequence[str], values: "Floats", fold: int) -> Any:
         """Boosted trees, which take missing values as they are, fitted on all folds but one."""
-        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # type: ignore[import-untyped]
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         make = HistGradientBoostingClassifier if self.classes else HistGradientBoostingRegressor
         booster = make(learning_rate=0.2, max_iter=40, max_leaf_nodes=6, early_stopping=False, random_state=self.seed)
@@ -110,10 +110,10 @@ class Problem:
 
     def fitted(self, model: Any, values: "Floats", categories: list[int], fold: int) -> Any:
         """A model fitted on all folds but one, on encodings of the categories that are cross-fitted inside them."""
-        from sklearn.base import clone  # type: ignore[import-untyped]
-        from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
-        from sklearn.pipeline import Pipeline  # type: ignore[import-untyped]
-        from sklearn.preprocessing import TargetEncoder  # type: ignore[import-untyped]
+        from sklearn.base import clone
+        from sklearn.compose import ColumnTransformer
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import TargetEncoder
 
         train, model = self.folds != fold, clone(model)
         if categories:
@@ -157,7 +157,7 @@ class Problem:
     def figure(self, name: str, value: float, draws: "Floats", columns: int = 1) -> Figure:
         """A score with its interval, from the standard error of its resamples, for so many columns at once."""
         import numpy as np
-        from scipy.stats import norm  # type: ignore[import-untyped]
+        from scipy.stats import norm
 
         unit = "rows" if len(np.unique(self.units)) == len(self.units) else "groups"
         half = float(norm.ppf(1 - 0.025 / columns) * np.nanstd(draws, ddof=1)) if self.enough else math.nan
@@ -205,7 +205,7 @@ class Problem:
 def folds_of(answer: "Floats", units: "Places", classes: bool, seed: int) -> "Places":
     """The fold of each row: shuffled, a unit in one fold, classes in equal shares."""
     import numpy as np
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold  # type: ignore[import-untyped]
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     count = len(np.unique(units))
     single = count == len(units)

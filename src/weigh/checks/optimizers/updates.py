@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from weigh.checks.logs import training_log
+from weigh.checks.optimizers.logs import training_log
 from weigh.checks.results import CheckResult, Figure
 from weigh.errors import InvalidSetting
 from weigh.optional import needed
@@ -129,7 +129,7 @@ def _median(values: Any) -> tuple[float, float, float]:
     import numpy as np
 
     with needed("interval of a median"):
-        from scipy.stats import quantile_test  # type: ignore[import-untyped]
+        from scipy.stats import quantile_test
 
     if len(values) < 6:
         return float(np.median(values)) if len(values) else math.nan, math.nan, math.nan

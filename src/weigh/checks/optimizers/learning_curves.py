@@ -3,9 +3,9 @@
 from math import nan
 from typing import Any
 
-from weigh.checks.logs import Series, training_log
+from weigh.checks.optimizers.logs import Series, training_log
+from weigh.checks.optimizers.rises import levels
 from weigh.checks.results import CheckResult, Figure
-from weigh.checks.rises import levels
 
 WINDOW = 20
 EVALUATIONS = 5

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from weigh.checks.decoding.settings import FILTERS, PENALTIES, EffectiveSettings
 from weigh.checks.results import CheckResult, Figure, first
-from weigh.checks.settings import FILTERS, PENALTIES, EffectiveSettings
 from weigh.decoding.beams import beam_search
 from weigh.decoding.chain import filter_logits
 from weigh.decoding.filters import greedy
@@ -50,8 +50,8 @@ def output_drift(
     """
     with needed("output drift"):
         import numpy as np
-        from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]
-        from scipy.stats import bootstrap  # type: ignore[import-untyped]
+        from scipy.spatial.distance import jensenshannon
+        from scipy.stats import bootstrap
     texts = [()] * len(logits) if contexts is None else contexts
     distances, divergences, kept = [], [], []
     for row, ids in zip(logits, texts, strict=True):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.agreement import Level, agreement
-from weigh.checks.label_errors import label_errors
+from weigh.checks.labels.agreement import Level, agreement
+from weigh.checks.labels.label_errors import label_errors
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.checks.tables import read, subject
 from weigh.errors import InvalidTable

@@ -3,10 +3,10 @@
 from math import nan
 from typing import Any
 
-from weigh.checks.learning_curves import WINDOW
-from weigh.checks.logs import Series, TrainingLog, training_log
+from weigh.checks.optimizers.learning_curves import WINDOW
+from weigh.checks.optimizers.logs import Series, TrainingLog, training_log
+from weigh.checks.optimizers.rises import levels, rise
 from weigh.checks.results import CheckResult, Figure
-from weigh.checks.rises import levels, rise
 from weigh.errors import InvalidTable
 
 _FLOOR = 1e-6  # of the first level: what lies below is rounding in float32, and may grow

@@ -44,8 +44,8 @@ def label_errors(
     where = subject(table)
     with needed(where):
         import numpy as np
-        from cleanlab.filter import find_label_issues  # type: ignore[import-untyped]
-        from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+        from cleanlab.filter import find_label_issues
+        from statsmodels.stats.proportion import proportion_confint
 
     classes, given, chances = _labelled(table, label, probabilities)
     with catch_warnings():

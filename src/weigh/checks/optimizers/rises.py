@@ -78,7 +78,7 @@ def levels(values: Any, window: int) -> tuple[Any, Any, Any]:
     if window < 5:
         raise InvalidSetting("window", f"{window} rows are too few for a level; give at least 5")
     with needed("levels of a series"):
-        from scipy.ndimage import rank_filter  # type: ignore[import-untyped]
+        from scipy.ndimage import rank_filter
 
     start, spared = window // 2, _spared(window)
     ranks = (spared, window // 2, window - 1 - spared)
@@ -94,7 +94,7 @@ def _spared(window: int) -> int:
     A window too small for that has its least and its greatest value as bounds.
     """
     with needed("levels of a series"):
-        from scipy.stats import binom  # type: ignore[import-untyped]
+        from scipy.stats import binom
 
     return max(int(binom.ppf(_DOUBT, window, 0.5)) - 1, 0)
 
