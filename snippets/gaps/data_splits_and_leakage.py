@@ -366,7 +366,7 @@ for count in (100, 200, 400, 800):
     train, test = short[: count // 2], [edited(one, 1, dice) for one in short[: count // 10]] + short[count // 2 :]
     near, compared, _ = matches(train, signatures(train), test, signatures(test))
     work[count] = len(train) * len(test), compared, len(near)
-    print(f"| {count} | {work[count][0]:,} | {compared} | {len(near)} |")
+    print(f"| {count} | {work[count][0]:,} | {compared} | {len(near)} of {count // 10} |")
 assert all(compared < pairs / 50 for pairs, compared, _ in work.values())
 assert work[800][1] < 20 * work[100][1], "eight times the passages, not 64 times the comparisons"
 # --8<-- [end:work]
