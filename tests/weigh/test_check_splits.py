@@ -394,6 +394,14 @@ def test_classes_and_stratified_groups() -> None:
     assert found.figure.name == "accuracy that the leak adds" and found.finding in ("no", "undecided")
 
 
+def test_ids_that_were_exchanged_with_the_same_seed_are_not_exchanged_back() -> None:
+    frame = patients(True)
+    exchanged = np.random.default_rng(0).permutation(frame["who"].to_numpy())
+    model = KNeighborsRegressor(1)
+    found = weigh.leak_cost(frame.with_columns(who=pl.Series(exchanged)), "y", model, r2_score, group="who", seed=0)
+    assert abs(found.figure.value) < 0.2 and found.finding != "yes"
+
+
 def test_few_groups_leave_the_question_open() -> None:
     found = weigh.leak_cost(patients(True, count=8), "y", KNeighborsRegressor(1), r2_score, group="who")
     assert found.finding == "undecided" and "too few" in found.notes[0]
