@@ -148,11 +148,12 @@ clean = {name: judged(truth, truth < 0, probabilities) for name, probabilities i
 # --8<-- [end:errors]
 
 # --8<-- [start:errors_table]
-print("| Probabilities of | Flagged | Precision | Recall | Fault? |\n| --- | ---: | ---: | ---: | --- |")
+print("| Probabilities of | Flagged | Precision, % | Recall, % | Fault? |\n| --- | ---: | ---: | ---: | --- |")
 for name, found in outcomes.items():
     flagged, precision, recall, finding = zip(*found, strict=True)
-    right = spread(precision, "{:.2f}") if max(flagged) else "–"
-    print(f"| {name} | {spread(flagged)} | {right} | {spread(recall, '{:.2f}')} | {' / '.join(sorted(set(finding)))} |")
+    right = spread(100 * np.array(precision)) if max(flagged) else "–"
+    answers = " / ".join(sorted(set(finding)))
+    print(f"| {name} | {np.median(flagged):.0f} | {right} | {spread(100 * np.array(recall))} | {answers} |")
 # --8<-- [end:errors_table]
 
 # --8<-- [start:errors_claims]
@@ -358,11 +359,13 @@ assert min(read["expert, where any differ"]) > 4 * max(read["majority, ties by e
 from datetime import date, timedelta
 
 days = [date(2026, 1, 1) + timedelta(row % 300) for row in range(len(truth))]
-edited = [day + timedelta(90 if row % 30 == 7 else -3) for row, day in enumerate(days)]  # one source in thirty, later
+later = [90 if row % 30 == 7 else -3 for row in range(len(days))]  # one source in thirty was edited
+edited = [day + timedelta(by) for day, by in zip(days, later, strict=True)]
 dated = pl.DataFrame({"labelled": days, "changed": edited})
 stale = weigh.stale_labels(dated, "labelled", "changed")
-fresh = weigh.stale_labels(dated.with_columns(changed="labelled"), "labelled", "changed")
-print(stale.finding, f"{stale.figure.value:.1%}", stale.cost, "|", fresh.finding, f"{fresh.figure.value:.1%}")
+fresh = weigh.stale_labels(dated, "labelled", "labelled")
+for name, found in {"edited": stale, "never edited": fresh}.items():
+    print(f"{name}: {found.finding}, {found.figure.value:.1%} of {found.cost['rows']:,} rows")
 # --8<-- [end:stale]
 
 # --8<-- [start:stale_claims]
