@@ -373,3 +373,10 @@ def test_folds_hold_no_unit_twice() -> None:
     units = np.repeat(np.arange(20), 3)
     folds = folds_of(np.arange(60.0), units, False, 0)
     assert all(len(set(folds[units == unit])) == 1 for unit in range(20))
+
+
+def test_many_groups_are_whole_in_folds_that_are_alike() -> None:
+    units, answer = np.repeat(np.arange(3000), 2), np.tile([0.0, 1.0], 3000)
+    folds = folds_of(answer, units, True, 0)
+    assert (folds[::2] == folds[1::2]).all()
+    assert np.bincount(folds).tolist() == [1200] * 5

@@ -22,6 +22,7 @@ _FOLDS = 5
 _FEWEST_PER_CLASS = 10
 _FEWEST_ROWS = 40
 _RESAMPLES = 200
+_MOST_STRATIFIED = 1000
 _MOST_CELLS = 4_000_000
 
 
@@ -212,7 +213,9 @@ def folds_of(answer: "Floats", units: "Places", classes: bool, seed: int) -> "Pl
     folds = min(_FOLDS, count)
     if classes:
         folds = max(2, min(folds, int(np.unique(answer, return_counts=True)[1].min())))
-        splitter: Any = (StratifiedKFold if single else StratifiedGroupKFold)(folds, shuffle=True, random_state=seed)
+        # Stratifying by group takes a loop over groups, and many groups are alike in every fold without it.
+        by_group = StratifiedGroupKFold if count <= _MOST_STRATIFIED else GroupKFold
+        splitter: Any = (StratifiedKFold if single else by_group)(folds, shuffle=True, random_state=seed)
     else:
         splitter = (KFold if single else GroupKFold)(folds, shuffle=True, random_state=seed)
     fold_of = np.zeros(len(answer), dtype=np.intp)
