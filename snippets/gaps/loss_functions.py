@@ -311,28 +311,6 @@ even = weigh.token_and_sequence_mean(packed, "window", "loss")
 assert even.finding == "no" and even.figure.value < 1e-9, "windows of one length have one mean"
 # --8<-- [end:token_claims]
 
-# --8<-- [start:shifts]
-tables = {
-    "right": right,
-    "shifted twice": token_losses(read["quill"], 2),
-    "not shifted": token_losses(read["quill"], 0),
-}
-torch.manual_seed(0)
-untrained = logits_of(Quill(decoders["quill-draft"].config).double(), speeches)
-copier = [20.0 * torch.nn.functional.one_hot(torch.tensor(text), 2048).double() for text in speeches]
-tables |= {"right, untrained model": token_losses(untrained), "not shifted, a copier": token_losses(copier, 0)}
-shifted = {name: weigh.shifted_labels(table, "speech", "loss", "label") for name, table in tables.items()}
-print("| Labels | Loss, nats | Above frequencies | Check |\n| --- | ---: | ---: | --- |")
-for name, result in shifted.items():
-    loss = tables[name].filter(pl.col("label") != -100)["loss"].mean()
-    print(f"| {name} | {loss:.1f} | {result.figure.value:+.1f} | {result.finding} |")
-# --8<-- [end:shifts]
-
-# --8<-- [start:shift_claims]
-assert [result.finding for result in shifted.values()] == ["no", "yes", "yes", "yes", "no"]
-assert abs(tables["right, untrained model"].filter(pl.col("label") != -100)["loss"].mean() - np.log(2048)) < 0.3
-# --8<-- [end:shift_claims]
-
 # --8<-- [start:divisors]
 import warnings
 
@@ -368,6 +346,28 @@ assert np.isnan(empty)
 alone = [float(cross_entropy(student[:1], labels[:1], weight)) for weight in (None, weights)]
 assert weights[labels[0]] == 5 and abs(alone[0] - alone[1]) < 1e-12, "alone in its batch, a weight weighs nothing"
 # --8<-- [end:divisor_claims]
+
+# --8<-- [start:shifts]
+tables = {
+    "right": right,
+    "shifted twice": token_losses(read["quill"], 2),
+    "not shifted": token_losses(read["quill"], 0),
+}
+torch.manual_seed(0)
+untrained = logits_of(Quill(decoders["quill-draft"].config).double(), speeches)
+copier = [20.0 * torch.nn.functional.one_hot(torch.tensor(text), 2048).double() for text in speeches]
+tables |= {"right, untrained model": token_losses(untrained), "not shifted, a copier": token_losses(copier, 0)}
+shifted = {name: weigh.shifted_labels(table, "speech", "loss", "label") for name, table in tables.items()}
+print("| Labels | Loss, nats | Above frequencies | Check |\n| --- | ---: | ---: | --- |")
+for name, result in shifted.items():
+    loss = tables[name].filter(pl.col("label") != -100)["loss"].mean()
+    print(f"| {name} | {loss:.1f} | {result.figure.value:+.1f} | {result.finding} |")
+# --8<-- [end:shifts]
+
+# --8<-- [start:shift_claims]
+assert [result.finding for result in shifted.values()] == ["no", "yes", "yes", "yes", "no"]
+assert abs(tables["right, untrained model"].filter(pl.col("label") != -100)["loss"].mean() - np.log(2048)) < 0.3
+# --8<-- [end:shift_claims]
 
 # --8<-- [start:rates]
 GAINS, SIZES, RUNS, CLEAN_RUNS = (0, 5, 10, 20), (500, 2000), 40, 200
