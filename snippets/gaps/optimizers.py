@@ -76,7 +76,7 @@ fault_words = (
 import matplotlib.pyplot as plt
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.2))
-for log, name in ((calm, "0.95 of the edge"), (unstable, "1.05 of the edge")):
+for log, name in ((calm, "0.95"), (unstable, "1.05")):
     axes[0].plot(log["step"], log["loss"].clip(0, 2), label=name)
     axes[1].plot(log["step"], log["gradient_norm"].clip(0, 1e3))
 axes[0].set(xlabel="step", title="loss", ylim=(0.2, 0.6))
@@ -84,7 +84,7 @@ axes[1].set(xlabel="step", title="gradient norm", yscale="log", ylim=(1e-3, 2))
 for ax in axes:
     ax.axvline(alarm, color="C1", linestyle=":", linewidth=1)
     ax.axvline(shown, color="C1", linestyle="--", linewidth=1)
-axes[0].legend(fontsize=9, loc="upper center")
+axes[0].legend(fontsize=9, title="peak, in 2/L", loc=(0.12, 0.6))
 fig
 # --8<-- [end:fault_plot]
 
