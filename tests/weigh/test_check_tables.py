@@ -92,7 +92,7 @@ def test_what_is_no_table_is_refused(wrapped: object) -> None:
     [
         ("absent.csv", None, "no such file"),
         ("empty.csv", b"", "cannot be read as a table"),
-        ("heading.csv", b"a,part\n", "no row is in the part 'test'"),
+        ("heading.csv", b"a,part\n", "no row is in the part 'train'"),
         ("ragged.csv", b"a,part\n1,train\n2,test,3\n", "cannot be read as a table"),
         ("cut.parquet", b"PAR1\x00\x00", "cannot be read as a table"),
         ("cut.arrow", b"ARROW1\x00\x00", "cannot be read as a table"),
