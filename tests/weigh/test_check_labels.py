@@ -243,7 +243,13 @@ def test_cleanlab_gives_the_rows(folds: pl.DataFrame) -> None:
     from cleanlab.filter import find_label_issues
 
     chances = folds.drop("label").to_numpy()
-    rows = find_label_issues(folds["label"].to_numpy(), chances, return_indices_ranked_by="self_confidence", n_jobs=1)
+    rows = find_label_issues(
+        folds["label"].to_numpy(),
+        chances,
+        filter_by="confident_learning",
+        return_indices_ranked_by="self_confidence",
+        n_jobs=1,
+    )
     result = weigh.label_errors(folds, "label", "p_")
     assert [row["row"] - 1 for row in result.evidence] == rows[:10].tolist()
     assert result.cost["rows to review"] == len(rows)

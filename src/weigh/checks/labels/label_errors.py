@@ -50,7 +50,8 @@ def label_errors(
     classes, given, chances = _labelled(table, label, probabilities)
     with catch_warnings():
         simplefilter("ignore")  # of classes with few rows, which are named below
-        flagged = np.asarray(find_label_issues(given, chances, n_jobs=1))
+        # Not cleanlab's default rule: it cuts between rows of equal margin, in an order that depends on the processor.
+        flagged = np.asarray(find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1))
     own, likeliest = chances[np.arange(len(given)), given], chances.argmax(1)
     worst = np.flatnonzero(flagged)[np.lexsort((-chances.max(1)[flagged], own[flagged]))]
     low, high = proportion_confint(int(flagged.sum()), len(flagged), method="wilson")
