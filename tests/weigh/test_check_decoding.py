@@ -404,6 +404,9 @@ def test_the_command_with_a_model(directory: Path, tmp_path: Path) -> None:
         ('{"stop_strings": [""]}', "not empty"),
         ("[" * 100_000, "is not JSON in UTF-8"),
         ('{"temperature": ' + "9" * 5000 + "}", "is not"),
+        ('{"temperature": ' + "9" * 400 + "}", "is not a number from 0"),
+        ('{"top_k": ' + "9" * 400 + "}", "whole number"),
+        ('{"stop_strings": ["\\ud800"]}', "is not JSON in UTF-8"),
     ],
 )
 def test_bad_configs_are_one_line(tmp_path: Path, content: str, said: str) -> None:

@@ -1,6 +1,7 @@
 """`weigh check losses`: the fault found, its absence seen, the edge between, and what is refused."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -289,6 +290,12 @@ def test_the_command_exits_with_1_where_the_fault_is_and_with_0_where_not(tmp_pa
         ("y,mean,median\n1,.2,1\n0,1,-1\n", ("log", "accuracy"), "row 2 of column 'median' is -1"),
         ("y,mean,median\n1,2,1\n2,1,1\n", ("squared", "ndcg"), "name the column of queries"),
         ("\x00\x01binary", ("squared", "absolute"), "rows.csv"),
+        (
+            "y,mean,median\n1,2,nan\n2,1,1\n",
+            ("squared", "absolute"),
+            "row 1 of column 'median' is missing or not finite",
+        ),
+        ("y,mean,median\n1,2,1\n2,1e308,1\n", ("huber", "bias"), "row 2 of column 'mean' is 1e+308, whose square"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_in_one_line(
@@ -307,6 +314,15 @@ def test_a_single_row_is_undecided_not_a_nan(tmp_path: Path) -> None:
     assert result.as_dict()["figure"]["low"] is None
 
 
+def test_a_single_row_of_a_class_is_shown_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("y,mean,median\n1,0.5,0.2\n")
+    done = run("check", "losses", path, *PREDICTED, "--loss", "log", "--objective", "absolute")
+    assert done.exit_code == 2 and "holds one class" in done.stderr
+    result = asked(pl.read_csv(path), "squared", "absolute")
+    assert not any(math.isnan(row["mean"]) for row in result.evidence)
+
+
 def test_too_few_of_a_class_are_undecided() -> None:
     table = pl.DataFrame({"y": [1] * 3 + [0] * 97, "mean": [0.9] * 100, "median": [0.1] * 100})
     assert "3 rows of a class" in asked(table, "log", "auc").notes[0]
@@ -320,7 +336,10 @@ def test_too_few_of_a_class_are_undecided() -> None:
         ({"quantile": 1.0}, "between 0 and 1"),
         ({"delta": 0.0}, "above 0"),
         ({"at": 0}, "1 or more"),
-        ({"resamples": 1}, "two or more"),
+        ({"resamples": 1}, "2 to 100,000"),
+        ({"resamples": 10**11}, "2 to 100,000"),
+        ({"threshold": float("nan")}, "a finite number"),
+        ({"cut": float("inf")}, "a finite number"),
     ],
 )
 def test_a_setting_that_is_unknown_is_refused(given: dict[str, Any], said: str) -> None:
@@ -341,7 +360,27 @@ def test_what_is_not_asked_clearly_is_refused(tmp_path: Path) -> None:
         weigh.check_losses(3, sequence="text", token_loss="loss")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--quantile", "0.3", "quantile: is a setting of predictions"),
+        ("--at", "3", "at: is a setting of predictions"),
+        ("--threshold", "nan", "threshold: is a finite number"),
+        ("--resamples", "0", "resamples: are 2 to 100,000"),
+    ],
+)
+def test_settings_that_tokens_have_not_are_refused_in_one_line(
+    tmp_path: Path, option: str, value: str, said: str
+) -> None:
+    path = tmp_path / "tokens.csv"
+    tokens().write_csv(path)
+    done = run("check", "losses", path, "--sequence", "text", "--token-loss", "loss", option, value)
+    assert done.exit_code == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_tokens_that_cannot_be_used_are_refused() -> None:
+    with pytest.raises(InvalidTable, match="row 1 of column 'loss' is 1e\\+300, whose square is infinite"):
+        weigh.token_and_sequence_mean(tokens().with_columns(loss=pl.lit(1e300)), "text", "loss")
     table = tokens()
     with pytest.raises(InvalidTable, match="all labels of column 'label' are -100"):
         weigh.token_and_sequence_mean(table.with_columns(label=pl.lit(-100)), "text", "loss", label="label")

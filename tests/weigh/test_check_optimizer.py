@@ -512,6 +512,31 @@ def test_the_command_takes_names(coming_apart: pl.DataFrame, tmp_path: Path) -> 
     assert run(tmp_path / "log.csv", "--gradient-norm", "g", "--window", 101)[0] == 0, "too few rows"
 
 
+def test_a_nan_as_python_writes_it_is_a_number_of_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\n" + "".join(f"{step},{2.0 if step < 40 else math.nan}\n" for step in range(50)))
+    lost = weigh.not_a_number(path)
+    assert lost.finding == "yes" and lost.figure.value == 10
+
+
+def test_numbers_near_the_largest_are_read_without_a_warning() -> None:
+    norms = np.where(np.arange(STEPS) < 100, 1e-3, 1e308)
+    found = weigh.check_optimizer(table(loss=FALLING, grad_norm=norms, update_ratio=norms, learning_rate=norms))
+    (grown,) = (result for result in found.results if result.check == "instability")
+    assert grown.finding == "yes" and math.isfinite(grown.figure.value)
+
+
+def test_an_empty_value_in_a_history_is_no_zero(tmp_path: Path) -> None:
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 1, "loss": []}]}))
+    with pytest.raises(InvalidTable, match="a number is needed"):
+        weigh.check_optimizer(tmp_path)
+
+
+def test_a_directory_without_a_log_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTable, match=r"without trainer_state\.json"):
+        weigh.check_optimizer(tmp_path)
+
+
 def test_one_line_for_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("step,loss\n1,low\n")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow"}
 _MOST_EXAMPLES = 3
 _MOST_SAID = 200
+_MOST_OF_A_NAME = 40
 
 
 def subject(source: Any) -> str:
@@ -78,10 +79,9 @@ def select(frame: "nw.LazyFrame[Any]", source: Any, columns: Iterable[str] | Non
     for name in wanted:
         if name not in there:
             near = get_close_matches(name, there, _MOST_EXAMPLES, 0.5) or there[:_MOST_EXAMPLES]
+            shown = ", ".join(repr(one[:_MOST_OF_A_NAME]) for one in near)
             others = "" if len(near) == len(there) else " and others"
-            raise InvalidTable(
-                subject(source), f"has no column {name!r}; there are {', '.join(map(repr, near))}{others}"
-            )
+            raise InvalidTable(subject(source), f"has no column {name!r}; there are {shown or 'none'}{others}")
     return frame.select(wanted)
 
 
@@ -114,11 +114,12 @@ def numbers(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
     import numpy as np
 
     series = table[column]
-    if not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
+    values = spelled(series)
+    if values is None and not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
         example = next((value for value in series.to_list() if not _is_number(value)), None)
         said = f", such as {example!r}" if example is not None else ""
         raise InvalidTable(subject(source), f"column {column!r} is {series.dtype}{said}; numbers are needed")
-    values = np.asarray(series.to_numpy(), dtype=float)
+    values = np.asarray(series.to_numpy(), dtype=float) if values is None else values
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         problem = f"row {wrong[0] + 1} of column {column!r} is missing or not finite"
@@ -167,6 +168,21 @@ def moments(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
         raise InvalidTable(subject(source), f"column {column!r} has times with a zone and times without; give all one")
     # Local time would jump twice a year.
     return np.asarray([(time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() for time in times])
+
+
+def spelled(series: "nw.Series[Any]") -> Any:
+    """The numbers of a column of text that spells nothing else, such as `nan`, which engines take for a word.
+
+    Shape (rows,), as float64, NaN where a value is missing. `None` for any other column.
+    """
+    import numpy as np
+
+    if str(series.dtype) != "String":
+        return None
+    values = series.to_list()
+    if not any(values) or not all(value is None or _is_number(value) for value in values):
+        return None
+    return np.asarray([float("nan") if value is None else float(value) for value in values])
 
 
 def _is_number(value: Any) -> bool:

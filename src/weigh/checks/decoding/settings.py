@@ -24,6 +24,7 @@ _COMMUTE = ({"temperature", "top_k"}, {"min_p", "top_k"})
 """Filters that give the same whichever comes first: neither changes which tokens the other keeps."""
 
 _LARGEST = 1 << 20
+_NO_NUMBER = 2.0**63
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ def _json(path: Path) -> dict[str, Any]:
         raise InvalidConfig(path, "is larger than 1 MiB, which no generation config is; give the file itself")
     try:
         fields = json.loads(raw.decode("utf-8"))
+        json.dumps(fields, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except json.JSONDecodeError as error:
         raise InvalidConfig(f"{path}, line {error.lineno}", f"is not JSON ({error.msg}); mend it") from None
     except (ValueError, RecursionError):
@@ -257,7 +259,8 @@ def _valid(subject: str, name: str, setting: str, value: Any) -> Any:
     else:
         kind, rule, what = _RULES[setting]
         right = isinstance(value, kind) and not isinstance(value, bool)
-        _require(where, value, right and math.isfinite(float(value)) and rule(value), what)
+        # Python's whole numbers have no end, and those of engines do; NaN is no number either.
+        _require(where, value, right and abs(value) < _NO_NUMBER and rule(value), what)
     return value
 
 

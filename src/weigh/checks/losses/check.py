@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from weigh.checks.losses.tokens import ignored_labels, shifted_labels, token_and_sequence_mean
+from weigh.checks.losses.tokens import ignored_labels, moderate, settled, shifted_labels, token_and_sequence_mean
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.checks.tables import complete, numbers, read, subject
 from weigh.errors import InvalidSetting, InvalidTable
@@ -60,6 +60,11 @@ def check_losses(
         InvalidSetting: If it is not clear what to ask, or a loss is unknown.
     """
     if sequence and token_loss:
+        foreign = next((name for name in ("cut", "quantile", "delta", "at") if name in settings), None)
+        if foreign:
+            raise InvalidSetting(
+                foreign, "is a setting of predictions, and the losses of tokens have none; leave it out"
+            )
         results = [token_and_sequence_mean(table, sequence, token_loss, label=label, **settings)]
         if label:
             results += [
@@ -119,7 +124,8 @@ def loss_against_objective(
         InvalidSetting: If a loss, an objective or another setting is unknown, or fewer than two models are given.
     """
     models = list(dict.fromkeys(predictions))
-    _known(models, loss, objective, quantile, delta, at, resamples)
+    _known(models, loss, objective, quantile, delta, at)
+    settled(threshold, resamples, cut)
     with needed(subject(table)):
         from scipy.stats import norm
 
@@ -170,9 +176,7 @@ def loss_against_objective(
     )
 
 
-def _known(
-    models: list[str], loss: str, objective: str, quantile: float, delta: float, at: int | None, resamples: int
-) -> None:
+def _known(models: list[str], loss: str, objective: str, quantile: float, delta: float, at: int | None) -> None:
     """Refuse what no table could mend."""
     for name, given, known in (("loss", loss, LOSSES), ("objective", objective, OBJECTIVES)):
         if given not in known:
@@ -182,7 +186,6 @@ def _known(
         "quantile": (0 < quantile < 1, "is between 0 and 1"),
         "delta": (delta > 0, "is above 0"),
         "at": (at is None or at >= 1, "is 1 or more"),
-        "resamples": (resamples >= 2, "are two or more"),
     }
     for name, (is_kept, rule) in rules.items():
         if not is_kept:
@@ -209,6 +212,8 @@ def _read(
     frame = read(table, [target, *models, *([group] if group else [])])
     happened = numbers(frame, table, target)
     predicted = {name: numbers(frame, table, name) for name in models}
+    for name, values in ({target: happened} | predicted).items():
+        moderate(where, name, values)
     _fit(where, needs, {target: happened}, predicted)
     if not group:
         return happened, predicted, np.arange(len(happened)), notes
@@ -233,6 +238,8 @@ def _shown(needs: frozenset[str], happened: Any, predicted: dict[str, Any]) -> t
     if "query" in needs:
         return _SHOWN["queries"]
     if not bool(((happened == 0) | (happened == 1)).all()):
+        return _SHOWN["numbers"]
+    if happened.min() == happened.max():
         return _SHOWN["numbers"]
     are_chances = all(values.min() >= 0 and values.max() <= 1 for values in predicted.values())
     return _SHOWN["binary"][0 if are_chances else 2 :]

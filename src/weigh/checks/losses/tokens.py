@@ -1,16 +1,19 @@
 """Checks of the losses of tokens: what their mean weighs, which labels it leaves out, whether labels are in place."""
 
+import math
 from typing import Any
 
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.checks.tables import complete, numbers, read, subject
-from weigh.errors import InvalidTable
+from weigh.errors import InvalidSetting, InvalidTable
 from weigh.optional import needed
 
 IGNORED = -100
 """The label that PyTorch's and transformers' losses leave out."""
 
 _FEWEST = 20
+_MOST_RESAMPLES = 100_000
+_LARGEST = 1e150  # the square of a larger number is none
 
 
 def token_and_sequence_mean(
@@ -42,6 +45,7 @@ def token_and_sequence_mean(
     Raises:
         InvalidTable: If a column is missing or cannot be used, or all labels are ignored.
     """
+    settled(threshold, resamples)
     names, number, loss, _ = _tokens(table, sequence, token_loss, label, ignore)
     import numpy as np
 
@@ -187,6 +191,36 @@ def shifted_labels(
     )
 
 
+def settled(threshold: float, resamples: int, cut: float | None = None) -> None:
+    """Refuse settings that no table could mend.
+
+    Raises:
+        InvalidSetting: If the threshold or the cut is no number, or resamples are too few or too many.
+    """
+    rules = {
+        "threshold": (math.isfinite(threshold), "is a finite number"),
+        "cut": (cut is None or math.isfinite(cut), "is a finite number"),
+        "resamples": (2 <= resamples <= _MOST_RESAMPLES, f"are 2 to {_MOST_RESAMPLES:,}"),
+    }
+    for name, (is_kept, rule) in rules.items():
+        if not is_kept:
+            raise InvalidSetting(name, rule)
+
+
+def moderate(where: str, column: str, values: Any) -> None:
+    """Refuse numbers so large that their squares and sums are infinite.
+
+    Raises:
+        InvalidTable: If there is one, with the first row where it is.
+    """
+    import numpy as np
+
+    wrong = np.flatnonzero(np.abs(values) > _LARGEST)
+    if len(wrong):
+        found = f"row {wrong[0] + 1} of column {column!r} is {values[wrong[0]]:g}"
+        raise InvalidTable(where, f"{found}, whose square is infinite; drop such rows or scale the column")
+
+
 def _tokens(table: Any, sequence: str, token_loss: str, label: str | None, ignore: int) -> tuple[Any, Any, Any, Any]:
     """Names of sequences, and the sequence number, the loss and the label of each token that is not left out."""
     with needed(subject(table)):
@@ -195,6 +229,7 @@ def _tokens(table: Any, sequence: str, token_loss: str, label: str | None, ignor
         from weigh.checks.losses.paired import numbered
     frame = read(table, [sequence, token_loss, *([label] if label else [])])
     loss = numbers(frame, table, token_loss)
+    moderate(subject(table), token_loss, loss)
     names, number = numbered(subject(table), sequence, complete(frame, table, sequence))
     labels = numbers(frame, table, label) if label else np.zeros(len(loss))
     kept = labels != ignore if label else np.ones(len(loss), dtype=bool)

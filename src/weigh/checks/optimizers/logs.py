@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weigh.checks.tables import names, read, scan, subject
+from weigh.checks.tables import names, read, scan, spelled, subject
 from weigh.errors import InvalidTable, NotFound
 
 STATE = "trainer_state.json"
+_LARGEST = 1e150  # a larger number counts as this one, so that sums and squares are finite
 
 COLUMNS = {
     "step": ("step", "global_step", "iteration", "iter"),
@@ -103,7 +104,11 @@ def training_log(source: Any, columns: Mapping[str, str] | None = None) -> Train
     if isinstance(source, TrainingLog):
         return source
     where, finished, notes = subject(source), None, []
-    path = _state(Path(source)) if isinstance(source, str | Path) else None
+    path = None
+    if isinstance(source, str | Path):
+        path = _state(Path(source))
+        if not path and Path(source).is_dir() and not any(Path(source).glob("*.parquet")):
+            raise InvalidTable(where, f"is a directory without {STATE} and without Parquet files; name that of a run")
     if path:
         where = str(path)
         rows, finished = _history(path)
@@ -188,6 +193,8 @@ def _column(column: Any, where: str, name: str) -> tuple[Any, Any]:
     there = ~column.is_null().to_numpy().astype(bool)
     if not there.any():
         return np.zeros(len(column)), there
+    if (told := spelled(column)) is not None:
+        return told, there
     if not column.dtype.is_numeric():
         example = column.drop_nulls()[0]
         raise InvalidTable(where, f"column {name!r} is {column.dtype}, such as {example!r}; numbers are needed")
@@ -203,7 +210,7 @@ def _listed(values: list[Any], where: str, name: str) -> tuple[Any, Any]:
         try:
             if isinstance(value, bool | str):
                 raise TypeError
-            numbers[row] = value or 0.0
+            numbers[row] = 0.0 if value is None else value
         except (TypeError, ValueError, OverflowError):
             said = str(value)[:40]
             raise InvalidTable(
@@ -227,5 +234,6 @@ def _series(column: str, steps: tuple[Any, Any] | None, values: tuple[Any, Any],
         at = at.astype(np.int64) if (at == np.floor(at)).all() and (abs(at) < 2**53).all() else at
     order = np.argsort(at, kind="stable")
     at, numbers = at[order], numbers[there][order]
+    numbers = np.where(np.isfinite(numbers), np.clip(numbers, -_LARGEST, _LARGEST), numbers)
     last = np.append(at[1:] != at[:-1], True)[: len(at)]
     return Series(column, at[last], numbers[last])
