@@ -40,7 +40,7 @@ def _show(result: CheckResult, subject: str) -> None:
     click.echo(click.style(f"{result.check}: {result.finding}", fg=_COLOURS[result.finding], bold=True))
     interval = "" if figure.interval == "exact" else f" [{figure.low:.4g}, {figure.high:.4g}] ({figure.interval})"
     click.echo(f"  {figure.name}: {figure.value:.4g}{interval}")
-    click.echo(f"  a fault {result.fault} {result.threshold:g}: {result.reason}")
+    click.echo(f"  a fault {result.fault} {result.threshold:.4g}: {result.reason}")
     if cost:
         click.echo(f"  cost: {cost}")
     for note in result.notes:
