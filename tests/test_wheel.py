@@ -41,7 +41,7 @@ STAND_INS = {
     "served": "{new}",
     "config.json": "models/qwen2.5-0.5b/config.json",
 }
-NEEDS_TORCH = ("diff", "export")
+NEEDS = {"check": "checks", "diff": "torch", "export": "torch"}
 
 
 def build(kind: str, tree: Path, into: Path) -> Path:
@@ -135,7 +135,7 @@ def test_the_command_says_what_it_can(wheel: Path, dependencies: Path) -> None:
     done = alone(WEIGH, wheel, dependencies, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     asked = {command.split()[0] for command in commands()}
-    assert asked >= {"inspect", "diff", "export", "params", "inference", "training", "plan"}
+    assert asked >= {"check", "inspect", "diff", "export", "params", "inference", "training", "plan"}
     assert asked <= set(done.stdout.split())
 
 
@@ -145,9 +145,9 @@ def test_a_command_of_the_readme_answers_or_names_the_extra_that_it_lacks(
 ) -> None:
     args = [STAND_INS.get(word, word).format(new=tmp_path / "new") for word in shlex.split(command)]
     done = alone(WEIGH, wheel, dependencies, *args)
-    if args[0] in NEEDS_TORCH:
+    if args[0] in NEEDS:
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.endswith('or the whole extra, "weights-and-measures[torch]"\n')
+        assert done.stderr.endswith(f'or the whole extra, "weights-and-measures[{NEEDS[args[0]]}]"\n')
         assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
     else:
         assert (done.returncode, done.stderr) == (0, "")
@@ -174,7 +174,9 @@ def test_what_weigh_imports_belongs_to_an_extra_and_what_its_command_imports_is_
     used: dict[str, set[str]] = {}
     for path in (ROOT / "src/weigh").rglob("*.py"):
         for module in imported(path):
-            used.setdefault(INSTALL.get(module, module).split()[0], set()).add(path.parent.name)
+            used.setdefault(INSTALL.get(module, module).split()[0], set()).add(
+                path.relative_to(ROOT / "src/weigh").parts[0]
+            )
     assert set(used) <= given
     assert used["click"] == used["rich"] == {"cli"}
     # By itself weigh imports neither: universal-pathlib and the schema that sentencepiece ships import them.

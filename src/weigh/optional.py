@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from weigh.errors import MissingPackage
 
 INSTALL = {
-    "dask": "dask[dataframe]",
     "google": "protobuf",  # a package of that name is there to be installed too, and is something else
     "mistral_common": "mistral-common",
     "sklearn": "scikit-learn",
@@ -25,10 +24,10 @@ EXTRAS = {
         "scipy",
         "statsmodels",
     ),
-    "dask": ("dask[dataframe]", "distributed"),
+    "dask": ("dask", "distributed"),
     "remote": ("aiohttp", "universal-pathlib"),
     "tokenizers": ("mistral-common", "protobuf", "regex", "sentencepiece", "tokenizers"),
-    "torch": ("numpy", "safetensors", "torch"),
+    "torch": ("numpy", "safetensors", "torch", "transformers"),
 }
 """The packages of each extra of pyproject.toml."""
 
