@@ -274,6 +274,7 @@ BAD: list[tuple[pl.DataFrame, dict[str, Any], str]] = [
     (honest(), {"features": ["aa"]}, "no column 'aa'"),
     (honest(), {"features": ["a", "churned"]}, "among the features"),
     (honest(), {"groups": "nobody"}, "no column 'nobody'"),
+    (honest(), {"time": "never"}, "no column 'never'"),
     (honest().with_columns(churned=1), {}, "the one value 1"),
     (honest().with_columns(churned=pl.when(pl.int_range(ROWS) != 7).then(1)), {}, "row 8 of column 'churned'"),
     (honest().with_columns(churned=pl.int_range(ROWS).cast(pl.String)), {}, "400 classes"),
@@ -286,7 +287,7 @@ BAD: list[tuple[pl.DataFrame, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "settings", "said"), BAD[:12] + BAD[13:])
+@pytest.mark.parametrize(("table", "settings", "said"), BAD[:13] + BAD[14:])
 def test_a_table_without_an_answer_is_refused_in_a_line(
     table: pl.DataFrame, settings: dict[str, Any], said: str
 ) -> None:

@@ -201,6 +201,7 @@ def test_ordinal_words_need_their_order() -> None:
         ({"a": [1, None], "b": [None, 2]}, ["a", "b"], "no item has two ratings"),
         ({"a": [], "b": []}, ["a", "b"], "no item has two ratings"),
         ({"a": [1, 2], "b": ["1", "?"]}, ["a", "b"], "column 'b' has words and column 'a' has numbers"),
+        ({"a": [[1], [2]], "b": [[1], [2]]}, ["a", "b"], "column 'a' has lists or records"),
         ({"a": list(range(300)), "b": list(range(300))}, ["a", "b"], "more than 200 different values"),
     ],
 )

@@ -421,6 +421,8 @@ def test_few_groups_leave_the_question_open() -> None:
         (people(), {"split": "part", "group": "persn"}, "no column 'persn'"),
         (people(), {"split": "part", "test": "tset"}, "no row is in the part 'tset'"),
         (people(), {"split": "part", "group": "part"}, "says the part"),
+        (people(), {"split": "part", "train": "test"}, "the part 'test' is for training and for testing"),
+        (people().rename({"person": "__train"}), {"split": "part"}, "column '__train' has the name of a mark"),
         (people(), {"split": "part", "time": "person"}, "is no time: Invalid isoformat"),
         (people(), {"split": "part", "numbers": ["person"]}, "numbers are needed"),
         (people()[:0], {"split": "part"}, "no row is in the part 'train'"),

@@ -11,6 +11,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,6 +115,19 @@ def test_a_bad_file_gets_one_line_and_exit_code_2(
     assert (left.value.code, shown.out) == (2, "")
     assert shown.err.startswith(f"weigh: {path}: ") and shown.err.count("\n") == 1
     assert said in shown.err
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_two_columns_of_one_name_are_refused(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    table, path = pa.table([["train", "test"], [1, 2], [3, 4]], names=["part", "x", "x"]), tmp_path / f"rows.{kind}"
+    if kind == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    with pytest.raises(InvalidTable, match="column with name 'x' has more than one occurrence"):
+        read(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_word_among_numbers_is_found_however_late(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,7 @@ def _scan_file(path: Path) -> Any:
             case "parquet":
                 return pl.scan_parquet(path)
             case "arrow" | "feather" | "ipc":
+                _names_once(path)
                 return pl.scan_ipc(path)
             case "csv" | "tsv":
                 # All rows are looked at before a column is taken for numbers: a word may come late.
@@ -221,11 +223,26 @@ def _scan_file(path: Path) -> Any:
     raise InvalidTable(where, "is no CSV, Parquet or Arrow file; name one, or pass a frame")
 
 
+def _names_once(path: Path) -> None:
+    """Refuse an Arrow file with two columns of one name, at which Polars panics, where PyArrow is there to see it."""
+    if find_spec("pyarrow") is None:
+        return
+    from pyarrow import ipc  # type: ignore[import-untyped]
+
+    with ipc.open_file(path) as file:
+        columns = file.schema.names
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"column with name {twice!r} has more than one occurrence")
+
+
 @contextmanager
 def _reading(where: str) -> Iterator[None]:
     """A place where an engine reads a file: what it says of a bad one becomes one line."""
     try:
         yield
-    except Exception as error:  # each engine has errors of its own
+    except BaseException as error:  # each engine has errors of its own, and a panic of Polars is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         said = str(error).strip().partition("\n")[0][:_MOST_SAID] or type(error).__name__
         raise InvalidTable(where, f"cannot be read as a table: {said}") from None

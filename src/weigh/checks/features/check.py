@@ -10,6 +10,7 @@ from weigh.checks.features.prediction_time import importance_of_unknown, late_co
 from weigh.checks.features.problems import problem
 from weigh.checks.features.ranks import Column
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
+from weigh.checks.tables import scan, select
 from weigh.errors import InvalidDeclaration
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def check_features(
         InvalidDeclaration: If what is declared cannot be read, or is about another table.
     """
     declared = declaration(known)
+    if time is not None:
+        select(scan(table), table, [time])
     whens = {when for when in declared.values() if isinstance(when, str)}
     if whens and time is None:
         raise InvalidDeclaration(

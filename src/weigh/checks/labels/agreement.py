@@ -1,6 +1,6 @@
 """Agreement between raters: one coefficient with its interval, and the pairs of raters that agree least."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
@@ -146,6 +146,9 @@ def _known(value: Any) -> Any:
 
 def _values(columns: Mapping[str, list[Any]], where: str, level: Level, order: Sequence[Any] | None) -> list[Any]:
     """The different values, lowest first."""
+    for name, column in columns.items():
+        if any(not isinstance(value, Hashable) for value in column):
+            raise InvalidTable(where, f"column {name!r} has lists or records; a rating is one word or number")
     known = {name: {value for value in column if value is not None} for name, column in columns.items()}
     words = {name for name, values in known.items() if any(not isinstance(value, Real | Decimal) for value in values)}
     plain = {name for name, values in known.items() if values} - words

@@ -201,17 +201,21 @@ def marked_parts(
     Their sums are what any engine can take partition by partition. Rows of other parts have zeros or nothing there.
 
     Raises:
-        InvalidTable: If a column is missing, or is the split itself.
+        InvalidTable: If a column is missing, is the split itself or named as a mark is, or if both parts are one.
     """
     import narwhals as nw
 
     if split in (columns := list(columns)):
         raise InvalidTable(subject(table), f"column {split!r} says the part, and cannot be what the parts share")
+    if reserved := {"__train", "__test"} & {*columns, split}:
+        raise InvalidTable(subject(table), f"column {min(reserved)!r} has the name of a mark of the check; rename it")
     frame = select(frame, table, [*columns, split])
     schema = frame.collect_schema()
     numeric = schema[split].is_numeric() or schema[split] == nw.Boolean
     part = nw.col(split).cast(nw.Float64 if numeric else nw.String)
     values = [_as_number(value, table, split) if numeric else value for value in (train, test)]
+    if values[0] == values[1]:
+        raise InvalidTable(subject(table), f"the part {train!r} is for training and for testing; name two parts")
     marks = {name: (part == value).cast(nw.Int64) for name, value in zip(("__train", "__test"), values, strict=True)}
     # NaN is a missing value in pandas and none in Polars; Arrow keeps −0.0 apart from 0.0.
     alike = [(nw.col(name) + 0.0).fill_nan(None) for name in columns if schema[name].is_float()]
