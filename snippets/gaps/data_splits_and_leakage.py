@@ -280,7 +280,7 @@ def meet(b, r):
 # --8<-- [start:power]
 from scipy.stats import binomtest
 
-SHARES = {0: 100, 1 / 3: 30, 2 / 3: 30, 1: 30}
+SHARES = {0: 100, 1 / 3: 20, 2 / 3: 20, 1: 20}
 everybody = people["person"].unique().sort().to_numpy()
 
 

@@ -130,9 +130,9 @@ def planted(rows, share):
     return sample.select("had", id=pl.Series(number))
 
 
-SHARES = [0, 0.15, 0.3, 0.6]
-RUNS = 25
-CLEAN_RUNS = 70
+SHARES = [0, 0.15, 0.3, 0.5]
+RUNS = 20
+CLEAN_RUNS = 60
 rates = {}
 for rows in (300, 1200):
     for share in SHARES:
@@ -154,12 +154,12 @@ most_alarms = proportion_confint(false_alarms, clean_runs, method="wilson")[1]
 
 # --8<-- [start:rates_claims]
 assert false_alarms <= 6, "clean tables are hardly ever called leaky"
-assert rates[300, 0.6][0] >= 0.9 * RUNS and rates[1200, 0.3][0] >= 0.7 * RUNS, "and what is planted is found"
+assert rates[300, 0.5][0] >= 0.8 * RUNS and rates[1200, 0.3][0] >= 0.6 * RUNS, "and what is planted is found"
 assert rates[1200, 0.3][0] > rates[300, 0.3][0], "sooner in more rows"
 rates_words = (
     "Two rising lines against the share of answers that the id gives away: findings of the check in 300 rows and in "
     f"1,200. At 0 they are near 0, at 0.3 {rates[300, 0.3][0] / RUNS:.0%} and {rates[1200, 0.3][0] / RUNS:.0%}, and "
-    f"at 0.6 {rates[300, 0.6][0] / RUNS:.0%} and {rates[1200, 0.6][0] / RUNS:.0%}."
+    f"at 0.5 {rates[300, 0.5][0] / RUNS:.0%} and {rates[1200, 0.5][0] / RUNS:.0%}."
 )
 # --8<-- [end:rates_claims]
 
