@@ -192,7 +192,7 @@ from quill.model import Quill
 torch.set_num_threads(1)
 words = tokenizer.read("models/quill")
 play = Path("models/quill/held-out.txt").read_text(encoding="utf-8")
-SPEECHES, LONGEST = 120, 96
+SPEECHES, LONGEST = 80, 96
 speeches = [words.encode(f"{speech}\n\n").ids[:LONGEST] for speech in play.split("\n\n") if speech.strip()][:SPEECHES]
 
 
@@ -232,7 +232,7 @@ pairs = alike(rewards["quill-draft"], rewards["quill"], np.array([[1.0, 0.0]] * 
 # --8<-- [end:preference]
 
 # --8<-- [start:sequence]
-PLACES = 1000
+PLACES = 500
 logits = {name: torch.cat([one[:-1] for one in found])[:PLACES].numpy() for name, found in read.items()}
 next_token = np.concatenate([text[1:] for text in speeches])[:PLACES]
 
@@ -260,7 +260,7 @@ CASES = {
 findings = {}
 print("| Kind | Loss of both | Users see | Weak → strong | Check |\n| --- | ---: | --- | --- | --- |")
 for kind, (table, loss, objective, group, seen, form) in CASES.items():
-    case = weigh.loss_against_objective(table, "y", ["weak", "strong"], loss, objective, group=group)
+    case = weigh.loss_against_objective(table, "y", ["weak", "strong"], loss, objective, group=group, resamples=200)
     (cost, seen_by) = case.evidence[:2]
     findings[kind] = case.finding, cost, seen_by
     pair = " → ".join(form.format(seen_by[name]) for name in ("weak", "strong"))
@@ -370,7 +370,7 @@ assert abs(tables["right, untrained model"].filter(pl.col("label") != -100)["los
 # --8<-- [end:shift_claims]
 
 # --8<-- [start:rates]
-GAINS, SIZES, RUNS, CLEAN_RUNS = (0, 5, 10, 20), (500, 2000), 40, 200
+GAINS, SIZES, RUNS, CLEAN_RUNS = (0, 5, 10, 20), (500, 2000), 20, 100
 draw = np.random.default_rng(0)
 happened, means_of_leaves, medians_of_leaves = (half[name].to_numpy() for name in ("spent", "mean", "median"))
 far = draw.choice([-1000, 0, 1000], half.height, p=[0.01, 0.98, 0.01])
@@ -429,7 +429,9 @@ fig, ax = plt.subplots(figsize=(7, 3.2))
 for number, size in enumerate(SIZES):
     middle, low, high = np.transpose([share(size, gain) for gain in GAINS])
     places = np.array(GAINS) + (number - 0.5) * 0.3
-    ax.errorbar(places, middle, (middle - low, high - middle), fmt="o-", capsize=3, label=f"{size:,} rows")
+    ax.errorbar(
+        places, middle, np.maximum(0, (middle - low, high - middle)), fmt="o-", capsize=3, label=f"{size:,} rows"
+    )
 ax.axhline(0.05, color="C5", linewidth=1, label="5 %")
 ax.set(xlabel="what users gain by the other model, $ of absolute error", ylabel="share of draws")
 ax.yaxis.set_major_formatter("{x:.0%}")
@@ -448,8 +450,8 @@ def taken(copies):
     return result, perf_counter() - start
 
 
-(once, one_time), (many, more_time) = taken(1), taken(20)
-assert many.cost == {"rows": 20 * half.height, "models": 2, "resamples": 800}
+(once, one_time), (many, more_time) = taken(1), taken(10)
+assert many.cost == {"rows": 10 * half.height, "models": 2, "resamples": 800}
 slower = more_time / one_time
 # --8<-- [end:cost]
 
@@ -480,6 +482,16 @@ report = weigh.check_losses(right, sequence="speech", token_loss="loss", label="
 for result in report.results:
     print(f"{result.check}: {result.finding}")
 # --8<-- [end:own_tokens]
+
+# --8<-- [start:certain]
+happened_or_not = [1] * 19 + [0]
+certain, careful = np.ones(20), np.full(20, 0.7)
+in_bits = {
+    bits: [float(log_loss(happened_or_not, chances.astype(f"float{bits}"))) for chances in (certain, careful)]
+    for bits in (64, 32, 16)
+}
+assert in_bits[64][0] > in_bits[64][1] + 1 and in_bits[16][0] < in_bits[16][1] - 0.03, "the dtype decides who wins"
+# --8<-- [end:certain]
 
 # --8<-- [start:problems]
 year = np.array([0, 0, 0, 100, 900])

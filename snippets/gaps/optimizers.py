@@ -113,7 +113,7 @@ batch_edge = next(m for m in multiples if spread(m * edge) > 1)
 # --8<-- [end:mean_square]
 
 # --8<-- [start:power]
-RUNS = 40
+RUNS = 25
 peaks = np.array([0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05])
 many = descend(np.repeat(peaks * edge, RUNS), steps=250, warm_up=80, batch=BATCH, seed=1)
 results = [weigh.instability(log) for log in many]
@@ -219,7 +219,7 @@ OPTIMIZERS = {
     "Muon": lambda p, rate: torch.optim.Muon(p, rate, weight_decay=0),
     "Adafactor": lambda p, rate: torch.optim.Adafactor(p, rate),
 }
-RATES, SEEDS = (1e-3, 1e-2, 0.1, 1.0), range(5)
+RATES, SEEDS = (1e-3, 1e-2, 0.1, 1.0), range(3)
 swept = {
     (name, rate): [train(make, rate, seed) for seed in SEEDS] for name, make in OPTIMIZERS.items() for rate in RATES
 }
@@ -298,7 +298,7 @@ for key, runs in verdicts.items():
 # --8<-- [start:verdict_claims]
 assert caught["at the best rate"] == (0, 0, 0), "silent on runs that go well"
 failed, seen_failing, _ = caught["ten times it, or more"]
-assert seen_failing >= 0.6 * failed and failed >= 8, "most runs that fail are named"
+assert seen_failing >= 0.6 * failed and failed >= 5, "most runs that fail are named"
 named = {
     result.check
     for _, found in verdicts["ten times it, or more"]
@@ -314,10 +314,10 @@ SCHEDULES = {
     "decay to 0": lambda done: 1 - done,
     "warm-up, decay": lambda done: min(1, (done + 0.01) / 0.2) * (1 - done),
 }
-print("| Schedule of AdamW at 0.1 | Held-out loss | Check: undecayed |\n| --- | ---: | --- |")
+print("| AdamW at 0.1, five seeds | Held-out loss | Check: undecayed |\n| --- | ---: | --- |")
 ended = {}
 for name, schedule in SCHEDULES.items():
-    runs = [train(OPTIMIZERS["AdamW"], 0.1, seed, schedule=schedule) for seed in SEEDS]
+    runs = [train(OPTIMIZERS["AdamW"], 0.1, seed, schedule=schedule) for seed in range(5)]
     ended[name] = [end for _, end in runs]
     rates = pl.DataFrame({"lr": [0.1 * schedule(step / 42) for step in range(42)]})
     print(f"| {name} | {spread_of(ended[name])} | {weigh.undecayed_rate(rates).finding} |")
@@ -439,7 +439,7 @@ def fit(decay, seed, steps=150):
 print("| Weight decay | Best | Last | Check says yes |\n| ---: | ---: | ---: | ---: |")
 overfitted, found_best, found_last = {}, {}, {}
 for decay in (0, 1, 5):
-    logs = [fit(decay, seed) for seed in SEEDS]
+    logs = [fit(decay, seed) for seed in range(5)]
     curves = [log["eval_loss"].drop_nulls() for log in logs]
     overfitted[decay] = sum(weigh.overfitting(log).finding == "yes" for log in logs)
     lowest, final = ([get(curve) for curve in curves] for get in (min, lambda curve: curve[-1]))
