@@ -101,13 +101,12 @@ for engine in weigh.ENGINES:
 # --8<-- [end:engines]
 
 # --8<-- [start:engines_table]
-print("| Engine | Top-k | Min-p | Repetition | Limit | Differ | Tokens moved |")
-print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+SHOWN = {"top_k": "top-k", "min_p": "min-p", "repetition_penalty": "repetition", "max_new_tokens": "limit"}
+print("| Engine | Takes | Differ | Tokens moved |\n| --- | --- | ---: | ---: |")
 for engine, (theirs, difference, drift) in served.items():
-    values = [theirs.values[name] for name in ("top_k", "min_p", "repetition_penalty", "max_new_tokens")]
-    cells = [str(value).replace("no limit", "none") for value in values]
-    cells += [f"{difference.figure.value:.0f}", f"{drift.figure.value:.1%}"]
-    print(f"| {LABEL.get(engine, engine)} | {' | '.join(cells)} |")
+    taken = [f"{name} {theirs.values[setting]}" for setting, name in SHOWN.items() if theirs.values[setting] != "off"]
+    cells = ", ".join(taken).replace("limit no limit", "no limit")
+    print(f"| {LABEL.get(engine, engine)} | {cells} | {difference.figure.value:.0f} | {drift.figure.value:.1%} |")
 # --8<-- [end:engines_table]
 
 # --8<-- [start:engines_claims]
