@@ -87,7 +87,7 @@ lock: $(STAMP) ## Renew the pins of requirements*.txt from requirements*.in
 	sed -n '/== "darwin"/s/ *#.*//p' requirements.in >> requirements.txt
 
 bench: $(STAMP) ## Run the benchmarks (OTHERS=--others measures other tools too, and installs them under .cache/)
-	@for program in $(filter-out bench/pages.py bench/tests.py bench/gpu_memory.py,$(wildcard bench/*.py)); do \
+	@for program in $(filter-out bench/pages.py bench/tests.py bench/checks.py bench/gpu_memory.py,$(wildcard bench/*.py)); do \
 		echo "$$program"; $(BIN)/python "$$program" || exit 1; \
 	done
 	$(BIN)/python bench/pages.py $(OTHERS)
