@@ -339,7 +339,7 @@ assert refused == "window shape cannot be larger than input array shape", "boost
 # --8<-- [start:problems]
 import inspect
 
-fits = {name: result.cost["models"] for name, result in silent.items()}
+fits = {name: result.cost["models fitted"] for name, result in silent.items()}
 most_rows = inspect.signature(weigh.check_features).parameters["most_rows"].default
 # An id gives away a share s of the positives: it ranks them above all, and the others at random.
 given_away = 0.4

@@ -20,6 +20,7 @@ EXTRAS = {
         "krippendorff",
         "narwhals",
         "polars",
+        "pyarrow",
         "scikit-learn",
         "scipy",
         "statsmodels",

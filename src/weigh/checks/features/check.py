@@ -187,7 +187,7 @@ def _telling(read: Problem, known: set[str], unknown: set[str], threshold: float
         if threshold is None
         else f"what was asked for ({floor:g}), or what {what} tell together",
         evidence=_evidence(read, scores, unknown),
-        cost={"rows": len(read.answer), "models": models * read.fold_count, "resamples": len(draws)},
+        cost={"rows": len(read.answer), "models fitted": models * read.fold_count, "resamples": len(draws)},
         notes=(*read.notes, *read.few),
     )
 
@@ -210,7 +210,7 @@ def _identifying(read: Problem, known: set[str], threshold: float | None) -> Che
         threshold=limit,
         reason=reason,
         evidence=_evidence(read, scores, set()),
-        cost={"rows": len(read.answer), "models": len(ids) * read.fold_count, "resamples": len(draws)},
+        cost={"rows": len(read.answer), "models fitted": len(ids) * read.fold_count, "resamples": len(draws)},
         notes=read.few,
     )
 
@@ -224,7 +224,7 @@ def _ordering(read: Problem, threshold: float | None) -> CheckResult:
         figure=read.figure(name, float(read.score(said)[0]), read.score(said, draws)),
         threshold=_HALFWAY[read.score_name] if threshold is None else threshold,
         reason="rows that stand in the order of the answer give it to every column that counts them",
-        cost={"rows": len(read.answer), "models": read.fold_count, "resamples": len(draws)},
+        cost={"rows": len(read.answer), "models fitted": read.fold_count, "resamples": len(draws)},
         notes=read.few,
     )
 

@@ -74,7 +74,11 @@ def importance_of_unknown(read: Problem, declared: Known, threshold: float = 0.0
         threshold=threshold,
         reason="what a model draws from a column that is empty when it serves is lost there",
         evidence=_importances(read, declared, values, models[0]),
-        cost={"rows": len(read.answer), "models": read.fold_count, "columns shuffled": len(unknown) * bool(declared)},
+        cost={
+            "rows": len(read.answer),
+            "models fitted": read.fold_count,
+            "columns shuffled": len(unknown) * bool(declared),
+        },
         notes=(
             *([] if declared else ["say which of these columns are known when the model predicts, and check again"]),
             *([f"declared, but no feature of the table: {', '.join(strange[:5])}"] if strange else []),
