@@ -224,7 +224,7 @@ def _scan_file(path: Path) -> Any:
 
 
 def _names_once(path: Path) -> None:
-    """Refuse an Arrow file with two columns of one name, at which Polars panics, where PyArrow is there to see it."""
+    """Refuse an Arrow file with two columns of one name, which nothing could tell apart, where PyArrow sees them."""
     if find_spec("pyarrow") is None:
         return
     from pyarrow import ipc  # type: ignore[import-untyped]
@@ -241,7 +241,7 @@ def _reading(where: str) -> Iterator[None]:
     """A place where an engine reads a file: what it says of a bad one becomes one line."""
     try:
         yield
-    except BaseException as error:  # each engine has errors of its own, and a panic of Polars is no Exception
+    except BaseException as error:  # each engine has errors of its own, and not all of them are an Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         said = str(error).strip().partition("\n")[0][:_MOST_SAID] or type(error).__name__
