@@ -179,6 +179,7 @@ build(load_config("mkdocs.yml", site_dir=sys.argv[1], exclude_docs=only, nav=sys
 """
 
 
+@pytest.mark.slow
 def test_two_cold_builds_are_the_same_but_for_what_is_marked(root: Path, tmp_path: Path) -> None:
     """Of two pages; the others take a minute, and tests/expected/ has their outputs."""
     sites = []

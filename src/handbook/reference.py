@@ -196,7 +196,8 @@ def _link(page: str, path: str) -> str:
     """A link from the page at an address of the site to a page of `docs/`, with its title."""
     file, _, anchor = page.partition("#")
     title = re.search(r"^# (.+)$", Path("docs", file).read_text("utf-8"), re.MULTILINE)
-    address = "../" * path.count("/") + file.removesuffix(".md") + "/" + (f"#{anchor}" if anchor else "")
+    below = file.removesuffix(".md").removesuffix("/index")
+    address = f"{'../' * path.count('/')}{below}/" + (f"#{anchor}" if anchor else "")
     return f"[{title[1] if title else file}]({address})"
 
 

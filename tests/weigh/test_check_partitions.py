@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["", "rows.csv"])
+@pytest.mark.parametrize("name", ["", pytest.param("rows.csv", marks=pytest.mark.slow)])
 def test_a_cluster_finds_what_one_machine_finds(name: str, folder: Path, scheduler: str) -> None:
     columns = {"keys": ["weight", "grain"], "group": "patient", "time": "day", "text": "note"}
     here = weigh.check_splits(folder / name, "part", **columns)
