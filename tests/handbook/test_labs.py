@@ -355,7 +355,13 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
             assert kept == ([], None), f"cell {number}: clear its outputs before you save"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=name(path), marks=[pytest.mark.slow] * (number > 0))
+        for number, path in enumerate(NOTEBOOKS)
+    ],
+)
 def test_a_notebook_gives_the_same_in_jupyter(path: Path, runs: dict[str, Run]) -> None:
     run = runs[path.relative_to(ROOT / "docs").as_posix()]
     executed = nbformat.read(path, as_version=4)
