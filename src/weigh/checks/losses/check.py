@@ -3,17 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from weigh.checks.losses.names import LOSSES, OBJECTIVES
 from weigh.checks.losses.tokens import ignored_labels, moderate, settled, shifted_labels, token_and_sequence_mean
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.checks.tables import complete, numbers, read, subject
 from weigh.errors import InvalidSetting, InvalidTable
 from weigh.optional import needed
-
-LOSSES = ("squared", "absolute", "huber", "quantile", "log", "brier", "hinge", "softmax")
-OBJECTIVES = (
-    *LOSSES, "median", "p95", "bias", "accuracy", "auc", "average-precision", "recall", "precision", "f1",
-    "ndcg", "reciprocal-rank", "top-1",
-)  # fmt: skip
 
 _SHOWN = {
     "numbers": ("squared", "absolute", "huber", "quantile", "median", "p95", "bias"),

@@ -1,12 +1,15 @@
 """The group `weigh check`, and how the report of a check is printed."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from weigh.checks.results import CheckReport, CheckResult
 from weigh.cli.group import weigh
 from weigh.cli.terminal import grid, printable
+
+if TYPE_CHECKING:
+    from weigh.checks.results import CheckReport, CheckResult
 
 _COLOURS = {"yes": "red", "no": "green", "undecided": "yellow"}
 
@@ -25,7 +28,7 @@ def check() -> None:
     """
 
 
-def report(found: CheckReport, as_json: bool) -> int:
+def report(found: "CheckReport", as_json: bool) -> int:
     """Print a report, and give the exit code: 1 if a check found its fault."""
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
@@ -35,7 +38,7 @@ def report(found: CheckReport, as_json: bool) -> int:
     return 1 if found.finding == "yes" else 0
 
 
-def _show(result: CheckResult, subject: str) -> None:
+def _show(result: "CheckResult", subject: str) -> None:
     figure, cost = result.figure, ", ".join(f"{count:,} {what}" for what, count in result.cost.items())
     click.echo(click.style(f"{result.check}: {result.finding}", fg=_COLOURS[result.finding], bold=True))
     interval = "" if figure.interval == "exact" else f" [{figure.low:.4g}, {figure.high:.4g}] ({figure.interval})"

@@ -4,7 +4,7 @@ from functools import partial
 
 import click
 
-from weigh.checks.losses.check import LOSSES, OBJECTIVES
+from weigh.checks.losses.names import LOSSES, OBJECTIVES
 from weigh.cli.check.group import as_json, check, report
 
 _column = partial(click.option, metavar="COLUMN")
