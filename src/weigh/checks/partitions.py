@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weigh.checks.tables import rows
 from weigh.errors import InvalidTable, Unreachable
 from weigh.optional import needed
 
@@ -52,20 +53,24 @@ def partitioned(source: Any, scheduler: str | None) -> Iterator[Any]:
         yield read.read_csv(path, **missing) if is_csv else read.read_parquet(path)
 
 
-def grouped_sums(frame: "nw.LazyFrame[Any]", keys: list[str], columns: list[str]) -> "nw.LazyFrame[Any]":
+def grouped_sums(frame: "nw.LazyFrame[Any]", keys: list[str], columns: list[str], source: Any) -> "nw.LazyFrame[Any]":
     """The sums of columns over the rows with equal keys, a missing key equal to a missing one.
 
-    Dask brings equal keys together by a shuffle between the workers, and the groups stay in as many partitions as the
-    rows had. By itself it would gather all groups in one.
+    They are computed once and kept, for several questions are asked of them. Dask brings equal keys together by a
+    shuffle between the workers, where the groups stay, in as many partitions as the rows had. By itself it would gather
+    all groups in one.
+
+    Raises:
+        InvalidTable: If the table cannot be read.
     """
     import narwhals as nw
 
     if frame.implementation is nw.Implementation.DASK:
         native = frame.to_native()
         grouped = native.groupby(keys, dropna=False)[columns].sum(split_out=native.npartitions)
-        shuffled: nw.LazyFrame[Any] = nw.from_native(grouped.reset_index())
+        shuffled: nw.LazyFrame[Any] = nw.from_native(grouped.reset_index().persist())
         return shuffled
-    return frame.group_by(keys).agg(nw.col(*columns).sum())
+    return rows(frame.group_by(keys).agg(nw.col(*columns).sum()), source).lazy()
 
 
 def over_batches(function: Callable[[Sequence[Any]], Any], items: Sequence[Any], table: Any) -> list[Any]:

@@ -92,7 +92,7 @@ def exact_duplicates(
     keys = list(keys or (name for name in names(frame, table) if name != split))
     if not keys:
         raise InvalidTable(subject(table), f"has no column but {split!r}, and nothing to compare")
-    shared = _shared(_of_parts(marked_parts(frame, table, keys, split, train, test)), table, keys, train, test)
+    shared = _shared(_groups(frame, table, keys, split, train, test), table, keys, train, test)
     return CheckResult(
         check="exact duplicates",
         figure=Figure.exact("share of test rows with a twin in train", shared["twins"] / shared["test"]),
@@ -121,9 +121,9 @@ def group_overlap(
     """
     import narwhals as nw
 
-    marked = _of_parts(marked_parts(scan(table), table, [group], split, train, test))
-    nobody = int(rows(marked.select(nw.col(group).is_null().sum()), table).item() or 0)
-    shared = _shared(marked.filter(~nw.col(group).is_null()), table, [group], train, test)
+    groups = _groups(scan(table), table, [group], split, train, test)
+    nobody = _without(groups, table, group)
+    shared = _shared(groups.filter(~nw.col(group).is_null()), table, [group], train, test)
     return CheckResult(
         check="groups in both parts",
         figure=Figure.exact(f"share of test rows whose {group} is in train", shared["twins"] / shared["test"]),
@@ -158,10 +158,9 @@ def time_overlap(
     import narwhals as nw
     import numpy as np
 
-    marked = _of_parts(marked_parts(scan(table), table, [time], split, train, test))
-    undated = int(rows(marked.select(nw.col(time).is_null().sum()), table).item() or 0)
-    dated = grouped_sums(marked.filter(~nw.col(time).is_null()), [time], ["__train", "__test"])
-    some(len(times := rows(dated, table)), train, table)
+    groups = _groups(scan(table), table, [time], split, train, test)
+    undated = _without(groups, table, time)
+    some(len(times := rows(groups.filter(~nw.col(time).is_null()), table)), train, table)
     moments, first_said, place = np.unique(moments_of(times, table, time), return_index=True, return_inverse=True)
     trained, tested = (
         np.bincount(place, times[name].cast(nw.Int64).to_numpy()).astype(int) for name in ("__train", "__test")
@@ -222,10 +221,22 @@ def marked_parts(
     return frame.with_columns(*alike, **marks)
 
 
-def _of_parts(marked: "nw.LazyFrame[Any]") -> "nw.LazyFrame[Any]":
+def _groups(
+    frame: "nw.LazyFrame[Any]", table: Any, keys: list[str], split: str, train: str, test: str
+) -> "nw.LazyFrame[Any]":
+    """How many training and test rows have each combination of keys, of those that have one."""
     import narwhals as nw
 
-    return marked.filter((nw.col("__train") + nw.col("__test")) > 0)
+    marked = marked_parts(frame, table, keys, split, train, test)
+    return grouped_sums(marked.filter((nw.col("__train") + nw.col("__test")) > 0), keys, ["__train", "__test"], table)
+
+
+def _without(groups: "nw.LazyFrame[Any]", table: Any, key: str) -> int:
+    """How many rows have no value of a key."""
+    import narwhals as nw
+
+    sums = rows(groups.filter(nw.col(key).is_null()).select(nw.col("__train", "__test").sum()), table)
+    return sum(int(count or 0) for count in sums.row(0))
 
 
 def _as_number(value: str, table: Any, split: str) -> float:
@@ -238,12 +249,11 @@ def _as_number(value: str, table: Any, split: str) -> float:
         raise InvalidTable(subject(table), problem) from None
 
 
-def _shared(marked: "nw.LazyFrame[Any]", table: Any, keys: list[str], train: str, test: str) -> Mapping[str, Any]:
-    """How many rows the parts have, in how many groups of equal `keys`, how many test rows are in a group that has
-    training rows, and the largest of such groups. Only counts and shared groups come into memory."""
+def _shared(groups: "nw.LazyFrame[Any]", table: Any, keys: list[str], train: str, test: str) -> Mapping[str, Any]:
+    """How many rows the parts have, in how many groups, how many test rows are in a group that has training rows, and
+    the largest of such groups."""
     import narwhals as nw
 
-    groups = grouped_sums(marked, keys, ["__train", "__test"])
     learnt = nw.col("__train") > 0
     twins = nw.when(learnt).then(nw.col("__test")).otherwise(0)
     sums = [nw.len().alias("distinct"), nw.col("__train").sum(), nw.col("__test").sum(), twins.sum().alias("twins")]
