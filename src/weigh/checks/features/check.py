@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from weigh.checks.features.declarations import Known, declaration, known_columns
 from weigh.checks.features.out_of_fold import Problem, Task
-from weigh.checks.features.prediction_time import importance_of_unknown, late_counts, late_values
+from weigh.checks.features.prediction_time import importance_of_unknown, late_counts, late_found
 from weigh.checks.features.problems import problem
 from weigh.checks.features.ranks import Column
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
@@ -62,23 +62,22 @@ def check_features(
         raise InvalidDeclaration(
             "the declaration", f"column {min(whens)!r} says when; name the column with the time of prediction, --time"
         )
-    late = late_values(table, known=declared, time=time) if whens and time is not None else None
+    total, late = late_counts(table, declared, time) if whens and time is not None else (0, {})
     read = problem(
         table, target, features=features, exclude={*whens, *([time] if time else [])}, groups=groups, task=task,
         most_rows=most_rows, seed=seed,
     )  # fmt: skip
-    if whens and time is not None:
-        # A column that came too late in one row is not known when a model serves.
-        counts = late_counts(table, declared, time)[1]
-        declared |= {name: False for name, (late_rows, _) in counts.items() if late_rows}
-    known_names = known_columns(declared, read.columns, read.where)
+    # A column that came too late in one row is not known when a model serves.
+    served = declared | {name: False for name, (late_rows, _) in late.items() if late_rows}
+    known_names = known_columns(served, read.columns, read.where)
     results = [
-        _telling(read, known_names, {name for name in declared if declared[name] is False}, None),
+        _telling(read, known_names, {name for name in served if served[name] is False}, None),
         _identifying(read, known_names, None),
         _ordering(read, None),
-        importance_of_unknown(read, declared),
+        importance_of_unknown(read, served),
+        *([late_found(declared, total, late)] if late else []),
     ]
-    return CheckReport("features", read.where, (*results, late) if late else tuple(results))
+    return CheckReport("features", read.where, tuple(results))
 
 
 def telling_features(
@@ -164,7 +163,7 @@ def _telling(read: Problem, known: set[str], unknown: set[str], threshold: float
     scores = _ranking(read, said)
     strongest = next(iter(scores))
     others = sorted(known) if known else [name for name in read.columns if name != strongest]
-    draws, limit, models = read.resamples(), floor, len(suspects)
+    draws, limit, models = read.resamples, floor, len(suspects)
     beyond = read.score(said[strongest], draws)
     if scores[strongest] > floor and others:
         # A small table may teach one of the others more than all of them together.
@@ -199,7 +198,7 @@ def _identifying(read: Problem, known: set[str], threshold: float | None) -> Che
     if not ids:
         none = Figure.exact("columns that name a row", 0)
         return CheckResult("telling identifiers", none, 0, reason, cost={"rows": len(read.answer)})
-    said, draws = {name: read.alone(column) for name, column in ids.items()}, read.resamples()
+    said, draws = {name: read.alone(column) for name, column in ids.items()}, read.resamples
     scores = _ranking(read, said)
     most = next(iter(scores))
     return CheckResult(
@@ -217,7 +216,7 @@ def _identifying(read: Problem, known: set[str], threshold: float | None) -> Che
 
 def _ordering(read: Problem, threshold: float | None) -> CheckResult:
     said = read.alone(Column("row", read.places.astype(float), category=False, identifier=True))
-    draws = read.resamples()
+    draws = read.resamples
     name = f"{read.score_name} of the row number alone"
     return CheckResult(
         check="row order",

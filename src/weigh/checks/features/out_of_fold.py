@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from weigh.checks.features.ranks import Column
@@ -145,6 +146,7 @@ class Problem:
         there = ~np.isnan(scores)
         return np.where(there.any(0), np.nansum(scores, axis=0) / np.maximum(there.sum(0), 1), np.nan)
 
+    @cached_property
     def resamples(self) -> "Floats":
         """How often each row counts when units are drawn with replacement: shape (resamples, rows)."""
         import numpy as np

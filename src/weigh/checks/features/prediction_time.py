@@ -65,7 +65,7 @@ def importance_of_unknown(read: Problem, declared: Known, threshold: float = 0.0
         shuffled = _shuffled(read, values, unknown)
         said = read.out_of_fold(lambda fold: (models[fold], values))
         without = read.out_of_fold(lambda fold: (models[fold], shuffled))
-        lost, draws = float((read.score(said) - read.score(without))[0]), read.resamples()
+        lost, draws = float((read.score(said) - read.score(without))[0]), read.resamples
         figure = read.figure(name, lost, read.score(said, draws) - read.score(without, draws))
     strange = sorted(set(declared) - set(columns))
     return CheckResult(
@@ -103,7 +103,13 @@ def late_values(
         InvalidDeclaration: If what is declared cannot be read.
     """
     declared = declaration(known)
-    total, counted = late_counts(table, declared, time)
+    return late_found(declared, *late_counts(table, declared, time), threshold)
+
+
+def late_found(
+    declared: Known, total: int, counted: Mapping[str, tuple[int, int]], threshold: float = 0.0
+) -> CheckResult:
+    """As `late_values`, of rows that are counted."""
     worst = next(iter(counted), None)
     share = counted[worst][0] / total if worst is not None else 0.0
     return CheckResult(
