@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from weigh.optional import needed
+
 Answer = Literal["yes", "no", "undecided"]
 
 
@@ -30,6 +32,19 @@ class Figure:
     def exact(cls, name: str, value: float) -> "Figure":
         """A figure that was counted, not estimated."""
         return cls(name, value, value, value)
+
+    @classmethod
+    def share(cls, name: str, count: int, total: int, interval: str = "95 %, Wilson") -> "Figure":
+        """A share of a sample, with its interval by Wilson's score.
+
+        Raises:
+            MissingPackage: If SciPy is not installed.
+        """
+        with needed("the interval of a share"):
+            from scipy.stats import binomtest
+
+        low, high = (float(end) for end in binomtest(count, total).proportion_ci(method="wilson"))
+        return cls(name, count / total, low, high, interval)
 
 
 @dataclass(frozen=True)

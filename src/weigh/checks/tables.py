@@ -1,9 +1,10 @@
 """Tables from files and from frames of other libraries, as narwhals gives them: one set of expressions for all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from weigh.optional import needed
 
 if TYPE_CHECKING:
     import narwhals as nw
+
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
+"""How text begins that says a date as ISO 8601 does."""
 
 _MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow"}
 _MOST_EXAMPLES = 3
@@ -121,10 +125,7 @@ def numbers(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
         said = f", such as {example!r}" if example is not None else ""
         raise InvalidTable(subject(source), f"column {column!r} is {series.dtype}{said}; numbers are needed")
     values = np.asarray(series.to_numpy(), dtype=float) if values is None else values
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        problem = f"row {wrong[0] + 1} of column {column!r} is missing or not finite"
-        raise InvalidTable(subject(source), f"{problem}, and {len(wrong):,} in all; drop such rows or fill them")
+    _refuse(np.flatnonzero(~np.isfinite(values)).tolist(), source, column, "missing or not finite")
     return values
 
 
@@ -135,11 +136,15 @@ def complete(table: "nw.DataFrame[Any]", source: Any, column: str) -> list[Any]:
         InvalidTable: If one is missing, with the first row where it is.
     """
     values = table[column].to_list()
-    wrong = [row for row, value in enumerate(values, 1) if value is None or value != value]
-    if wrong:
-        problem = f"row {wrong[0]} of column {column!r} is missing"
-        raise InvalidTable(subject(source), f"{problem}, and {len(wrong):,} in all; drop such rows or fill them")
+    _refuse([row for row, value in enumerate(values) if value is None or value != value], source, column, "missing")
     return values
+
+
+def _refuse(wrong: Sequence[int], source: Any, column: str, what: str) -> None:
+    """Refuse a column of which some rows, counted from 0, are wrong."""
+    if len(wrong):
+        problem = f"row {wrong[0] + 1} of column {column!r} is {what}"
+        raise InvalidTable(subject(source), f"{problem}, and {len(wrong):,} in all; drop such rows or fill them")
 
 
 def moments(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
@@ -218,9 +223,22 @@ def _scan_file(path: Path) -> Any:
                 _names_once(path)
                 return pl.scan_ipc(path)
             case "csv" | "tsv":
-                # All rows are looked at before a column is taken for numbers: a word may come late.
-                return pl.scan_csv(path, separator="\t" if kind == "tsv" else ",", infer_schema_length=None)
+                separator, status = "\t" if kind == "tsv" else ",", path.stat()
+                schema = _csv_schema(path, separator, status.st_size, status.st_mtime_ns)
+                return pl.scan_csv(path, separator=separator, schema=schema)
     raise InvalidTable(where, "is no CSV, Parquet or Arrow file; name one, or pass a frame")
+
+
+@lru_cache(maxsize=1)
+def _csv_schema(path: Path, separator: str, size: int, modified: int) -> Any:
+    """The types of a CSV file's columns, of a certain size and time.
+
+    All rows are looked at before a column is taken for numbers: a word may come late. That takes ten times as long as
+    reading them, so it is done once for all the checks of a file.
+    """
+    import polars as pl
+
+    return pl.scan_csv(path, separator=separator, infer_schema_length=None).collect_schema()
 
 
 def _names_once(path: Path) -> None:

@@ -120,17 +120,14 @@ def text_drift(
         InvalidSetting: If stop strings have no `decode`, or for what `not_measured` names.
         MissingPackage: If torch or SciPy is not installed.
     """
-    with needed("text drift"):
-        from scipy.stats import binomtest
     texts = [continuations(model, contexts, settings, tokens, seed, decode) for settings in (a, b)]
     pairs = list(zip(*texts, strict=True))
     changed = [place for place, (left, right) in enumerate(pairs) if left != right]
-    name, share = "share of texts that differ under one seed", len(changed) / len(pairs)
+    name = "share of texts that differ under one seed"
     if a.values == b.values:
-        figure = Figure.exact(name, share)
+        figure = Figure.exact(name, len(changed) / len(pairs))
     else:
-        low, high = (float(end) for end in binomtest(len(changed), len(pairs)).proportion_ci(method="wilson"))
-        figure = Figure(name, share, low, high, "95 %, Wilson over contexts")
+        figure = Figure.share(name, len(changed), len(pairs), "95 %, Wilson over contexts")
     return CheckResult(
         check="text drift",
         figure=figure,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from weigh.checks.tables import ISO_DATE
 from weigh.errors import InvalidTable
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _NEARLY_ALL = 0.95
-_DATE = r"^\d{4}-\d{2}-\d{2}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def ranked(series: "nw.Series[Any]", where: str, distinct: int, rows: int) -> Co
     ranks[~missing] = places
     kind = "text" if _is_text(distinct_values) else "whole" if _is_whole(distinct_values) else "other"
     rare = distinct >= _NEARLY_ALL * rows
-    dates = kind == "text" and series.drop_nulls().cast(nw.String).str.contains(_DATE).all()
+    dates = kind == "text" and series.drop_nulls().cast(nw.String).str.contains(ISO_DATE).all()
     # Two values have one order, whatever it is. Dates as ISO 8601 writes them sort as text.
     category = kind == "text" and len(distinct_values) > 2 and not rare and not dates
     return Column(series.name, ranks, category, rare and kind != "other" and not dates)

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 from weigh.checks.labels.agreement import Level, agreement
 from weigh.checks.labels.label_errors import label_errors
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
-from weigh.checks.tables import read, subject
+from weigh.checks.tables import ISO_DATE, read, subject
 from weigh.errors import InvalidTable
 from weigh.optional import needed
 
 if TYPE_CHECKING:
     import narwhals as nw
-
-_ISO = r"^\d{4}-\d{2}-\d{2}"
 
 
 def check_labels(
@@ -129,7 +127,7 @@ def _parsed(series: "nw.Series[Any]", table: Any, name: str) -> "nw.Series[Any]"
     import narwhals as nw
 
     text = series.cast(nw.String)
-    other = text.filter(~text.str.contains(_ISO) & ~text.is_null())
+    other = text.filter(~text.str.contains(ISO_DATE) & ~text.is_null())
     if len(other):
         problem = f"column {name!r} has {other.to_list()[0]!r}, which is no date such as 2026-11-28"
         raise InvalidTable(subject(table), f"{problem}, and {len(other):,} like it; write dates as ISO 8601 has them")

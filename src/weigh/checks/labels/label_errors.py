@@ -1,6 +1,7 @@
 """Label errors: rows whose label a model that has not seen it contradicts, by confident learning."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -45,7 +46,6 @@ def label_errors(
     with needed(where):
         import numpy as np
         from cleanlab.filter import find_label_issues
-        from statsmodels.stats.proportion import proportion_confint
 
     classes, given, chances = _labelled(table, label, probabilities)
     with catch_warnings():
@@ -54,26 +54,26 @@ def label_errors(
         flagged = np.asarray(find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1))
     own, likeliest = chances[np.arange(len(given)), given], chances.argmax(1)
     worst = np.flatnonzero(flagged)[np.lexsort((-chances.max(1)[flagged], own[flagged]))]
-    low, high = proportion_confint(int(flagged.sum()), len(flagged), method="wilson")
-    interval, notes = "95 %, Wilson", _small(classes, given)
+    figure = Figure.share("share of rows with a doubtful label", len(worst), len(flagged))
+    notes = _small(classes, given)
     if not trusted:
         expected = 1 - chances.max(1)
         wrong, spread = int((likeliest != given).sum()), float(np.sqrt((expected * (1 - expected)).sum()))
         if own.min() >= _CONTRADICTED:
-            high, interval = 1.0, "open above: see the note"
+            figure = replace(figure, high=1.0, interval="open above: see the note")
             notes.append(
                 f"no label has a probability below {_CONTRADICTED}, as if the model had seen them all: in-sample "
                 "probabilities hide every error. Give out-of-fold ones, or say that these are, if they are"
             )
         elif wrong > 1.5 * expected.sum() and wrong - expected.sum() > 3 * spread:
-            low, interval = 0.0, "open below: see the note"
+            figure = replace(figure, low=0.0, interval="open below: see the note")
             notes.append(
                 f"the likeliest class is not the label in {wrong:,} rows, and the probabilities expect "
                 f"{expected.sum():,.0f}: flags may be the model's mistakes. Calibrate it, or take a better one"
             )
     return CheckResult(
         check="label errors",
-        figure=Figure("share of rows with a doubtful label", float(flagged.mean()), float(low), float(high), interval),
+        figure=figure,
         threshold=threshold,
         reason="test sets in common use have 3.3 % of wrong labels on average (Northcutt and others 2021)",
         evidence=first(

@@ -53,7 +53,6 @@ def near_rows(
     """
     with needed(subject(table)):
         import numpy as np
-        from scipy.stats import binomtest
         from sklearn.neighbors import NearestNeighbors
     columns = list(columns)
     table_rows = rows(marked_parts(scan(table), table, columns, split, train, test), table)
@@ -75,8 +74,7 @@ def near_rows(
     name = f"share of test rows within {fraction:g} of the usual distance"
     figure = Figure.exact(name, count / total)
     if total < len(testing):
-        interval = binomtest(count, total).proportion_ci(method="wilson")
-        figure = Figure(name, count / total, float(interval.low), float(interval.high), "95 %, Wilson, of a sample")
+        figure = Figure.share(name, count, total, "95 %, Wilson, of a sample")
     return CheckResult(
         check="near rows",
         figure=figure,
