@@ -7,6 +7,7 @@ from weigh.errors import MissingPackage
 
 INSTALL = {
     "google": "protobuf",  # a package of that name is there to be installed too, and is something else
+    "huggingface_hub": "huggingface-hub",
     "mistral_common": "mistral-common",
     "sklearn": "scikit-learn",
     "upath": "universal-pathlib aiohttp",
@@ -24,7 +25,9 @@ EXTRAS = {
         "scikit-learn",
         "scipy",
         "statsmodels",
+        "usearch",
     ),
+    "cards": ("huggingface-hub",),
     "dask": ("dask", "distributed"),
     "remote": ("aiohttp", "universal-pathlib"),
     "tokenizers": ("mistral-common", "protobuf", "regex", "sentencepiece", "tokenizers"),
