@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from pathlib import Path
+
+_GENERATED = re.compile(r"__pycache__|\.egg-info")
+"""What Python and its installer write beside the sources: it differs between checkouts, and no page reads it."""
 
 
 class Digests:
@@ -28,7 +32,7 @@ class Digests:
         full = self.root / path
         try:
             if full.is_dir():
-                names = sorted(str(p.relative_to(full)) for p in full.rglob("*") if "__pycache__" not in p.parts)
+                names = sorted(n for p in full.rglob("*") if not _GENERATED.search(n := str(p.relative_to(full))))
                 below = [self.now(f"{path}/{name}") for name in names if not (full / name).is_dir()]
                 return hashlib.sha256("\n".join(names + below).encode()).hexdigest()
             status = full.stat()
