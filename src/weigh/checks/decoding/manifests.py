@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weigh.checks.decoding.settings import EffectiveSettings, effective_settings
-from weigh.errors import NotFound
-from weigh.files.directories import find_artifacts
-
-_VERSIONED = ("architecture config", "weights", "tokenizer / preprocessor")
+from weigh.checks.digests import digests
 
 
 @dataclass(frozen=True)
@@ -60,21 +57,7 @@ def decoding_manifest(
     known = config if isinstance(config, EffectiveSettings) else effective_settings(config, engine_name)
     settings = dict(known.values)
     texts = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted((prompts or {}).items())}
-    files = _digests(Path(model)) if model is not None else {}
+    files = digests(Path(model)) if model is not None else {}
     decisive = json.dumps([settings, texts, files], sort_keys=True, ensure_ascii=False).encode()
     short = hashlib.sha256(decisive).hexdigest()[:16]
     return DecodingManifest(short, f"{known.engine.name} {known.engine.version}", settings, texts, files)
-
-
-def _digests(directory: Path) -> dict[str, str]:
-    if not directory.is_dir():
-        raise NotFound(directory, "is no directory; give that of a model")
-    artifacts = find_artifacts(directory)
-    names = sorted(name for kind in _VERSIONED for name in artifacts[kind])
-    if not names:
-        raise NotFound(directory, "holds no file of a model; give the directory of its config.json or weights")
-    found = {}
-    for name in names:
-        with (directory / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
