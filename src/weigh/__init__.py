@@ -22,6 +22,24 @@ if TYPE_CHECKING:
     from weigh.checks.decoding.manifests import decoding_manifest as decoding_manifest
     from weigh.checks.decoding.settings import EffectiveSettings as EffectiveSettings
     from weigh.checks.decoding.settings import effective_settings as effective_settings
+    from weigh.checks.embeddings.check import check_embeddings as check_embeddings
+    from weigh.checks.embeddings.indexes import IndexFacts as IndexFacts
+    from weigh.checks.embeddings.indexes import index_facts as index_facts
+    from weigh.checks.embeddings.indexes import index_recall as index_recall
+    from weigh.checks.embeddings.indexes import metric_overlap as metric_overlap
+    from weigh.checks.embeddings.manifests import EmbeddingManifest as EmbeddingManifest
+    from weigh.checks.embeddings.manifests import embedding_manifest as embedding_manifest
+    from weigh.checks.embeddings.manifests import manifest_difference as manifest_difference
+    from weigh.checks.embeddings.manifests import read_manifest as read_manifest
+    from weigh.checks.embeddings.spaces import SameItems as SameItems
+    from weigh.checks.embeddings.spaces import moved_vectors as moved_vectors
+    from weigh.checks.embeddings.spaces import same_items as same_items
+    from weigh.checks.embeddings.spaces import same_space as same_space
+    from weigh.checks.embeddings.usable import repeated_vectors as repeated_vectors
+    from weigh.checks.embeddings.usable import unusable_vectors as unusable_vectors
+    from weigh.checks.embeddings.usable import vector_lengths as vector_lengths
+    from weigh.checks.embeddings.vectors import Vectors as Vectors
+    from weigh.checks.embeddings.vectors import vectors as vectors
     from weigh.checks.features.check import check_features as check_features
     from weigh.checks.features.check import row_order as row_order
     from weigh.checks.features.check import telling_features as telling_features
@@ -154,6 +172,12 @@ _MODULES = {
     "checks.decoding.engines": "ENGINES Engine",
     "checks.decoding.manifests": "DecodingManifest decoding_manifest",
     "checks.decoding.settings": "EffectiveSettings effective_settings",
+    "checks.embeddings.check": "check_embeddings",
+    "checks.embeddings.indexes": "IndexFacts index_facts index_recall metric_overlap",
+    "checks.embeddings.manifests": "EmbeddingManifest embedding_manifest manifest_difference read_manifest",
+    "checks.embeddings.spaces": "SameItems moved_vectors same_items same_space",
+    "checks.embeddings.usable": "repeated_vectors unusable_vectors vector_lengths",
+    "checks.embeddings.vectors": "Vectors vectors",
     "checks.features.check": "check_features row_order telling_features telling_identifiers",
     "checks.features.prediction_time": "late_values unknown_at_prediction",
     "checks.labels.agreement": "agreement",
