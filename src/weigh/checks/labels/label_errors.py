@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
+from weigh.checks.class_probabilities import labelled
 from weigh.checks.results import CheckResult, Figure, first
-from weigh.checks.tables import complete, names, numbers, read, scan, subject
+from weigh.checks.tables import subject
 from weigh.errors import InvalidTable
 from weigh.optional import needed
 
 _CONTRADICTED = 0.1
 _FEWEST_PER_CLASS = 5
-_SUM_TOLERANCE = 0.01
 
 
 def label_errors(
@@ -47,7 +47,10 @@ def label_errors(
         import numpy as np
         from cleanlab.filter import find_label_issues
 
-    classes, given, chances = _labelled(table, label, probabilities)
+    found = labelled(table, label, probabilities)
+    classes, given, chances = found.classes, found.given, found.chances
+    if len(set(given.tolist())) < 2:
+        raise InvalidTable(where, f"all rows have the label {classes[given[0]]!r}; label errors need two classes")
     with catch_warnings():
         simplefilter("ignore")  # of classes with few rows, which are named below
         # Not cleanlab's default rule: it cuts between rows of equal margin, in an order that depends on the processor.
@@ -84,46 +87,6 @@ def label_errors(
         cost={"rows": len(given), "classes": len(classes), "rows to review": len(worst)},
         notes=tuple(notes),
     )  # fmt: skip
-
-
-def _labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str) -> tuple[list[str], Any, Any]:
-    """The classes, the place of each row's label among them, and the probabilities: shape (rows, classes)."""
-    import numpy as np
-
-    where = subject(table)
-    if isinstance(probabilities, str):
-        prefix = probabilities
-        there = [name for name in names(scan(table), table) if name.startswith(prefix) and name != label]
-        probabilities = {name.removeprefix(prefix): name for name in there}
-        if not there:
-            raise InvalidTable(where, f"no column begins with the prefix of probabilities, which is {prefix!r}")
-    columns = {_text(name): column for name, column in probabilities.items()}
-    if len(columns) < 2:
-        raise InvalidTable(where, "has the probability of one class; name the column of each class")
-    found = read(table, [label, *columns.values()])
-    labels = [_text(value) for value in complete(found, table, label)]
-    place = {name: code for code, name in enumerate(columns)}
-    unknown = next((row for row, value in enumerate(labels) if value not in place), None)
-    if unknown is not None:
-        known = ", ".join(map(repr, list(place)[:3]))
-        problem = f"row {unknown + 1} has the label {labels[unknown]!r}, which has no column of probabilities"
-        raise InvalidTable(where, f"{problem}; there are those of {known}{' and others' if len(place) > 3 else ''}")
-    given = np.array([place[value] for value in labels])
-    if len(set(given.tolist())) < 2:
-        raise InvalidTable(where, f"all rows have the label {labels[0]!r}; label errors need two classes")
-    chances = np.stack([numbers(found, table, column) for column in columns.values()], axis=1)
-    off = np.flatnonzero((chances < 0).any(1) | (abs(chances.sum(1) - 1) > _SUM_TOLERANCE))
-    if len(off):
-        problem = f"the probabilities of row {off[0] + 1} are negative or add up to {chances[off[0]].sum():.4g}"
-        raise InvalidTable(where, f"{problem}, and of {len(off):,} rows in all; give those of all classes, from 0 to 1")
-    return list(columns), given, chances
-
-
-def _text(value: Any) -> str:
-    """A class by one name, whether its column came as 3, 3.0 or "3"."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _small(classes: list[str], given: Any) -> list[str]:

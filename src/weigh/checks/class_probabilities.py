@@ -1,0 +1,78 @@
+"""Labels beside the probabilities that a model gave each class, read from one table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from weigh.checks.tables import complete, names, numbers, read, scan, subject
+from weigh.errors import InvalidTable
+
+if TYPE_CHECKING:
+    import narwhals as nw
+
+_SUM_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with a label and the probability of each class.
+
+    Attributes:
+        classes: The classes, as text.
+        given: The place of each row's label among them. Shape (N,).
+        chances: The probabilities. Shape (N, classes).
+        table: The rows as they were read.
+    """
+
+    classes: list[str]
+    given: Any
+    chances: Any
+    table: "nw.DataFrame[Any]"
+
+
+def labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str, others: Iterable[str] = ()) -> Labelled:
+    """The labels of a table, and what a model thought of each class.
+
+    Args:
+        table: A path or a frame with a row for each labelled item.
+        label: The column of labels.
+        probabilities: The column with the probability of each class, or the prefix of such columns.
+        others: Further columns to read.
+
+    Raises:
+        InvalidTable: If a column is missing, a label has no class, or the probabilities of a row do not add up to 1.
+    """
+    import numpy as np
+
+    where = subject(table)
+    if isinstance(probabilities, str):
+        prefix = probabilities
+        there = [name for name in names(scan(table), table) if name.startswith(prefix) and name != label]
+        probabilities = {name.removeprefix(prefix): name for name in there}
+        if not there:
+            raise InvalidTable(where, f"no column begins with the prefix of probabilities, which is {prefix!r}")
+    columns = {_text(name): column for name, column in probabilities.items()}
+    if len(columns) < 2:
+        raise InvalidTable(where, "has the probability of one class; name the column of each class")
+    found = read(table, [label, *columns.values(), *others])
+    labels = [_text(value) for value in complete(found, table, label)]
+    place = {name: code for code, name in enumerate(columns)}
+    unknown = next((row for row, value in enumerate(labels) if value not in place), None)
+    if unknown is not None:
+        known = ", ".join(map(repr, list(place)[:3]))
+        problem = f"row {unknown + 1} has the label {labels[unknown]!r}, which has no column of probabilities"
+        raise InvalidTable(where, f"{problem}; there are those of {known}{' and others' if len(place) > 3 else ''}")
+    given = np.array([place[value] for value in labels])
+    chances = np.stack([numbers(found, table, column) for column in columns.values()], axis=1)
+    off = np.flatnonzero((chances < 0).any(1) | (abs(chances.sum(1) - 1) > _SUM_TOLERANCE))
+    if len(off):
+        problem = f"the probabilities of row {off[0] + 1} are negative or add up to {chances[off[0]].sum():.4g}"
+        raise InvalidTable(where, f"{problem}, and of {len(off):,} rows in all; give those of all classes, from 0 to 1")
+    return Labelled(list(columns), given, chances, found)
+
+
+def _text(value: Any) -> str:
+    """A class by one name, whether its column came as 3, 3.0 or "3"."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
