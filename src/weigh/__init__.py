@@ -11,6 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from weigh.checks.calibration.abstention import answerable as answerable
+    from weigh.checks.calibration.check import calibration_error as calibration_error
+    from weigh.checks.calibration.check import check_calibration as check_calibration
+    from weigh.checks.calibration.check import overconfidence as overconfidence
+    from weigh.checks.calibration.predictions import Predictions as Predictions
+    from weigh.checks.calibration.predictions import predictions as predictions
+    from weigh.checks.calibration.reliability import BrierParts as BrierParts
+    from weigh.checks.calibration.reliability import brier_parts as brier_parts
+    from weigh.checks.calibration.slices import calibration_by_class as calibration_by_class
+    from weigh.checks.calibration.slices import calibration_by_slice as calibration_by_slice
     from weigh.checks.decoding.check import check_decoding as check_decoding
     from weigh.checks.decoding.check import decoding_difference as decoding_difference
     from weigh.checks.decoding.drift import continuations as continuations
@@ -167,6 +177,11 @@ if TYPE_CHECKING:
     from weigh.units import parse_bytes as parse_bytes
 
 _MODULES = {
+    "checks.calibration.abstention": "answerable",
+    "checks.calibration.check": "calibration_error check_calibration overconfidence",
+    "checks.calibration.predictions": "Predictions predictions",
+    "checks.calibration.reliability": "BrierParts brier_parts",
+    "checks.calibration.slices": "calibration_by_class calibration_by_slice",
     "checks.decoding.check": "check_decoding decoding_difference",
     "checks.decoding.drift": "continuations output_drift text_drift",
     "checks.decoding.engines": "ENGINES Engine",

@@ -1,0 +1,191 @@
+"""Buckets of confidence: the expected calibration error, its noise floor, and the parts of the Brier score."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from weigh.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from weigh.checks.calibration.predictions import Predictions
+
+Strategy = Literal["uniform", "quantile"]
+
+FEWEST = 20
+"""Of fewer rows nothing is said."""
+
+_DRAWS = 1000
+_FEWEST_IN_TAIL = 10
+_NORMAL_FROM = 9
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Rows by their confidence; buckets without rows are left out.
+
+    Attributes:
+        rows: How many. Shape (buckets,).
+        confidence: Their mean confidence.
+        accuracy: The share of right answers.
+        lower: Where a bucket begins; a confidence that is equal to a border belongs below it.
+        upper: Where it ends.
+    """
+
+    rows: Any
+    confidence: Any
+    accuracy: Any
+    lower: Any
+    upper: Any
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean distance of confidence and accuracy, weighted by rows."""
+        return float(self.rows @ abs(self.confidence - self.accuracy) / self.rows.sum())
+
+    def noise(self, chance: Any, random: Any, draws: int = _DRAWS) -> Any:
+        """The error that comes of counting alone, where each bucket's answers are right with such a chance.
+
+        A bucket's count of right answers is drawn as a binomial number, or where its variance is above 9 as a normal
+        one, so a draw costs as much as there are buckets, however many rows. Confidences that differ within a bucket
+        would vary a little less. Shape (draws,).
+        """
+        variance = self.rows * chance * (1 - chance)
+        is_many, total = variance > _NORMAL_FROM, np.zeros(draws)
+        for rows, one in zip(self.rows[~is_many], chance[~is_many], strict=True):
+            total += abs(random.binomial(rows, one, draws) - rows * one)
+        for spread in np.sqrt(variance[is_many]):
+            total += abs(random.standard_normal(draws)) * spread
+        noise: Any = total / self.rows.sum()
+        return noise
+
+
+@dataclass(frozen=True)
+class Miscalibration:
+    """An expected calibration error beside what a calibrated model scores.
+
+    Attributes:
+        error: The expected calibration error (ECE) in these buckets.
+        floor: What a perfectly calibrated model with these confidences scores in the median.
+        floor_95: What it exceeds once in twenty times.
+        low: The lower end of an interval for the error that many more rows would leave.
+        high: Its upper end.
+        p: How often counting alone gives as much above the threshold.
+    """
+
+    error: float
+    floor: float
+    floor_95: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class BrierParts:
+    """The Brier score in parts: `brier = reliability − resolution + uncertainty + within`.
+
+    Murphy 1973, Journal of Applied Meteorology 12, 595. In buckets the first three do not add up: `within` is the
+    variance of confidence within buckets, less twice its covariance with what happened (Stephenson, Coelho, Jolliffe
+    2008, Weather and Forecasting 23, 752).
+
+    Attributes:
+        brier: The mean squared distance of confidence and what happened, 0 or 1.
+        reliability: The mean squared distance of confidence and accuracy by bucket: 0 is calibrated.
+        resolution: The variance of accuracy between buckets: 0 tells no row from another.
+        uncertainty: The variance of what happened: what a constant confidence scores at best.
+        within: What buckets hide.
+    """
+
+    brier: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within: float
+
+
+def borders(confidence: Any, bins: int, strategy: Strategy) -> Any:
+    """The borders of buckets, of one width or of as many rows each. Shape (at most bins + 1,)."""
+    if bins < 1:
+        raise InvalidSetting("bins", "is 1 or more")
+    if strategy == "uniform":
+        return np.linspace(0, 1, bins + 1)
+    if strategy == "quantile":
+        return np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)))
+    raise InvalidSetting("strategy", f"there is no {strategy!r}; there are uniform, quantile")
+
+
+def buckets(confidence: Any, correct: Any, edges: Any) -> Buckets:
+    """Rows by confidence, between such borders."""
+    place = np.searchsorted(edges[1:-1], confidence)
+    rows = np.bincount(place, minlength=max(1, len(edges) - 1))
+    there = np.flatnonzero(rows)
+    sums = (np.bincount(place, values, len(rows))[there] for values in (confidence, correct))
+    sure, right = (one / rows[there] for one in sums)
+    return Buckets(rows[there], np.minimum(sure, 1.0), np.minimum(right, 1.0), edges[there], edges[-len(rows) :][there])
+
+
+def miscalibration(found: Buckets, threshold: float, random: Any, level: float = 0.95) -> Miscalibration:
+    """The calibration error of buckets with its noise floor and its interval.
+
+    The lower end is the error less the noise that a share `level` of draws stays below: of a calibrated model's
+    counts, or of counts around the accuracies found, whichever is the louder. The upper end is the error and its
+    standard error, as many times as `level` needs: noise adds to the error on average, so it need not be added.
+    """
+    from scipy.stats import norm
+
+    calibrated = found.noise(found.confidence, random)
+    around = found.noise(found.accuracy, random)
+    excess = found.error - threshold
+    variance = found.accuracy * (1 - found.accuracy)
+    variance = np.maximum(variance, found.confidence * (1 - found.confidence))
+    spread = float(norm.ppf(level) * np.sqrt(found.rows @ variance) / found.rows.sum())
+    return Miscalibration(
+        error=found.error,
+        floor=float(np.median(calibrated)),
+        floor_95=float(np.quantile(calibrated, 0.95)),
+        low=max(0.0, found.error - max(_quantile(calibrated, level), _quantile(around, level))),
+        high=min(1.0, found.error + spread),
+        p=max(_tail(calibrated, excess), _tail(around, excess)),
+    )
+
+
+def brier_parts(predictions: "Predictions", *, bins: int = 15, strategy: Strategy = "uniform") -> BrierParts:
+    """The Brier score of the answers' confidence, in its parts.
+
+    Args:
+        predictions: What `predictions` read, or `Predictions` of arrays.
+        bins: How many buckets.
+        strategy: `uniform` for buckets of one width, `quantile` for as many rows in each.
+    """
+    sure, right = predictions.confidence, predictions.correct
+    found = buckets(sure, right, borders(sure, bins, strategy))
+    weights, base = found.rows / found.rows.sum(), float(right.mean())
+    brier = float(np.mean((sure - right) ** 2))
+    reliability = float(weights @ (found.confidence - found.accuracy) ** 2)
+    resolution = float(weights @ (found.accuracy - base) ** 2)
+    uncertainty = base * (1 - base)
+    return BrierParts(brier, reliability, resolution, uncertainty, brier - reliability + resolution - uncertainty)
+
+
+def _quantile(noise: Any, level: float) -> float:
+    """A quantile of noise; where few draws lie beyond, that of a gamma distribution of their mean and variance."""
+    from scipy.stats import gamma
+
+    if (1 - level) * len(noise) >= _FEWEST_IN_TAIL or not noise.std():
+        return float(np.quantile(noise, level))
+    mean, variance = noise.mean(), noise.var()
+    return float(gamma.ppf(level, mean**2 / variance, scale=variance / mean))
+
+
+def _tail(noise: Any, excess: float) -> float:
+    """How often noise is as large, by draws, or where few are, by the gamma distribution."""
+    from scipy.stats import gamma
+
+    if excess <= 0:
+        return 1.0
+    beyond = int((noise >= excess).sum())
+    if beyond >= _FEWEST_IN_TAIL or not noise.std():
+        return (beyond + 1) / (len(noise) + 1) if noise.std() else float(beyond > 0)
+    mean, variance = noise.mean(), noise.var()
+    return float(gamma.sf(excess, mean**2 / variance, scale=variance / mean))
