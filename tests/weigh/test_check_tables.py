@@ -137,6 +137,13 @@ def test_a_word_among_numbers_is_found_however_late(tmp_path: Path) -> None:
         numbers(read(path), path, "a")
 
 
+def test_a_missing_value_of_pandas_nullable_columns_is_refused() -> None:
+    frame = pd.DataFrame({"person": pd.array([1, None, 2], dtype="Int64"), "kind": pd.array(["a", None, "b"])})
+    for column in ("person", "kind"):
+        with pytest.raises(InvalidTable, match=f"row 2 of column '{column}' is missing, and 1 in all"):
+            complete(read(frame), "rows", column)
+
+
 def test_a_table_in_memory_is_named_by_its_kind() -> None:
     with pytest.raises(InvalidTable, match=r"^pandas table: has no column 'b'; there are 'a'$"):
         read(pd.DataFrame({"a": [1]}), ["b"])

@@ -135,8 +135,10 @@ def complete(table: "nw.DataFrame[Any]", source: Any, column: str) -> list[Any]:
     Raises:
         InvalidTable: If one is missing, with the first row where it is.
     """
-    values = table[column].to_list()
-    _refuse([row for row, value in enumerate(values) if value is None or value != value], source, column, "missing")
+    values, nulls = table[column].to_list(), table[column].is_null().to_list()
+    # pandas has a missing value that is neither equal to itself nor different.
+    wrong = [row for row, (value, null) in enumerate(zip(values, nulls, strict=True)) if null or value != value]
+    _refuse(wrong, source, column, "missing")
     return values
 
 
