@@ -145,7 +145,10 @@ def test_what_is_reached_is_seen_before_any_edit(engine: Engine) -> None:
     assert shown["late"].split("\n") == ["", "sack of grain", "", "fourteen sixteen ounce"]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(
+    "function",
+    [pytest.param(name, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, name in enumerate(FUNCTIONS)],
+)
 def test_an_edit_shows_on_every_page_that_reaches_it_and_runs_no_other(
     function: str, library: Path, engine: Engine
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 
 pytest.importorskip("zensical", reason="it is in requirements-dev.txt")
+pytestmark = pytest.mark.slow
 
 READ = ("LICENSE", "requirements.in", "requirements.txt")  # by pages
 DOCS = Path(__file__).parent.parent / "docs"
