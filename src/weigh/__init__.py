@@ -94,6 +94,22 @@ if TYPE_CHECKING:
     from weigh.checks.splits.leak_cost import leak_cost as leak_cost
     from weigh.checks.splits.near_duplicates import near_duplicates as near_duplicates
     from weigh.checks.splits.near_rows import near_rows as near_rows
+    from weigh.checks.tokenizer.battery import EDGE_TEXTS as EDGE_TEXTS
+    from weigh.checks.tokenizer.battery import EdgeText as EdgeText
+    from weigh.checks.tokenizer.battery import texts_of as texts_of
+    from weigh.checks.tokenizer.boundary import ModelFacts as ModelFacts
+    from weigh.checks.tokenizer.boundary import ids_without_rows as ids_without_rows
+    from weigh.checks.tokenizer.boundary import model_facts as model_facts
+    from weigh.checks.tokenizer.boundary import silent_cut as silent_cut
+    from weigh.checks.tokenizer.boundary import special_ids as special_ids
+    from weigh.checks.tokenizer.check import check_tokenizer as check_tokenizer
+    from weigh.checks.tokenizer.differing import other_ids as other_ids
+    from weigh.checks.tokenizer.differing import other_offsets as other_offsets
+    from weigh.checks.tokenizer.differing import other_special_tokens as other_special_tokens
+    from weigh.checks.tokenizer.loss import token_loss as token_loss
+    from weigh.checks.tokenizer.texts import lost_text as lost_text
+    from weigh.checks.tokenizer.texts import own_texts as own_texts
+    from weigh.checks.tokenizer.texts import unknown_tokens as unknown_tokens
     from weigh.decoding.beams import Hypothesis as Hypothesis
     from weigh.decoding.beams import beam_search as beam_search
     from weigh.decoding.chain import SAMPLER_ORDERS as SAMPLER_ORDERS
@@ -219,6 +235,12 @@ _MODULES = {
     "checks.splits.leak_cost": "leak_cost",
     "checks.splits.near_duplicates": "near_duplicates",
     "checks.splits.near_rows": "near_rows",
+    "checks.tokenizer.battery": "EDGE_TEXTS EdgeText texts_of",
+    "checks.tokenizer.boundary": "ModelFacts ids_without_rows model_facts silent_cut special_ids",
+    "checks.tokenizer.check": "check_tokenizer",
+    "checks.tokenizer.differing": "other_ids other_offsets other_special_tokens",
+    "checks.tokenizer.loss": "token_loss",
+    "checks.tokenizer.texts": "lost_text own_texts unknown_tokens",
     "decoding.beams": "Hypothesis beam_search",
     "decoding.chain": "SAMPLER_ORDERS filter_logits",
     "decoding.filters": "Choice greedy min_p temperature top_k top_p typical_p",

@@ -6,19 +6,16 @@ Each file is run by the library that it was made for: `tokenizer.json` by `token
 
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import accumulate
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from weigh.errors import InvalidTokenizer, MissingPackage, NotFound
 from weigh.optional import needed
-from weigh.sources import File, is_directory, is_remote, locate
-from weigh.tokenizers.bpe import unspell
+from weigh.sources import File, is_directory, locate
 
 FILES = ("tokenizer.json", "tokenizer.model", "tekken.json", "spiece.model")
 """What is looked for in a directory, in this order."""
@@ -51,6 +48,9 @@ class Tokenizer(ABC):
         special: The ids that stand for no text but for a mark such as the begin of a document, by name.
         unknown: The id of what the vocabulary cannot spell; `None` if it can spell everything.
         notes: What else the file makes of a text.
+        keeps_spaces: Whether white space is for the vocabulary to spell, or only tells words apart.
+        cut: How many tokens of a text the file keeps when its library runs it as it is, and at which end it cuts.
+        padded: How many tokens it makes of a shorter one.
     """
 
     kind: str
@@ -58,10 +58,25 @@ class Tokenizer(ABC):
     special: Mapping[str, int]
     unknown: int | None = None
     notes: Sequence[str] = ()
+    keeps_spaces: bool = True
+    cut: tuple[int, str] | None = None
+    padded: int | None = None
 
     @abstractmethod
     def tokens(self, text: str) -> list[Token]:
         """Encode a text, without the special tokens that a model wants around it."""
+
+    @abstractmethod
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of many texts, without the special tokens that a model wants around them."""
+
+    @abstractmethod
+    def pieces(self) -> dict[int, str]:
+        """How each id is spelled, added tokens included. They need not be as many as the largest id says."""
+
+    @abstractmethod
+    def normalised(self, text: str) -> str:
+        """What the file's own normalizer makes of a text before it is cut: what it promises to keep."""
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
@@ -109,7 +124,13 @@ def tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         where = found[0]
     with File(where).open() as reader:
         raw = bytes(reader.read())
-    with _refusals(where):
+    if _is_tiktoken(raw):
+        raise InvalidTokenizer(
+            where, "is a list of tiktoken, without the pattern and the special tokens; give a tokenizer.json"
+        )
+    from weigh.tokenizers.libraries import HuggingFace, SentencePiece, Tekken
+
+    with refusals(where):
         if not raw.lstrip().startswith(b"{"):
             return SentencePiece(where, raw)
         fields = json.loads(raw)
@@ -120,8 +141,14 @@ def tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     raise InvalidTokenizer(where, "has neither `model` nor `vocab` and `config`; give a tokenizer.json or tekken.json")
 
 
+def _is_tiktoken(raw: bytes) -> bool:
+    """Whether each line is a token in base64 and its rank: the first one tells."""
+    word, _, rank = raw[:200].partition(b"\n")[0].rstrip().rpartition(b" ")
+    return bool(re.fullmatch(rb"[A-Za-z0-9+/]+={0,2}", word)) and rank.isdigit()
+
+
 @contextmanager
-def _refusals(where: object) -> Iterator[None]:
+def refusals(where: object) -> Iterator[None]:
     """One line for whatever a tokenizer's library raises: each has its own exceptions, and Rust's panics are none."""
     try:
         with needed(where):
@@ -131,137 +158,3 @@ def _refusals(where: object) -> Iterator[None]:
     except BaseException as error:
         said = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise InvalidTokenizer(where, f"is no tokenizer that can be loaded and run ({said}); fetch it again") from None
-
-
-class HuggingFace(Tokenizer):
-    """A `tokenizer.json`, run by `tokenizers` (https://huggingface.co/docs/tokenizers)."""
-
-    def __init__(self, where: Path, raw: bytes, fields: Mapping[str, Any]) -> None:
-        from tokenizers import Tokenizer as Library
-
-        self._where = where
-        self._library = Library.from_buffer(raw)
-        cut = self._library.truncation
-        if cut:
-            self.notes = (f"the file cuts every text to {cut['max_length']:,} tokens; not done here",)
-        self._library.no_truncation()
-        self._library.no_padding()
-
-        model = fields["model"]
-        algorithm = model.get("type") or type(self._library.model).__name__
-        steps = fields.get("pre_tokenizer") or {}
-        byte_level = any(step.get("type") == "ByteLevel" for step in steps.get("pretokenizers", [steps]))
-        fallback = " with byte fallback" if model.get("byte_fallback") else ""
-        self.kind = f"{'byte-level ' if byte_level else ''}{algorithm}{fallback}"
-        self.vocabulary = self._library.get_vocab_size()
-        added = self._library.get_added_tokens_decoder()
-        self.special = {token.content: number for number, token in sorted(added.items()) if token.special}
-        self._added = {number: token.content for number, token in added.items()}
-        unknown = model.get("unk_token")
-        self.unknown = model.get("unk_id") if unknown is None else self._library.token_to_id(unknown)
-
-    def tokens(self, text: str) -> list[Token]:
-        """Tokens of a text, without the special tokens that a model wants around it."""
-        with _refusals(self._where):
-            found = self._library.encode(text, add_special_tokens=False)
-        spelled = [self._spelled(number, piece) for number, piece in zip(found.ids, found.tokens, strict=True)]
-        if b"".join(spelled) == text.encode():  # byte-level: a token may be a part of a character
-            ends = list(accumulate(map(len, spelled)))
-            spans = list(zip([0, *ends], ends, strict=False))
-        else:  # the library counts in characters
-            at = [0, *accumulate(len(character.encode()) for character in text)]
-            spans = [(at[start], at[end]) for start, end in found.offsets]
-        return [Token(number, piece, *span) for number, piece, span in zip(found.ids, found.tokens, spans, strict=True)]
-
-    def _spelled(self, number: int, piece: str) -> bytes:
-        if number in self._added:
-            return self._added[number].encode()
-        try:
-            return unspell(piece)
-        except KeyError:  # not byte-level
-            return b""
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of token ids, without special tokens."""
-        with _refusals(self._where):
-            return str(self._library.decode(list(ids)))
-
-
-class SentencePiece(Tokenizer):
-    """A model of SentencePiece, run by `sentencepiece` (https://github.com/google/sentencepiece)."""
-
-    def __init__(self, where: Path, raw: bytes) -> None:
-        import sentencepiece
-        from sentencepiece import sentencepiece_model_pb2
-
-        schema: Any = sentencepiece_model_pb2
-        try:
-            model = schema.ModelProto.FromString(raw)
-            algorithm = schema.TrainerSpec.ModelType.Name(model.trainer_spec.model_type)
-            self._library = library = sentencepiece.SentencePieceProcessor(model_proto=raw if model.pieces else b"?")
-        except Exception:
-            raise InvalidTokenizer(where, "is neither JSON nor a model of SentencePiece; fetch it again") from None
-        self._where = where
-        self.vocabulary = library.vocab_size()
-        numbers = range(self.vocabulary)
-        self.special = {library.id_to_piece(n): n for n in numbers if library.is_control(n) or library.is_unknown(n)}
-        fallback = any(library.is_byte(number) for number in numbers)
-        name = algorithm if algorithm == "BPE" else algorithm.capitalize()
-        self.kind = f"SentencePiece {name}{' with byte fallback' if fallback else ''}"
-        self.unknown = None if fallback else library.unk_id()
-
-    def tokens(self, text: str) -> list[Token]:
-        """Tokens of a text, without the special tokens that a model wants around it."""
-        with _refusals(self._where):
-            pieces = self._library.encode(text, return_type="proto").pieces
-        found: list[Token] = []
-        for piece in pieces:
-            start, end = piece.begin, piece.end
-            if self._library.is_byte(piece.id):  # the library gives the whole character to the last of its bytes
-                start = found[-1].end if found else 0
-                end = start + 1
-            found.append(Token(piece.id, piece.piece, start, end))
-        return found
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of token ids, without special tokens."""
-        with _refusals(self._where):
-            return str(self._library.decode(list(ids)))
-
-
-class Tekken(Tokenizer):
-    """Mistral's `tekken.json`, run by `mistral-common` (https://docs.mistral.ai)."""
-
-    kind = "byte-level BPE (Tekken)"
-
-    def __init__(self, where: Path, raw: bytes) -> None:
-        from mistral_common.tokens.tokenizers.tekken import Tekkenizer
-
-        self._where = where
-        if is_remote(where):  # the library reads a path
-            with TemporaryDirectory() as folder:
-                copy = Path(folder, "tekken.json")
-                copy.write_bytes(raw)
-                self._library = Tekkenizer.from_file(copy)
-        else:
-            self._library = Tekkenizer.from_file(where)
-        self.vocabulary = self._library.n_words
-        named = [(self._library.id_to_piece(number), number) for number in range(self._library.num_special_tokens)]
-        self.special = {name: number for name, number in named if not name.startswith("<SPECIAL_")}
-        self.notes = (f"{len(named) - len(self.special):,} more ids are kept free for special tokens",)
-
-    def tokens(self, text: str) -> list[Token]:
-        """Tokens of a text, without the special tokens that a model wants around it."""
-        with _refusals(self._where):
-            ids = self._library.encode(text, bos=False, eos=False)
-            spelled = [self._library.id_to_byte_piece(number) for number in ids]
-        ends = list(accumulate(map(len, spelled)))
-        return [
-            Token(number, piece.decode(errors="replace"), end - len(piece), end)
-            for number, piece, end in zip(ids, spelled, ends, strict=True)
-        ]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of token ids, without special tokens."""
-        with _refusals(self._where):
-            return str(self._library.decode(list(ids)))

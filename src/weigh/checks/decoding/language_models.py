@@ -65,6 +65,19 @@ class CausalModel:
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
+    def summed_losses(self, sequences: Sequence[Sequence[int]]) -> list[float]:
+        """The loss of each sequence in nats: of every token but its first one, summed. Without a cache."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        longest = max(2, max(map(len, sequences), default=0))
+        ids = torch.tensor([[*one, *[0] * (longest - len(one))] for one in sequences])
+        there = torch.arange(longest) < torch.tensor([len(one) for one in sequences])[:, None]
+        with torch.no_grad():
+            logits = self._model(input_ids=ids, attention_mask=there.long(), use_cache=False).logits[:, :-1]
+            nats = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none") * there[:, 1:]
+        return [float(total) for total in nats.sum(1)]
+
 
 @dataclass(frozen=True)
 class Contexts:
