@@ -395,6 +395,7 @@ def test_confidences_are_probabilities() -> None:
     [
         ({}, "nothing to compare"),
         ({"label": "y"}, "no table is given"),
+        ({"outputs": answered(0.0, 30), "flips": 5}, "a share from 0 to 1"),
         ({"outputs": answered(0.0, 30), "before_confidence": "was"}, "name all three"),
     ],
 )
@@ -415,6 +416,8 @@ def test_the_command(before: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     answered(0.02).write_csv(tmp_path / "t.csv")
     answered(0.0).write_parquet(tmp_path / "t.parquet")
     assert command("check", "quantization", "--outputs", tmp_path / "t.parquet", "--label", "label") == 0
+    assert command("check", "quantization", "--outputs", tmp_path / "t.csv") == 1
+    assert command("check", "quantization", "--outputs", tmp_path / "t.csv", "--flips", "0.05") == 0
     capsys.readouterr()
     assert command("check", "quantization", before, before, "--outputs", tmp_path / "t.csv", "--json") == 1
     found = json.loads(capsys.readouterr().out)

@@ -28,6 +28,7 @@ def check_quantization(
     before_confidence: str | None = None,
     after_confidence: str | None = None,
     probe: str | None = None,
+    flips: float = 0.01,
 ) -> CheckReport:
     """All checks of a quantized model: of its weights against those before, of its outputs, or of both.
 
@@ -42,6 +43,7 @@ def check_quantization(
             calibration is compared.
         after_confidence: The same after.
         probe: Its column of answers that are required, empty in rows that are no probes.
+        flips: The largest share of flipped answers that passes.
 
     Raises:
         InvalidSetting: If it is not clear what to compare.
@@ -55,11 +57,13 @@ def check_quantization(
         raise InvalidSetting(
             "confidence", "calibration needs both columns of confidences and the label; name all three"
         )
+    if not 0 <= flips <= 1:
+        raise InvalidSetting("flips", "is a share from 0 to 1")
     if weights is not None:
         compared = quantized_weights(*weights)
         results += [stored_bits(compared), left_unquantized(compared), weight_error(compared), lost_channels(compared)]
     if outputs is not None:
-        results.append(flipped_answers(outputs, before, after))
+        results.append(flipped_answers(outputs, before, after, threshold=flips))
         if label:
             results.append(lost_accuracy(outputs, label, before, after))
         if label and before_confidence and after_confidence:

@@ -15,10 +15,13 @@ from weigh.cli.check.group import as_json, check, report
               "compare calibration.")  # fmt: skip
 @click.option("--after-confidence", metavar="COLUMN", help="The same after.")
 @click.option("--probe", metavar="COLUMN", help="The answers that are required, empty in rows that are no probes.")
+@click.option("--flips", type=float, default=0.01, show_default=True, metavar="SHARE", help="The largest share of "
+              "flipped answers that passes.")  # fmt: skip
 @as_json
 def quantization_command(
     models: tuple[str, ...], outputs: str | None, before: str, after: str, label: str | None,
-    before_confidence: str | None, after_confidence: str | None, probe: str | None, as_json: bool,
+    before_confidence: str | None, after_confidence: str | None, probe: str | None, flips: float,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Compare a model BEFORE quantization and AFTER: by its weights, by its outputs on a TABLE, or by both.
 
@@ -34,6 +37,6 @@ def quantization_command(
         raise click.UsageError("give two models, BEFORE and AFTER, or none and --outputs")
     found = check_quantization(
         (models[0], models[1]) if models else None, outputs, before=before, after=after, label=label,
-        before_confidence=before_confidence, after_confidence=after_confidence, probe=probe,
+        before_confidence=before_confidence, after_confidence=after_confidence, probe=probe, flips=flips,
     )  # fmt: skip
     return report(found, as_json)
