@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from weigh.checks.calibration.reliability import brier_parts as brier_parts
     from weigh.checks.calibration.slices import calibration_by_class as calibration_by_class
     from weigh.checks.calibration.slices import calibration_by_slice as calibration_by_slice
+    from weigh.checks.cards.check import check_card as check_card
+    from weigh.checks.cards.fields import placeholder_texts as placeholder_texts
+    from weigh.checks.cards.fields import undocumented_fields as undocumented_fields
+    from weigh.checks.cards.metrics import drifted_metrics as drifted_metrics
+    from weigh.checks.cards.reading import Card as Card
+    from weigh.checks.cards.reading import read_card as read_card
+    from weigh.checks.cards.saving import changed_on_save as changed_on_save
+    from weigh.checks.cards.weights import base_model_mismatch as base_model_mismatch
+    from weigh.checks.cards.weights import unnamed_weights as unnamed_weights
+    from weigh.checks.cards.weights import weight_digests as weight_digests
     from weigh.checks.decoding.check import check_decoding as check_decoding
     from weigh.checks.decoding.check import decoding_difference as decoding_difference
     from weigh.checks.decoding.drift import continuations as continuations
@@ -217,6 +227,12 @@ _MODULES = {
     "checks.calibration.predictions": "Predictions predictions",
     "checks.calibration.reliability": "BrierParts brier_parts",
     "checks.calibration.slices": "calibration_by_class calibration_by_slice",
+    "checks.cards.check": "check_card",
+    "checks.cards.fields": "placeholder_texts undocumented_fields",
+    "checks.cards.metrics": "drifted_metrics",
+    "checks.cards.reading": "Card read_card",
+    "checks.cards.saving": "changed_on_save",
+    "checks.cards.weights": "base_model_mismatch unnamed_weights weight_digests",
     "checks.decoding.check": "check_decoding decoding_difference",
     "checks.decoding.drift": "continuations output_drift text_drift",
     "checks.decoding.engines": "ENGINES Engine",

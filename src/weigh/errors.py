@@ -133,3 +133,8 @@ class InvalidTable(WeighError):
 class InvalidDeclaration(WeighError):
     """A declaration of what is known at prediction time that cannot be read, says something else than yes, no or when,
     or names no column of the table."""
+
+
+class InvalidCard(WeighError):
+    """A model card that cannot be read: no UTF-8, too large, front matter that is no mapping in YAML or has a key
+    twice, or a model-index of another form than the Hub's."""
