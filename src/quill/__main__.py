@@ -5,6 +5,7 @@ author; measures them on a play that none has read; and writes models/quill, mod
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -87,7 +88,7 @@ def main() -> None:
     read_poems, unread_poems = (torch.tensor(tokenizer.encode_all(bpe, [text])) for text in (poems[:cut], poems[cut:]))
     adapted = Quill.read(MODEL)
     before = evaluation.mean_loss(adapted, unread_poems)
-    weights = adapter.adapt(adapted)
+    low_rank = adapter.adapt(adapted)
     train(
         adapted,
         read_poems,
@@ -95,7 +96,7 @@ def main() -> None:
         ADAPTER_PLAN,
         CACHE / "adapter.pt",
         reporting("adapter", ADAPTER_PLAN),
-        weights,
+        low_rank,
     )
     adapter.write(adapted, ADAPTER, str(MODEL))
     (ADAPTER / "held-out.txt").write_text(poems[cut:], encoding="utf-8")
@@ -108,6 +109,7 @@ def main() -> None:
         "draft": evaluation.mean_loss(models["draft"], test),
         "quill": evaluation.mean_loss(models["model"], test),
     }
+    on_milton = {"before": before, "after": evaluation.mean_loss(adapted, unread_poems)}
     results = {
         "held_out": corpus.HELD_OUT,
         "held_out_tokens": len(tokens),
@@ -115,14 +117,25 @@ def main() -> None:
         "works": len(works),
         "training_tokens": len(ids),
         "losses": losses,
-        "milton": {"before": before, "after": evaluation.mean_loss(adapted, unread_poems)},
+        "metrics": {"perplexity": math.exp(losses["quill"])},
+        "milton": on_milton,
         "history": histories,
     }
     (MODEL / "training.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     (MODEL / "held-out.txt").write_text(held_out, encoding="utf-8")
     (MODEL / "generation_config.json").write_text(json.dumps(card.GENERATION, indent=2) + "\n", encoding="utf-8")
     parameters = sum(weight.numel() for weight in models["model"].parameters())
-    (MODEL / "README.md").write_text(card.text(results, PLANS["model"], parameters), encoding="utf-8")
+    weights = MODEL / "model.safetensors"
+    (MODEL / "README.md").write_text(card.text(results, PLANS["model"], parameters, weights), encoding="utf-8")
+    milton = {
+        "held_out_tokens": len(unread_poems),
+        "steps": ADAPTER_PLAN.steps,
+        "losses": on_milton,
+        "metrics": {"perplexity": math.exp(on_milton["after"])},
+    }
+    (ADAPTER / "training.json").write_text(json.dumps(milton, indent=2) + "\n", encoding="utf-8")
+    readme = card.adapter_text(milton, ADAPTER / "adapter_model.safetensors", weights)
+    (ADAPTER / "README.md").write_text(readme, encoding="utf-8")
     print(f"written: {MODEL}, {DRAFT}, {ADAPTER}")
 
 

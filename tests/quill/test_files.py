@@ -128,14 +128,34 @@ def test_the_card_is_a_model_card_with_the_measured_perplexity(run: dict[str, An
     (result,) = data.eval_results
     assert result.metric_type == "perplexity"
     assert result.metric_value == pytest.approx(math.exp(run["losses"]["quill"]), abs=1e-4)
-    for heading in ("Intended use", "Training data", "Metrics", "Limits"):
+    for heading in ("Intended use", "Training data", "Metrics", "Limits", "Risks", "Operational constraints"):
         assert f"\n## {heading}\n" in model_card.text
+    assert run["metrics"] == {"perplexity": math.exp(run["losses"]["quill"])}
 
 
 def test_the_card_is_the_one_that_the_results_make(run: dict[str, Any]) -> None:
     plan = Plan(steps=run["history"]["model"][-1]["step"])
-    made = card.text(run, (Config(), plan), weigh.params(QUILL).parameters)
+    made = card.text(run, (Config(), plan), weigh.params(QUILL).parameters, QUILL / "model.safetensors")
     assert (QUILL / "README.md").read_text("utf-8") == made
+
+
+def test_the_adapters_card_is_the_one_that_the_results_make(run: dict[str, Any]) -> None:
+    milton = QUILL.parent / "quill-milton"
+    results = json.loads((milton / "training.json").read_text("utf-8"))
+    assert results["losses"] == run["milton"]
+    assert results["metrics"] == {"perplexity": math.exp(run["milton"]["after"])}
+    poems = (milton / "held-out.txt").read_text("utf-8")
+    assert results["held_out_tokens"] == len(tokenizer.encode_all(tokenizer.read(QUILL), [poems]))
+    made = card.adapter_text(results, milton / "adapter_model.safetensors", Path("models/quill/model.safetensors"))
+    assert (milton / "README.md").read_text("utf-8") == made
+
+
+@pytest.mark.parametrize("name", ["quill", "quill-milton"])
+def test_the_cards_pass_the_gate(name: str) -> None:
+    home = QUILL.parent / name
+    base = QUILL if name != "quill" else None
+    report = weigh.check_card(home, metrics=home / "training.json", base=base)
+    assert report.finding == "no", report.as_dict()
 
 
 def test_the_generation_config_is_what_transformers_would_use() -> None:
