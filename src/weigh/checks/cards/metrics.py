@@ -77,7 +77,10 @@ def drifted_metrics(card: Card, record: str | Path | Mapping[str, Any]) -> Check
     fields = record if isinstance(record, Mapping) else load(record).fields
     numbers = dict(_numbers(fields))
     metrics = reported_metrics(card)
-    rows = [_compared(metric, numbers) for metric in metrics]
+    by_name: dict[str, list[tuple[str, ...]]] = {}
+    for path in numbers:
+        by_name.setdefault(_plain(path[-1]), []).append(path)
+    rows = [_compared(metric, numbers, by_name) for metric in metrics]
     if not rows:
         rows = [{"metric": "", "dataset": "", "card": "no model-index", "record": None, "said": "no metric to compare"}]
     wrong = [row for row in rows if row["said"] != "agrees"]
@@ -91,15 +94,19 @@ def drifted_metrics(card: Card, record: str | Path | Mapping[str, Any]) -> Check
     )
 
 
-def _compared(metric: ReportedMetric, numbers: Mapping[tuple[str, ...], float]) -> dict[str, Any]:
+def _compared(
+    metric: ReportedMetric,
+    numbers: Mapping[tuple[str, ...], float],
+    by_name: Mapping[str, list[tuple[str, ...]]],
+) -> dict[str, Any]:
     row: dict[str, Any] = {
         "metric": metric.name,
         "dataset": metric.dataset[:40],
         "card": metric.written,
         "record": None,
     }
-    words = {_plain(word) for word in metric.words}
-    paths = [path for path in numbers if _plain(path[-1]) in words]
+    words = dict.fromkeys(map(_plain, metric.words))
+    paths = [path for word in words for path in by_name.get(word, [])]
     if len({numbers[path] for path in paths}) > 1:
         about = {_plain(each) for each in metric.about}
         closer = [path for path in paths if any(_plain(key) in about for key in path[:-1])]

@@ -10,7 +10,7 @@ from weigh.errors import InvalidCard
 from weigh.optional import needed
 
 _INDEX = "model-index"
-_Fact = tuple[str, str]
+_Fact = tuple[str, tuple[str, ...]]  # a key, and what it says in parts
 
 
 def changed_on_save(card: Card) -> CheckResult:
@@ -39,12 +39,15 @@ def changed_on_save(card: Card) -> CheckResult:
         except InvalidCard as error:
             rows = [{"key": "all of it", "written": "", "saved": error.problem}]
         else:
-            new = dict(after - before)
-            for key, value in before - after:
-                other = next((each for each in new if each[0] == key), None)
-                if other:
-                    new.pop(other)
-                rows.append({"key": key[:60], "written": value[:80], "saved": other[1][:80] if other else "nothing"})
+            new = list((after - before).elements())
+            for key, parts in (before - after).elements():
+                alike = [each for each in new if each[0] == key]
+                nearest = max(alike, key=lambda each: len({*each[1]} & {*parts}), default=(key, ()))
+                if alike:
+                    new.remove(nearest)
+                rows.append(
+                    {"key": key[:60], "written": _without(parts, nearest[1]), "saved": _without(nearest[1], parts)}
+                )
     return CheckResult(
         check="survives saving",
         figure=Figure.exact("facts that huggingface_hub changes when it saves the card", len(rows)),
@@ -55,17 +58,21 @@ def changed_on_save(card: Card) -> CheckResult:
     )
 
 
+def _without(parts: tuple[str, ...], others: tuple[str, ...]) -> str:
+    return ", ".join(part for part in parts if part not in others)[:160] or "nothing"
+
+
 def _facts(data: Mapping[str, Any]) -> Iterator[_Fact]:
     """Each value with its key; a metric's together with whose it is, wherever it stands."""
     for key, value in data.items():
         if key != _INDEX or not isinstance(value, list):
-            yield from _flat(value, key)
+            yield from ((name, (each,)) for name, each in _flat(value, key))
             continue
         for model, results in _parts(value, "results"):
             for result, metrics in _parts(results, "metrics"):
                 for metric, _ in _parts(metrics, ""):
                     whole = sorted(_flat({**model, **result, "metric": metric}, ""))
-                    yield f"{_INDEX}: {metric.get('type', '')}", ", ".join(f"{name} {each}" for name, each in whole)
+                    yield f"{_INDEX}: {metric.get('type', '')}", tuple(f"{name} {each}" for name, each in whole)
 
 
 def _parts(items: Any, below: str) -> Iterator[tuple[dict[str, Any], Any]]:
@@ -75,7 +82,7 @@ def _parts(items: Any, below: str) -> Iterator[tuple[dict[str, Any], Any]]:
             yield {name: each for name, each in item.items() if name != below}, item.get(below)
 
 
-def _flat(value: Any, key: str) -> Iterator[_Fact]:
+def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for name, each in value.items():
             yield from _flat(each, f"{key}.{name}" if key else name)
