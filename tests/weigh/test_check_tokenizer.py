@@ -292,6 +292,10 @@ def test_a_tokenizer_against_itself_and_against_one_with_two_ids_exchanged(copy:
     result = weigh.other_ids(quill, weigh.tokenizer(copy))
     assert [(row["text"], row["first that differs in A"]) for row in result.evidence] == [("plain words", "268 Ġthe")]
     assert result.notes == ("2,046 of 2,048 ids stand for the same token in both",)
+    (copy / "lines.txt").write_text("a line\nthe end of the line\n" * 3000)
+    report = weigh.check_tokenizer(QUILL / "tokenizer.json", against=copy, text=copy / "lines.txt")
+    own = next(one for one in report.results if one.check == "other ids in your texts")
+    assert own.figure.value == 3000 and own.cost == {"texts": 6000} and own.evidence[0]["text"] == "text 2"
 
 
 def test_other_special_tokens(copy: Path, quill: weigh.Tokenizer) -> None:

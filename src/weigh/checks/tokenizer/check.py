@@ -1,7 +1,8 @@
 """Checks of a tokenizer: edge texts and your own through it, and whether it is that of its model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from weigh.checks.results import CheckReport, CheckResult
@@ -66,11 +67,10 @@ def check_tokenizer(
         results += read
         notes += said
     if other is not None:
-        results += [
-            other_ids(loaded, other, every),
-            other_special_tokens(loaded, other),
-            other_offsets(loaded, other, every),
-        ]
+        results += [other_ids(loaded, other, every), other_special_tokens(loaded, other)]
+        results.append(other_offsets(loaded, other, every))
+        if text is not None:
+            results.append(other_ids(loaded, other, _lines(text), what="your texts"))
     if text is not None:
         why = _why_no_loss(path, facts)
         if why is None and facts.rows is not None:
@@ -80,6 +80,11 @@ def check_tokenizer(
     results[0] = replace(results[0], notes=(*results[0].notes, *notes))
     subject = str(path) if against is None else f"{path} → {against}"
     return CheckReport("tokenizer", subject, tuple(results))
+
+
+def _lines(path: str | Path) -> Iterator[EdgeText]:
+    every = chain.from_iterable(texts_of(path))
+    return (EdgeText(f"text {number}", line, "") for number, line in enumerate(every, 1))
 
 
 def _by_transformers(

@@ -1,46 +1,61 @@
 """Two tokenizers on the same texts: other ids, other special tokens, the same ids at other places of the text."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.checks.tokenizer.battery import EDGE_TEXTS, EdgeText
 from weigh.tokenizers.reading import Tokenizer
 
-_MOST_SHOWN = 20
+_MOST_SHOWN, _AT_ONCE = 20, 4096
 
 
-def other_ids(a: Tokenizer, b: Tokenizer, texts: Iterable[EdgeText] = EDGE_TEXTS) -> CheckResult:
+def other_ids(
+    a: Tokenizer, b: Tokenizer, texts: Iterable[EdgeText] = EDGE_TEXTS, *, what: str = "edge texts"
+) -> CheckResult:
     """Other ids: texts that two tokenizers give different ids.
 
     Args:
         a: The one tokenizer, that of the model.
         b: The other.
-        texts: The texts.
+        texts: The texts, as many as one likes.
+        what: What they are called.
     """
-    every = tuple(texts)
-    pairs = list(zip(every, a.ids([e.text for e in every]), b.ids([e.text for e in every]), strict=True))
-    apart = [(edge, one, other) for edge, one, other in pairs if one != other]
     names = a.pieces(), b.pieces()
     shared = sum(names[1].get(number) == piece for number, piece in names[0].items())
-
-    def row(edge: EdgeText, one: list[int], other: list[int]) -> dict[str, object]:
-        at = next((n for n, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), min(len(one), len(other)))
-        one_there, other_there = (
-            f"{ids[at]} {pieces.get(ids[at], '')}" if at < len(ids) else "–"
-            for ids, pieces in zip((one, other), names, strict=True)
-        )
-        counts = {"text": edge.name, "tokens of A": len(one), "of B": len(other)}
-        return counts | {"first that differs in A": one_there, "in B": other_there}
-
+    rows: list[dict[str, object]] = []
+    seen = apart = 0
+    every = iter(texts)
+    while some := list(islice(every, _AT_ONCE)):
+        written = [edge.text for edge in some]
+        for edge, one, other in zip(some, a.ids(written), b.ids(written), strict=True):
+            if one != other:
+                apart += 1
+                if len(rows) < _MOST_SHOWN:
+                    rows.append(_first_apart(edge, (one, other), names))
+        seen += len(some)
     return CheckResult(
-        check="other ids",
-        figure=Figure.exact("edge texts with other ids", len(apart)),
+        check=f"other ids in {what}",
+        figure=Figure.exact(f"{what} with other ids", apart),
         threshold=0,
         reason="an id is a row of the embedding, so another id is another word",
-        evidence=first((row(*each) for each in apart), _MOST_SHOWN),
-        cost={"texts": len(every)},
+        evidence=tuple(rows),
+        cost={"texts": seen},
         notes=(f"{shared:,} of {len(names[0]):,} ids stand for the same token in both",),
     )
+
+
+def _first_apart(
+    edge: EdgeText, ids: tuple[list[int], list[int]], names: tuple[dict[int, str], dict[int, str]]
+) -> dict[str, object]:
+    shortest = min(map(len, ids))
+    at = next((place for place in range(shortest) if ids[0][place] != ids[1][place]), shortest)
+    there = [
+        f"{each[at]} {pieces.get(each[at], '')}" if at < len(each) else "–"
+        for each, pieces in zip(ids, names, strict=True)
+    ]
+    counts = {"text": edge.name, "tokens of A": len(ids[0]), "of B": len(ids[1])}
+    return counts | {"first that differs in A": there[0], "in B": there[1]}
 
 
 def other_special_tokens(a: Tokenizer, b: Tokenizer) -> CheckResult:
