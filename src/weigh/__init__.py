@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weigh.checks.calibration.predictions import predictions as predictions
     from weigh.checks.calibration.reliability import BrierParts as BrierParts
     from weigh.checks.calibration.reliability import brier_parts as brier_parts
+    from weigh.checks.calibration.reliability import noise_floor as noise_floor
     from weigh.checks.calibration.slices import calibration_by_class as calibration_by_class
     from weigh.checks.calibration.slices import calibration_by_slice as calibration_by_slice
     from weigh.checks.cards.check import check_card as check_card
@@ -225,7 +226,7 @@ _MODULES = {
     "checks.calibration.abstention": "answerable",
     "checks.calibration.check": "calibration_error check_calibration overconfidence",
     "checks.calibration.predictions": "Predictions predictions",
-    "checks.calibration.reliability": "BrierParts brier_parts",
+    "checks.calibration.reliability": "BrierParts brier_parts noise_floor",
     "checks.calibration.slices": "calibration_by_class calibration_by_slice",
     "checks.cards.check": "check_card",
     "checks.cards.fields": "placeholder_texts undocumented_fields",

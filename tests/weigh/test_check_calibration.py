@@ -100,6 +100,8 @@ def test_the_floor_is_that_of_labels_drawn_row_by_row(rows: int) -> None:
 
 def test_the_floor_is_reported_with_its_rows() -> None:
     result = weigh.calibration_error(made(650))
+    floor = weigh.noise_floor(made(650))
+    assert f"scores {np.median(floor):.4f}, and up to {np.quantile(floor, 0.95):.4f} in 95 %" in result.notes[0]
     assert result.notes[0].startswith("noise floor: on 650 such rows a calibrated model scores 0.0")
     assert result.notes[0].endswith("not above that")
 
@@ -161,6 +163,17 @@ def test_tied_confidences_make_fewer_buckets_of_equal_mass() -> None:
     assert result.cost["buckets"] == 2
     same = weigh.calibration_error(weigh.Predictions(np.full(100, 0.7), [1] * 70 + [0] * 30), strategy="quantile")
     assert (same.cost["buckets"], round(same.figure.value, 9)) == (1, 0)
+
+
+def test_the_bucket_does_not_depend_on_the_bits_of_a_confidence() -> None:
+    random = np.random.default_rng(0)
+    sure = random.choice([0.5, 0.6, 0.7, 0.8, 0.9], 2000)
+    right = random.random(2000) < np.select([sure == 0.6, sure == 0.7], [0.7, 0.6], sure)
+    errors = [
+        weigh.calibration_error(weigh.Predictions(sure.astype(kind), right), bins=10).figure.value
+        for kind in (np.float32, np.float64)
+    ]
+    assert errors[0] == pytest.approx(errors[1], abs=1e-6)
 
 
 def test_a_model_that_says_the_base_rate_is_calibrated_and_of_no_use() -> None:

@@ -18,6 +18,7 @@ FEWEST = 20
 _DRAWS = 1000
 _FEWEST_IN_TAIL = 10
 _NORMAL_FROM = 9
+_EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def borders(confidence: Any, bins: int, strategy: Strategy) -> Any:
 
 
 def buckets(confidence: Any, correct: Any, edges: Any) -> Buckets:
-    """Rows by confidence, between such borders."""
-    place = np.searchsorted(edges[1:-1], confidence)
+    """Rows by confidence, between such borders. What equals a border in float32 does, and belongs below it."""
+    place = np.searchsorted(edges[1:-1] + _EQUAL, confidence)
     rows = np.bincount(place, minlength=max(1, len(edges) - 1))
     there = np.flatnonzero(rows)
     sums = (np.bincount(place, values, len(rows))[there] for values in (confidence, correct))
@@ -135,8 +136,11 @@ def miscalibration(found: Buckets, threshold: float, random: Any, level: float =
     from scipy.stats import norm
 
     calibrated = found.noise(found.confidence, random)
-    around = found.noise(found.accuracy, random)
-    excess = found.error - threshold
+    excess, of_noise = found.error - threshold, _quantile(calibrated, level)
+    p = _tail(calibrated, excess)
+    if found.error > of_noise:
+        around = found.noise(found.accuracy, random)
+        of_noise, p = max(of_noise, _quantile(around, level)), max(p, _tail(around, excess))
     variance = found.accuracy * (1 - found.accuracy)
     variance = np.maximum(variance, found.confidence * (1 - found.confidence))
     spread = float(norm.ppf(level) * np.sqrt(found.rows @ variance) / found.rows.sum())
@@ -144,10 +148,27 @@ def miscalibration(found: Buckets, threshold: float, random: Any, level: float =
         error=found.error,
         floor=float(np.median(calibrated)),
         floor_95=float(np.quantile(calibrated, 0.95)),
-        low=max(0.0, found.error - max(_quantile(calibrated, level), _quantile(around, level))),
+        low=max(0.0, found.error - of_noise),
         high=min(1.0, found.error + spread),
-        p=max(_tail(calibrated, excess), _tail(around, excess)),
+        p=p,
     )
+
+
+def noise_floor(predictions: "Predictions", *, bins: int = 15, strategy: Strategy = "uniform", seed: int = 0) -> Any:
+    """The noise floor: calibration errors that a perfectly calibrated model with these confidences scores.
+
+    Whether an answer is right is drawn anew from its confidence. Shape (1,000,); quantiles of it are what
+    `calibration_error` compares with.
+
+    Args:
+        predictions: What `predictions` read, or `Predictions` of arrays.
+        bins: How many buckets.
+        strategy: `uniform` for buckets of one width, `quantile` for as many rows in each.
+        seed: Of the draws.
+    """
+    sure = predictions.confidence
+    found = buckets(sure, predictions.correct, borders(sure, bins, strategy))
+    return found.noise(found.confidence, np.random.default_rng(seed))
 
 
 def brier_parts(predictions: "Predictions", *, bins: int = 15, strategy: Strategy = "uniform") -> BrierParts:
