@@ -21,7 +21,7 @@ FOLDER = Path(TEMPORARY.name)
 
 words = tokenizer.read(HOME)
 play = torch.tensor(words.encode((HOME / "held-out.txt").read_text(encoding="utf-8")).ids)
-TEXTS, LENGTH = 24, 128
+TEXTS, LENGTH = 20, 128
 texts = play[: TEXTS * LENGTH].view(TEXTS, LENGTH)
 truth = play[1 : TEXTS * LENGTH + 1]  # the token that comes next, at each place
 START = {name: weight.clone() for name, weight in Quill.read(HOME).state_dict().items()}
@@ -37,7 +37,7 @@ def fresh(weights):
 @torch.no_grad()
 def chances(model):
     """The probabilities of the next token at every place, shape (places, vocabulary)."""
-    return torch.cat([model(part)[0] for part in texts.split(8)]).softmax(-1).flatten(0, 1)
+    return torch.cat([model(part)[0] for part in texts.split(10)]).softmax(-1).flatten(0, 1)
 
 
 # --8<-- [end:model]
@@ -89,7 +89,7 @@ FORMATS = {
     "GGUF Q8_0": lambda: by_gguf("Q8_0"),
     "GGUF Q5_0": lambda: by_gguf("Q5_0"),
     "GGUF Q4_0": lambda: by_gguf("Q4_0"),
-    **{f"torchao int{count}": lambda count=count: bits(count) for count in (6, 4, 2)},
+    **{f"torchao int{count}": lambda count=count: bits(count) for count in (4, 2)},
 }
 files, models = {}, {"float32": fresh(START)}
 for name, make in FORMATS.items():
@@ -154,14 +154,14 @@ assert (
 assert all(value(name, "confidence shift") < 0.015 for name in FORMATS), "confidence hardly moves"
 assert value("torchao int2", "lost accuracy") > 0.03 and value("torchao int2", "flipped answers") > 0.4
 sizes = {name: file.stat().st_size for name, file in files.items()}
-assert max(sizes[f"torchao int{n}"] for n in (6, 4, 2)) < 1.01 * min(sizes[f"torchao int{n}"] for n in (6, 4, 2))
+assert max(sizes[f"torchao int{n}"] for n in (4, 2)) < 1.01 * min(sizes[f"torchao int{n}"] for n in (4, 2))
 assert value("torchao int4", "bits per weight") > value("torchao int8", "bits per weight"), "4 bits take more than 8"
 # --8<-- [end:answers_claims]
 
 
 # --8<-- [start:written]
 @torch.no_grad()
-def written(model, tokens=20):
+def written(model, tokens=16):
     """Greedy continuations of the first half of every text."""
     ids, cache = texts[:, : LENGTH // 2], None
     added = []
@@ -214,7 +214,7 @@ def lines(path, count):
     return long[:: len(long) // count][:count]
 
 
-LINES = 60
+LINES = 50
 PLAYS = lines(HOME / "held-out.txt", LINES) + lines(Path("models/quill-milton/held-out.txt"), LINES)
 author = np.repeat([0, 1], LINES)
 tokens = [torch.tensor(wordpiece.encode(line).ids) for line in PLAYS]
@@ -354,9 +354,11 @@ coarse, fine = (other_neighbour(moved[name, "and inputs"], exact) for name in ("
 weights_alone = other_neighbour(moved["an output", "weights alone"], exact)
 by_company = other_neighbour(moved["an output", "and inputs"], apart)
 more_bytes = per_output.stat().st_size / one_scale.stat().st_size - 1
-assert coarse > fine + 0.1 and fine > weights_alone + 0.05, "one scale is worse than many, inputs worse than weights"
+assert coarse > fine + 0.1 and fine > weights_alone and fine > 1 / 12, (
+    "one scale is worse than many, inputs worse than weights"
+)
 assert more_bytes < 0.02, "for 1 % of the bytes"
-assert by_company > 0.08, "int8 inputs make a vector depend on its batch"
+assert by_company > 1 / 12, "int8 inputs make a vector depend on its batch"
 assert other_neighbour(exact, vectors(MINILM, order=shuffled)) == 0, "float32 does not"
 # --8<-- [end:neighbours_claims]
 
