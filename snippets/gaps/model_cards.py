@@ -98,27 +98,7 @@ assert set(said["Quill"].values()) == set(said["Milton"].values()) == {"yes"}
 # --8<-- [start:clean_cards]
 import random
 
-TEXT = [
-    "it",
-    "was",
-    "measured",
-    "on",
-    "12",
-    "cases",
-    "and",
-    "we",
-    "say",
-    "here",
-    "what",
-    "holds",
-    "and",
-    "what",
-    "does",
-    "not",
-    "hold",
-    "beyond",
-    "them",
-]
+WORDS = "it was measured on 12 cases and we say here what holds and what does not hold beyond them"
 STYLES = {  # as cards of that kind have them: use, data, metrics, limits, risks, operation
     "template": ["Uses", "Training Data", "Evaluation", "Limitations", "Bias, Risks", "Technical Specifications"],
     "Mitchell": ["Intended Use", "Training Data", "Metrics", "Caveats and Recommendations",
@@ -143,7 +123,7 @@ def write_card(home, draw, style):
     data = ModelCardData(license="mit", base_model="org/base", model_name="m", eval_results=[result],
                          weights=weigh.weight_digests(home), **kept)  # fmt: skip
     shape, headings = draw.choice(SHAPES), draw.sample(STYLES[style], 6)
-    parts = [f"{shape.format(each)}\n\n{' '.join(TEXT[: draw.randint(5, 18)])}\n" for each in headings]
+    parts = [f"{shape.format(each)}\n\n{' '.join(WORDS.split()[: draw.randint(5, 18)])}\n" for each in headings]
     text = f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(parts)
     (home / "README.md").write_text(text, encoding="utf-8", newline=draw.choice(["\n", "\r\n"]))
     return {f"eval_{result.metric_type}": measured}
