@@ -11,6 +11,7 @@ INSTALL = {
     "mistral_common": "mistral-common",
     "sklearn": "scikit-learn",
     "upath": "universal-pathlib aiohttp",
+    "yaml": "pyyaml",
 }
 """What pip calls a module, where that is not its name; then what else it takes."""
 
@@ -18,6 +19,7 @@ EXTRAS = {
     "checks": (
         "cleanlab",
         "datasketch",
+        "gguf",
         "krippendorff",
         "narwhals",
         "polars",
@@ -27,7 +29,7 @@ EXTRAS = {
         "statsmodels",
         "usearch",
     ),
-    "cards": ("huggingface-hub",),
+    "cards": ("huggingface-hub", "pyyaml"),
     "dask": ("dask", "distributed"),
     "remote": ("aiohttp", "universal-pathlib"),
     "tokenizers": ("mistral-common", "protobuf", "regex", "sentencepiece", "tokenizers"),
