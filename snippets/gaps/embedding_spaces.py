@@ -272,10 +272,9 @@ from statsmodels.stats.proportion import proportion_confint
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6))
 for way, counts in alarms.items():
     low, high = proportion_confint(np.array(counts), RUNS, method="wilson")
-    left.plot(SHARES, np.array(counts) / RUNS, marker="o", label=way)
-    left.fill_between(SHARES, low, high, alpha=0.25)
-left.set_xscale("symlog", linthresh=0.005)
-left.set_xticks(SHARES, ["0", ".5 %", "1 %", "2 %", "5 %", "20 %"])
+    left.plot(np.array(counts) / RUNS, marker="o", label=way)
+    left.fill_between(range(len(SHARES)), low, high, alpha=0.25)
+left.set_xticks(range(len(SHARES)), [f"{share:.1%}".replace(".0", "") for share in SHARES])
 left.set(title="share of runs that say “yes”", xlabel="rows by another encoder", ylim=(-0.03, 1.35))
 left.legend(fontsize=9, loc="upper left")
 for name, values in kept.items():
@@ -283,6 +282,8 @@ for name, values in kept.items():
 right.axhline(0.9, color="C5", linewidth=1)
 right.set(title="what noise leaves", xlabel="length of the noise, vectors have 1", ylim=(-0.03, 1.35))
 right.legend(fontsize=9, loc="upper right")
+for axis in (left, right):
+    axis.set_yticks([0, 0.25, 0.5, 0.75, 1])
 fig
 # --8<-- [end:power_plot]
 
