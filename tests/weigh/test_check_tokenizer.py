@@ -5,7 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,20 @@ def test_what_a_normalizer_does_not_declare_is_lost(tmp_path: Path) -> None:
     made.decoder = tokenizers.decoders.Sequence([tokenizers.decoders.ByteLevel(), tokenizers.decoders.Strip("a", 1, 0)])
     result = weigh.lost_text(saved(made, tmp_path), [weigh.EdgeText("a", "aa", ""), weigh.EdgeText("b", "ba", "")])
     assert [row["text"] for row in result.evidence] == ["a"]
+
+
+def test_a_tokenizer_of_ones_own() -> None:
+    class Bytes(weigh.Tokenizer):
+        kind, vocabulary, special = "bytes", 257, {"<end>": 256}
+
+        def tokens(self, text: str) -> list[weigh.Token]:
+            return [weigh.Token(byte, chr(byte), at, at + 1) for at, byte in enumerate(text.encode())]
+
+        def decode(self, ids: Sequence[int]) -> str:
+            return bytes(ids).decode()
+
+    assert weigh.lost_text(Bytes()).finding == weigh.unknown_tokens(Bytes()).finding == "no"
+    assert weigh.ids_without_rows(Bytes(), weigh.ModelFacts(rows=256)).evidence[0]["token"] == "<end>"
 
 
 # Own texts

@@ -193,10 +193,6 @@ class Tekken(Tokenizer):
         """How each id is spelled."""
         return {number: self._library.id_to_piece(number) for number in range(self.vocabulary)}
 
-    def normalised(self, text: str) -> str:
-        """The text: there is no normalizer."""
-        return text
-
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, without special tokens."""
         with refusals(self._where):

@@ -66,17 +66,17 @@ class Tokenizer(ABC):
     def tokens(self, text: str) -> list[Token]:
         """Encode a text, without the special tokens that a model wants around it."""
 
-    @abstractmethod
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of many texts, without the special tokens that a model wants around them."""
+        return [[token.id for token in self.tokens(text)] for text in texts]
 
-    @abstractmethod
     def pieces(self) -> dict[int, str]:
         """How each id is spelled, added tokens included. They need not be as many as the largest id says."""
+        return dict.fromkeys(range(self.vocabulary), "") | {number: name for name, number in self.special.items()}
 
-    @abstractmethod
     def normalised(self, text: str) -> str:
         """What the file's own normalizer makes of a text before it is cut: what it promises to keep."""
+        return text
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
