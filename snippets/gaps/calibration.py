@@ -146,10 +146,11 @@ assert min(certain) > 0.4 and min(wrong_though_certain) > 0.02, "a probability o
 
 # --8<-- [start:reliability_words]
 shown = {name: {fix: errors[name, fix][0] for fix in ("as fitted", "temperature")} for name in list(MODELS)[:2]}
-reliability_words = "Accuracy against confidence by bucket, two panels with a diagonal. " + " ".join(
-    f"{name}: mean confidence {said[name, 'as fitted'][0].confidence.mean():.2f}, accuracy "
-    f"{said[name, 'as fitted'][0].correct.mean():.2f}; with a temperature its buckets lie near the diagonal."
+reliability_words = "Accuracy against confidence by bucket, two panels with a diagonal. " + "; ".join(
+    f"{name}, {fix}: confidence {said[name, fix][0].confidence.mean():.2f}, accuracy "
+    f"{said[name, fix][0].correct.mean():.2f}"
     for name in shown
+    for fix in shown[name]
 )
 # --8<-- [end:reliability_words]
 
@@ -159,13 +160,13 @@ import matplotlib.pyplot as plt
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.4), sharey=True)
 for axis, (name, fixes) in zip(axes, shown.items(), strict=True):
     axis.plot([0, 1], [0, 1], color="C5", linewidth=1, label="calibrated")
-    for fix, result in fixes.items():
+    for (fix, result), marker in zip(fixes.items(), "os", strict=True):
         sure, right, low, high = (
-            np.array([row[column] for row in result.evidence])
+            np.array([row[column] for row in result.evidence if row["rows"] >= 5])
             for column in ("mean confidence", "accuracy", "from", "to")
         )
         reach = np.clip([right - low, high - right], 0, 1)
-        axis.errorbar(sure, right, reach, marker="o", linestyle="none", markersize=4, label=fix)
+        axis.errorbar(sure, right, reach, marker=marker, linestyle="none", markersize=5, label=fix)
     axis.set(xlabel="confidence", title=f"{name}: accuracy")
 axes[0].legend(fontsize=9)
 fig
