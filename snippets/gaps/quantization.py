@@ -234,7 +234,7 @@ def vectors(weights, inputs=lambda x: x, order=ordered, batch=20):
     def heads(x):
         return x.unflatten(-1, (12, 32)).transpose(1, 2)
 
-    found = torch.zeros(len(PLAYS), 384)
+    found = torch.zeros(len(PLAYS), 384, dtype=weights["embeddings.LayerNorm.weight"].dtype)
     for some in np.split(order, range(batch, len(order), batch)):
         ids = torch.nn.utils.rnn.pad_sequence([tokens[i] for i in some], True)
         mask = ids != 0
@@ -249,7 +249,7 @@ def vectors(weights, inputs=lambda x: x, order=ordered, batch=20):
             x = norm(x + seen, f"{at}.attention.output.LayerNorm")
             wide = F.gelu(linear(x, f"{at}.intermediate.dense"))
             x = norm(x + linear(wide, f"{at}.output.dense"), f"{at}.output.LayerNorm")
-        kept = mask[..., None].float()
+        kept = mask[..., None].to(x.dtype)
         found[some] = F.normalize((x * kept).sum(1) / kept.sum(1))
     return found
 
@@ -318,12 +318,19 @@ exact = vectors(MINILM)
 nearest = neighbours(exact)
 shuffled = np.random.default_rng(0).permutation(len(PLAYS))
 ways = {"weights alone": (lambda x: x, ordered), "and inputs": (rounded, ordered)}
+
+
+def wide(weights):
+    """In float64, since rounding to 256 steps makes much of the last digit, in which processors differ in float32."""
+    return {name: weight.double() for name, weight in weights.items() if weight.is_floating_point()}
+
+
 moved = {
-    (name, how): vectors(restored(file), *way)
+    (name, how): vectors(wide(restored(file)) if how == "and inputs" else restored(file), *way)
     for name, file in (("a matrix", one_scale), ("an output", per_output))
     for how, way in ways.items()
 }
-apart = vectors(restored(per_output), rounded, shuffled)
+apart = vectors(wide(restored(per_output)), rounded, shuffled)
 
 
 def other_neighbour(a, b):
