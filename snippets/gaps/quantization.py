@@ -392,10 +392,20 @@ assert fault > 50 and sound == 0 and weigh.weight_error(compared[per_output]).fi
 # --8<-- [end:caught_claims]
 
 # --8<-- [start:silent]
+ASKED = ("flipped answers", "lost accuracy", "confidence shift")
+print("| Quill in | " + " | ".join(ASKED) + " |\n| --- | --- | --- | --- |")
 for name in ("bfloat16", "torchao int8", "torchao int4"):
-    print(f"{name:13}", *(f"{check}: {found[name][check].finding}" for check in
-          ("flipped answers", "lost accuracy", "confidence shift")), sep="  ")  # fmt: skip
+    print(f"| {name} | " + " | ".join(found[name][check].finding for check in ASKED) + " |")
 # --8<-- [end:silent]
+
+# --8<-- [start:silent_claims]
+assert {found["bfloat16"][check].finding for check in ASKED} == {"no"}, "rounding to bfloat16 raises no alarm"
+assert found["torchao int8"]["flipped answers"].finding == "undecided", "int8 lies too near the threshold"
+bell = np.random.default_rng(0).normal(size=(200, 512))
+step = np.abs(bell).max(1, keepdims=True) / 7
+by_row = np.linalg.norm((bell / step).round() * step - bell) / np.linalg.norm(bell)
+assert abs(by_row - 0.13) < 0.01, "4 bits with a scale for each row"
+# --8<-- [end:silent_claims]
 
 # --8<-- [start:power]
 from functools import cache
