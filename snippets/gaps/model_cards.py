@@ -54,7 +54,7 @@ report = weigh.check_card(copy)
 for result in report.results:
     print(f"{result.check}: {result.finding}")
 (row,) = report.results[2].evidence
-print(row["file"], row["SHA-256"], "in the card:", row["in the card"])
+print(row["file"], "in the card:", row["in the card"])
 # --8<-- [end:caught]
 
 # --8<-- [start:caught_claims]
@@ -62,10 +62,9 @@ assert [result.finding for result in report.results] == ["no", "no", "yes", "no"
 # --8<-- [end:caught_claims]
 
 # --8<-- [start:silent]
-for home in (HOME, ADAPTER):
-    report = weigh.check_card(
-        home, metrics=home / "training.json", base=HOME if home == ADAPTER else None
-    )  # fmt: skip
+for home, base in ((HOME, None), (ADAPTER, HOME)):
+    run = home / "training.json"
+    report = weigh.check_card(home, metrics=run, base=base)
     print(home, *(result.finding for result in report.results))
     assert report.finding == "no"
 # --8<-- [end:silent]
@@ -299,8 +298,9 @@ thin = {"a": torch.arange(4.0), "b": torch.ones(3)}
 hashes = {}
 for entries in ({"format": "pt"}, {"format": "pt", "step": "100"}):
     saves = [save(thin, metadata=entries) for _ in range(100)]
-    hashes[len(entries)] = {hashlib.sha256(data).hexdigest() for data in saves}
-    print(f"entries: {len(entries)}, hashes of 100 saves: {len(hashes[len(entries)])}")
+    found = {hashlib.sha256(data).hexdigest() for data in saves}
+    hashes[len(entries)] = found
+    print(f"entries: {len(entries)}, hashes of 100 saves: {len(found)}")
 # --8<-- [end:hashes]
 
 # --8<-- [start:hashes_claims]
@@ -310,12 +310,8 @@ assert [len(found) for found in hashes.values()] == [1, 2], "two entries have tw
 # --8<-- [start:renew]
 card = ModelCard.load(copy / "README.md")
 card.data["weights"] = weigh.weight_digests(copy)
-card.data.eval_results = [
-    EvalResult(
-        task_type="text-generation", dataset_type="text", dataset_name="Macbeth, 2,048 tokens",
-        metric_type="perplexity", metric_value=round(math.exp(new), 1),
-    )
-]  # fmt: skip
+what = ("text-generation", "text", "Macbeth, its beginning", "perplexity")
+card.data.eval_results = [EvalResult(*what, round(math.exp(new), 1))]
 card.save(copy / "README.md")
 run = {"eval_perplexity": math.exp(new)}
 renewed = weigh.check_card(copy, metrics=run)
@@ -378,6 +374,13 @@ for command, fault, one, other in zip(commands, planted, before, after, strict=T
 # --8<-- [start:workflow_claims]
 assert before == [0, 0, 0] and after == [1, 1, 1], "each passes on clean data, and each fails with its fault"
 # --8<-- [end:workflow_claims]
+
+# --8<-- [start:own]
+shown = io.StringIO()
+with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+    main(["check", "card", "models/quill-milton", "--base", "models/quill"])
+print(shown.getvalue().partition("placeholders")[0])
+# --8<-- [end:own]
 
 # --8<-- [start:problems]
 agrees = abs(0.91 - 0.9149) <= 0.005
