@@ -208,9 +208,9 @@ caught["MiniLM as it is"] = [result.check for result in own.results if result.fi
 # --8<-- [end:caught]
 
 # --8<-- [start:caught_table]
-print("| Quill, with | Says yes |\n| --- | --- |")
+print("| What was checked | Says yes |\n| --- | --- |")
 for name, checks in caught.items():
-    print(f"| {name} | {', '.join(checks)} |")
+    print(f"| {name if 'MiniLM' in name else f'Quill, {name}'} | {', '.join(checks)} |")
 print(f"| Quill as it is | {'nothing' if silent['Quill'] == 'no' else silent['Quill']} |")
 # --8<-- [end:caught_table]
 
