@@ -4,7 +4,7 @@ from typing import Any
 
 from weigh.optional import needed
 
-_HALVINGS = 50
+_HALVINGS = 40
 
 
 def lost_accuracy(
