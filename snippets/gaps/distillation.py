@@ -218,6 +218,19 @@ twin_drop = np.median([results[0].figure.value for results in found["twin"]])
 assert twin_churn > 0.004 and abs(twin_drop) < 0.008, "answers change even where nothing is lost"
 # --8<-- [end:silent_claims]
 
+# --8<-- [start:churned]
+print("| Teacher | Student | Rows |\n| --- | --- | ---: |")
+for row in lost_rows.evidence:
+    print(f"| {row['teacher']} | {row['student']} | {row['rows']:,} |")
+# --8<-- [end:churned]
+
+# --8<-- [start:churned_claims]
+both_right, right_wrong, wrong_right, same, another = (row["rows"] for row in lost_rows.evidence)
+agreed, correct = (both_right + same) / len(digits), (both_right + wrong_right) / len(digits)
+assert agreed > correct and same > wrong_right, "it agrees with the teacher more than with the labels"
+assert lost_rows.notes[0].startswith(f"the student agrees with the teacher on {agreed:.1%}")
+# --8<-- [end:churned_claims]
+
 
 # --8<-- [start:dark]
 def slope_at(temperature):
@@ -256,19 +269,6 @@ assert min(biased["soft, T = 1"]) > 60 and np.median(biased["hard labels"]) < np
 first_slope, last_slope = slopes[TEMPERATURES[0]], slopes[TEMPERATURES[-1]]
 assert last_slope[0] < first_slope[0] / 2 and last_slope[1] > 2 * first_slope[1]
 # --8<-- [end:dark_claims]
-
-# --8<-- [start:churned]
-print("| Teacher | Student | Rows |\n| --- | --- | ---: |")
-for row in lost_rows.evidence:
-    print(f"| {row['teacher']} | {row['student']} | {row['rows']:,} |")
-# --8<-- [end:churned]
-
-# --8<-- [start:churned_claims]
-both_right, right_wrong, wrong_right, same, another = (row["rows"] for row in lost_rows.evidence)
-agreed, correct = (both_right + same) / len(digits), (both_right + wrong_right) / len(digits)
-assert agreed > correct and same > wrong_right, "it agrees with the teacher more than with the labels"
-assert lost_rows.notes[0].startswith(f"the student agrees with the teacher on {agreed:.1%}")
-# --8<-- [end:churned_claims]
 
 # --8<-- [start:power]
 from statsmodels.stats.proportion import proportion_confint
