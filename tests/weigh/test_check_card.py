@@ -537,7 +537,9 @@ NINES = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abc
         ("---\n? [a, b]\n: 1\n---\n", "line 2: has a key that is no text"),
         ("---\na: &a [1]\nb: *c\n---\n", "line 3: is no YAML"),
         ("---\na: \x01\n---\n", "is no YAML"),
-        ("---\na: " + "[" * 150 + "\n---\n", "nested too deep|is no YAML"),
+        ("---\na: " + "[" * 150 + "\n---\n", "nested too deep"),
+        ("---\na: " + "[" * 101 + "\n---\n", "nested too deep"),
+        ("---\n" + "- " * 101 + "a\n---\n", "nested too deep"),
         (f"---\na: &a [x,x,x,x,x,x,x,x,x]\n{NINES}---\n", "more than 200,000 values"),
         ("---\na: &a\n  b: *a\n---\n", "nested too deep|is no YAML"),
     ],
@@ -547,6 +549,13 @@ def test_a_front_matter_that_is_none(tmp_path: Path, text: str, said: str) -> No
     with pytest.raises(InvalidCard, match=said) as caught:
         weigh.check_card(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["!!python/tuple [a]", "!own a", "2020-99-99", "!!binary é", "!!int a"])
+def test_what_the_hubs_library_does_not_load_is_a_finding(tmp_path: Path, value: str) -> None:
+    changed(model(tmp_path), "license: mit\n", f"license: mit\nmore: {value}\n")
+    (result,) = (each for each in weigh.check_card(tmp_path).results if each.check == "survives saving")
+    assert result.finding == "yes" and "is not loaded" in result.evidence[0]["saved"]
 
 
 def test_a_front_matter_that_never_ends(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from weigh.sources import File, is_directory, locate
 
 _LARGEST = 4 * 2**20  # cards with results of whole benchmarks have half a megabyte
 _MOST_VALUES = 200_000
+_DEEPEST = 100
 _NULL = ("", "~", "null", "Null", "NULL")
 _LONGEST_HEADING = 300
 
@@ -108,7 +109,7 @@ def front_matter(block: str, path: str, first_line: int = 1) -> dict[str, Any]:
     """A mapping in YAML, with every value as the text that stands there.
 
     Raises:
-        InvalidCard: If it is none, has a key twice, or holds more than 200,000 values.
+        InvalidCard: If it is none, has a key twice, is nested too deep, or holds more than 200,000 values.
     """
     with needed(path):
         import yaml  # type: ignore[import-untyped]
@@ -136,7 +137,12 @@ def front_matter(block: str, path: str, first_line: int = 1) -> dict[str, Any]:
             found[key.value] = plain(value)
         return found
 
+    depth = 0
     try:
+        for event in yaml.parse(block, Loader=loader):  # before any value is built
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise RecursionError
         node = yaml.compose(block, Loader=loader)
         data = {} if node is None else plain(node)
     except yaml.MarkedYAMLError as error:
