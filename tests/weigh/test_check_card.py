@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -252,6 +253,8 @@ def test_the_stock_template_is_empty() -> None:
         ("It finds TODO comments in code.", 0),
         ("Todos los datos", 0),
         ("`TODOS`", 0),
+        ("A message is written as `{{ message.content }}<|end|>`.", 0),
+        ("`model` has {{ parameters }}", 1),
         ("{'a': {'b': 1}}", 0),
         ("<!-- TODO: nobody sees this -->", 0),
     ],
@@ -660,6 +663,25 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert "README.md, line" in done.stderr
+
+
+def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
+    home = model(tmp_path)
+    (home / os.fsdecode(b"\xff.safetensors")).write_bytes(b"more")
+    done = run("check", "card", home, "--json")
+    (row, _) = next(each for each in json.loads(done.output)["results"] if "SHA-256" in each["check"])["evidence"]
+    assert done.exit_code == 1 and row["file"] == "\udcff.safetensors"
+
+
+def test_a_base_model_by_a_name_longer_than_a_path(tmp_path: Path) -> None:
+    assert faults(adapter(tmp_path, base="a" * 5000)) == {"base model"}
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e999], ids=["above", "below", "infinite"])
+def test_a_record_with_a_number_beyond_any_float(tmp_path: Path, value: float) -> None:
+    (home := model(tmp_path) / "record.json").write_text(json.dumps(RECORD | {"eval_accuracy": value}))
+    (row,) = weigh.drifted_metrics(weigh.read_card(tmp_path), home).evidence
+    assert row["said"] == "no number"
 
 
 def test_the_real_cards() -> None:

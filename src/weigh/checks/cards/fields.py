@@ -37,6 +37,7 @@ _UNKNOWN = ("", "other", "unknown")
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+_SPAN = re.compile(r"`[^`]{1,500}`")
 _MISSING_TEXT = re.compile(r"more information needed|lorem ipsum|\{\{[^{}]{0,80}\}\}", re.IGNORECASE)
 _BULLET = re.compile(r"[\s\-*+>|#\[(<_\"'`]*")
 _LABEL = re.compile(r"[\s\-*+>|#]*(?:\*\*[^*]{1,80}\*\*\s*:?|[\w\-]{1,40}:)[\s\[(<*_\"'`]*")
@@ -170,7 +171,7 @@ def _is_placeholder(line: str) -> bool:
 
 
 def _placeholders(line: str) -> Iterator[str]:
-    found = [match[0] for match in _MISSING_TEXT.finditer(line)]
+    found = [match[0] for match in _MISSING_TEXT.finditer(_SPAN.sub("", line))]  # code shows a template
     yield from found or (["placeholder"] if _is_placeholder(line) else [])
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -143,7 +144,8 @@ def _numbers(record: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
             left += [((*keys, str(number)), each) for number, each in enumerate(value)]
         elif isinstance(value, int | float) and not isinstance(value, bool) and keys:
-            yield keys, float(value)
+            most = sys.float_info.max  # a whole number of JSON may be greater
+            yield keys, math.inf if value > most else -math.inf if value < -most else float(value)
 
 
 def _plain(word: str) -> str:

@@ -1,6 +1,7 @@
 """Whether a card is that of the weights beside it, and of the base model that an adapter changes: by SHA-256."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ def _digest(path: Path) -> _Digest:
 def _named(card: Card, digests: Mapping[str, _Digest]) -> dict[str, str]:
     """For each file `yes`, `no`, or the digest that the card gives it instead."""
     listed = "".join(f"{found.sha256}  {name}\n" for name, found in sorted(digests.items()))
-    whole = hashlib.sha256(listed.encode()).hexdigest()
+    whole = hashlib.sha256(os.fsencode(listed)).hexdigest()
     mentions = {name: re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-]|\.\w)") for name in digests}
     given: dict[str, set[str]] = {}  # digests, by the file that their line names
     anywhere: set[str] = set()
@@ -198,5 +199,5 @@ def _agree(name: str, wanted: str) -> bool:
     one, other = (re.sub(r"^(\./)+|/+$", "", each.strip().replace("\\", "/")).casefold() for each in (name, wanted))
     if cached := _CACHED.search(wanted.replace("\\", "/")):
         other = f"{cached[1]}/{cached[2]}".casefold()
-    is_path = wanted.startswith((".", "/", "~", "\\")) or other.count("/") > 1 or ":" in other or Path(wanted).exists()
+    is_path = wanted.startswith((".", "/", "~", "\\")) or other.count("/") > 1 or ":" in other or os.path.exists(wanted)
     return one == other or (is_path and not cached and one.rsplit("/")[-1] == other.rsplit("/")[-1])

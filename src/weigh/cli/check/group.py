@@ -31,7 +31,8 @@ def check() -> None:
 def report(found: "CheckReport", as_json: bool) -> int:
     """Print a report, and give the exit code: 1 if a check found its fault."""
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+        text = json.dumps(found.as_dict(), indent=2, ensure_ascii=False)
+        click.echo(text.encode(errors="backslashreplace").decode())  # a file's name need not be UTF-8
     else:
         for result in found.results:
             _show(result, found.subject)
