@@ -183,7 +183,7 @@ searched = worst.cost["searched"]
 # --8<-- [end:caught_claims]
 
 # --8<-- [start:silent]
-CHECKS = {"aggregate drop": "Overall", "worst slice drop": "Slice", "churn": "Churn", "overconfidence": "Surer"}
+CHECKS = {"aggregate drop": "Overall", "worst slice drop": "Slice", "churn": "Churn", "added overconfidence": "Surer"}
 found = {
     name: [
         weigh.check_distillation(answers(run, name), "digit", "teacher", "student", SLICES, **sure).results
@@ -273,6 +273,8 @@ assert last_slope[0] < first_slope[0] / 2 and last_slope[1] > 2 * first_slope[1]
 # --8<-- [start:power]
 from statsmodels.stats.proportion import proportion_confint
 
+from weigh.checks.paired_intervals import loss_interval, loss_p_value
+
 RUNS, CHANGED, ALLOWED, ROWS = 300, 0.02, 0.05, (50, 180, 1000)  # 2 % of rows change for better, and for worse
 DROPS = np.array([0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.4])
 
@@ -281,7 +283,7 @@ def found_in(losses, rows, slices, *, guarded=True, seed=0):
     """In how many runs the check's rule finds a slice, if the slices truly lost so much."""
     chances = np.array([[CHANGED + loss, CHANGED, 1 - 2 * CHANGED - loss] for loss in losses])
     drawn = np.random.default_rng(seed).multinomial(rows, chances, (RUNS, slices))
-    smallest = weigh.loss_p_value(drawn[..., 0], drawn[..., 1], rows, ALLOWED).min(axis=1)
+    smallest = loss_p_value(drawn[..., 0], drawn[..., 1], rows, ALLOWED).min(axis=1)
     return int((smallest <= 0.025 / (slices if guarded else 1)).sum())
 
 
@@ -312,7 +314,7 @@ few = pl.DataFrame({"right": 1, "teacher": 1, "slice": np.repeat(np.arange(10), 
     student=pl.when((pl.col("slice") == 3) & (pl.int_range(pl.len()) % 4 == 0)).then(0).otherwise(1)
 )
 by_check = weigh.worst_slice_drop(few, "right", "teacher", "student", ["slice"])
-by_rule = weigh.loss_p_value(45, 0, 180, ALLOWED) <= 0.025 / 10
+by_rule = loss_p_value(45, 0, 180, ALLOWED) <= 0.025 / 10
 assert (by_check.finding == "yes") == by_rule and by_check.figure.value == 0.25, "the rule is that of the check"
 power_words = (
     f"Two panels. Left: false alarms where each slice lost just what it may. Unguarded, of 50 slices "
@@ -475,7 +477,7 @@ assert longer.cost == {"rows": 100 * len(table), "slices": searched, "searched":
 hidden = 0.1 * 20
 some_alarm = 1 - 0.95**50
 z = 1.96
-enough = next(rows for rows in range(1, 1000) if weigh.lost_accuracy(0, 0, rows)[1] <= 0.05)
+enough = next(rows for rows in range(1, 1000) if loss_interval(0, 0, rows)[1] <= 0.05)
 assert abs(z**2 / (enough + z**2) - 0.05) < 0.001, "without a row that differs the end is z² / (n + z²)"
 assert round(hidden, 6) == 2 and some_alarm > 0.9
 # --8<-- [end:problems]

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     from weigh.checks.decoding.manifests import decoding_manifest as decoding_manifest
     from weigh.checks.decoding.settings import EffectiveSettings as EffectiveSettings
     from weigh.checks.decoding.settings import effective_settings as effective_settings
+    from weigh.checks.distillation.check import added_overconfidence as added_overconfidence
+    from weigh.checks.distillation.check import aggregate_drop as aggregate_drop
+    from weigh.checks.distillation.check import check_distillation as check_distillation
+    from weigh.checks.distillation.check import churn as churn
+    from weigh.checks.distillation.check import worst_slice_drop as worst_slice_drop
     from weigh.checks.embeddings.check import check_embeddings as check_embeddings
     from weigh.checks.embeddings.indexes import IndexFacts as IndexFacts
     from weigh.checks.embeddings.indexes import index_facts as index_facts
@@ -61,13 +66,6 @@ if TYPE_CHECKING:
     from weigh.checks.embeddings.usable import vector_lengths as vector_lengths
     from weigh.checks.embeddings.vectors import Vectors as Vectors
     from weigh.checks.embeddings.vectors import vectors as vectors
-    from weigh.checks.distillation.check import aggregate_drop as aggregate_drop
-    from weigh.checks.distillation.check import check_distillation as check_distillation
-    from weigh.checks.distillation.check import churn as churn
-    from weigh.checks.distillation.check import overconfidence as overconfidence
-    from weigh.checks.distillation.check import worst_slice_drop as worst_slice_drop
-    from weigh.checks.distillation.intervals import loss_p_value as loss_p_value
-    from weigh.checks.distillation.intervals import lost_accuracy as lost_accuracy
     from weigh.checks.features.check import check_features as check_features
     from weigh.checks.features.check import row_order as row_order
     from weigh.checks.features.check import telling_features as telling_features
@@ -239,14 +237,13 @@ _MODULES = {
     "checks.decoding.engines": "ENGINES Engine",
     "checks.decoding.manifests": "DecodingManifest decoding_manifest",
     "checks.decoding.settings": "EffectiveSettings effective_settings",
+    "checks.distillation.check": "added_overconfidence aggregate_drop check_distillation churn worst_slice_drop",
     "checks.embeddings.check": "check_embeddings",
     "checks.embeddings.indexes": "IndexFacts index_facts index_recall metric_overlap",
     "checks.embeddings.manifests": "EmbeddingManifest embedding_manifest manifest_difference read_manifest",
     "checks.embeddings.spaces": "SameItems moved_vectors same_items same_space",
     "checks.embeddings.usable": "repeated_vectors unusable_vectors vector_lengths",
     "checks.embeddings.vectors": "Vectors vectors",
-    "checks.distillation.check": "aggregate_drop check_distillation churn overconfidence worst_slice_drop",
-    "checks.distillation.intervals": "loss_p_value lost_accuracy",
     "checks.features.check": "check_features row_order telling_features telling_identifiers",
     "checks.features.prediction_time": "late_values unknown_at_prediction",
     "checks.labels.agreement": "agreement",

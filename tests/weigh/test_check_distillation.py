@@ -20,7 +20,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 import weigh
-from weigh.checks.distillation.intervals import design_effect
+from weigh.checks.paired_intervals import design_effect, loss_interval, loss_p_value
 from weigh.cli import main
 
 
@@ -53,8 +53,8 @@ NAMES = ("--label", "y", "--teacher", "big", "--student", "small", "--slice", "s
 def test_against_zero_it_is_mcnemars_test(lost: int, gained: int, rows: int) -> None:
     table = [[rows - lost - gained, lost], [gained, 0]]
     library = mcnemar(table, exact=False, correction=False).pvalue
-    assert 2 * weigh.loss_p_value(lost, gained, rows, 0.0) == pytest.approx(library)
-    low, _ = weigh.lost_accuracy(lost, gained, rows, library / 2)
+    assert 2 * loss_p_value(lost, gained, rows, 0.0) == pytest.approx(library)
+    low, _ = loss_interval(lost, gained, rows, library / 2)
     assert low == pytest.approx(0, abs=1e-9), "the interval ends where the test just rejects"
 
 
@@ -72,21 +72,21 @@ def test_the_standard_error_is_the_likeliest_under_the_loss(lost: int, gained: i
     score = (lost - gained - rows * loss) / np.sqrt(rows * (2 * share + loss - loss**2))
     from scipy.stats import norm
 
-    assert weigh.loss_p_value(lost, gained, rows, loss) == pytest.approx(norm.sf(score), rel=2e-3)
+    assert loss_p_value(lost, gained, rows, loss) == pytest.approx(norm.sf(score), rel=2e-3)
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     drawn = np.random.default_rng(0).multinomial(180, [0.05, 0.02, 0.93], 4000)
-    low, high = weigh.lost_accuracy(drawn[:, 0], drawn[:, 1], 180)
+    low, high = loss_interval(drawn[:, 0], drawn[:, 1], 180)
     assert 0.94 < ((low <= 0.03) & (high >= 0.03)).mean() < 0.965
 
 
 @pytest.mark.parametrize(("lost", "gained", "rows"), [(0, 0, 1), (1, 0, 1), (0, 0, 10_000), (5, 0, 5), (0, 5, 5)])
 def test_the_ends_stand_on_both_sides_of_the_loss(lost: int, gained: int, rows: int) -> None:
-    low, high = weigh.lost_accuracy(lost, gained, rows)
+    low, high = loss_interval(lost, gained, rows)
     assert -1 <= low <= (lost - gained) / rows <= high <= 1
     assert low < high
-    other = weigh.lost_accuracy(gained, lost, rows)
+    other = loss_interval(gained, lost, rows)
     assert (-other[1], -other[0]) == pytest.approx((float(low), float(high)), abs=1e-9), "it has no favourite"
 
 
@@ -133,7 +133,7 @@ def test_one_small_slice_keeps_it_undecided_and_is_named() -> None:
 def test_the_threshold_is_where_the_interval_ends() -> None:
     table = answers({"a": 40, "b": 2})
     lost, gained = 40 + 2, 0
-    low, high = weigh.lost_accuracy(lost, gained, 800)
+    low, high = loss_interval(lost, gained, 800)
     for shift, findings in ((-1e-6, ("yes", "undecided")), (1e-6, ("undecided", "no"))):
         below = weigh.aggregate_drop(table, "y", "big", "small", threshold=float(low) + shift)
         above = weigh.aggregate_drop(table, "y", "big", "small", threshold=float(high) + shift)
@@ -143,7 +143,7 @@ def test_the_threshold_is_where_the_interval_ends() -> None:
 def test_the_guard_is_holms() -> None:
     table = answers({"a": 44, "b": 41, "c": 30, "d": 5, "e": 0, "f": 1})
     result = weigh.worst_slice_drop(table, "y", "big", "small", ["site"], threshold=0.05)
-    alone = [float(weigh.loss_p_value(lost, 0, 400, 0.05)) for lost in (44, 41, 30, 5, 0, 1)]
+    alone = [float(loss_p_value(lost, 0, 400, 0.05)) for lost in (44, 41, 30, 5, 0, 1)]
     holm = dict(zip("abcdef", multipletests(alone, method="holm")[1], strict=True))
     for row in result.evidence:
         assert row["p, Holm"] == pytest.approx(holm[row["slice"][-1]])
@@ -159,7 +159,7 @@ def test_the_more_slices_are_searched_the_more_a_slice_must_lose() -> None:
 def test_clean_students_raise_no_alarm_and_without_the_guard_they_would() -> None:
     random = np.random.default_rng(0)
     drawn = random.multinomial(180, [0.08, 0.03, 0.89], (400, 50))  # each slice loses just what it may
-    p = weigh.loss_p_value(drawn[..., 0], drawn[..., 1], 180, 0.05)
+    p = loss_p_value(drawn[..., 0], drawn[..., 1], 180, 0.05)
     assert (p.min(1) * 50 <= 0.025).mean() < 0.06
     assert (p.min(1) <= 0.025).mean() > 0.5
 
@@ -201,7 +201,7 @@ def sure(student: float) -> pl.DataFrame:
 @pytest.mark.parametrize(("student", "finding"), [(0.99, "yes"), (0.925, "no"), (0.965, "undecided")])
 def test_a_student_surer_than_right_is_found(student: float, finding: str) -> None:
     table = sure(student)
-    result = weigh.overconfidence(table, "y", "big", "small", "p_big", "p_small")
+    result = weigh.added_overconfidence(table, "y", "big", "small", "p_big", "p_small")
     assert result.finding == finding
     excess = (table["p_small"] - table["small"]) - (table["p_big"] - table["big"])
     error = 1.966 * float(excess.std()) / 20  # type: ignore[arg-type]
@@ -210,7 +210,7 @@ def test_a_student_surer_than_right_is_found(student: float, finding: str) -> No
     assert result.evidence[1]["accuracy"] == pytest.approx(0.925)
 
 
-def test_overconfidence_over_groups_is_that_of_statsmodels() -> None:
+def test_added_overconfidence_over_groups_is_that_of_statsmodels() -> None:
     from statsmodels.regression.linear_model import OLS
 
     table = sure(0.97).with_columns(person=pl.Series(np.random.default_rng(1).integers(0, 40, 400)))
@@ -218,7 +218,7 @@ def test_overconfidence_over_groups_is_that_of_statsmodels() -> None:
     library = OLS(excess, np.ones(400)).fit(
         cov_type="cluster", cov_kwds={"groups": table["person"].to_numpy()}, use_t=True
     )
-    figure = weigh.overconfidence(table, "y", "big", "small", "p_big", "p_small", group="person").figure
+    figure = weigh.added_overconfidence(table, "y", "big", "small", "p_big", "p_small", group="person").figure
     assert (figure.low, figure.high) == pytest.approx(library.conf_int()[0].tolist(), abs=2e-5)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from weigh.checks.distillation.intervals import loss_p_value, lost_accuracy
 from weigh.checks.distillation.pairs import Pairs, Slice, paired
+from weigh.checks.paired_intervals import loss_interval, loss_p_value
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.checks.tables import subject
 from weigh.errors import InvalidSetting, InvalidTable
@@ -62,7 +62,7 @@ def check_distillation(
     pairs = paired(table, label, teacher, student, slices, group, sure)
     results = [_aggregate(pairs, allowed), _worst_slice(pairs, slices, allowed_in_slice), _churn(pairs, allowed_churn)]
     if sure:
-        results.append(_overconfidence(pairs, 0.05))
+        results.append(_added_overconfidence(pairs, 0.05))
     return CheckReport("distillation", where, tuple(results))
 
 
@@ -148,7 +148,7 @@ def churn(
     return _churn(paired(table, label, teacher, student, (), group), _share("threshold", threshold))
 
 
-def overconfidence(
+def added_overconfidence(
     table: Any,
     label: str,
     teacher: str,
@@ -178,7 +178,7 @@ def overconfidence(
         InvalidSetting: If the threshold is no share.
     """
     pairs = paired(table, label, teacher, student, (), group, [teacher_confidence, student_confidence])
-    return _overconfidence(pairs, _share("threshold", threshold))
+    return _added_overconfidence(pairs, _share("threshold", threshold))
 
 
 def _aggregate(pairs: Pairs, threshold: float) -> CheckResult:
@@ -278,7 +278,7 @@ def _churn(pairs: Pairs, threshold: float) -> CheckResult:
     )  # fmt: skip
 
 
-def _overconfidence(pairs: Pairs, threshold: float) -> CheckResult:
+def _added_overconfidence(pairs: Pairs, threshold: float) -> CheckResult:
     import numpy as np
     from scipy.stats import t
 
@@ -295,7 +295,7 @@ def _overconfidence(pairs: Pairs, threshold: float) -> CheckResult:
         of_units = ((sums[:, 1] - excess * sums[:, 0]) ** 2).sum() * units / (units - 1)
         spread = float(t.isf(_LEVEL, units - 1) * np.sqrt(of_units) / rows)
     return CheckResult(
-        check="overconfidence",
+        check="added overconfidence",
         figure=Figure(
             "overconfidence of the student beyond its teacher's", excess, excess - spread, excess + spread,
             f"95 %, Student's t over {pairs.unit}",
@@ -317,7 +317,7 @@ def _ends(pairs: Pairs, parts: list[Slice], level: float) -> Any:
 
     lost, gained, rows = _independent(parts)
     known = [_has_groups(pairs, one) for one in parts]
-    return np.where(known, lost_accuracy(lost, gained, rows, level, _degrees(pairs, parts)), [[-1], [1]])
+    return np.where(known, loss_interval(lost, gained, rows, level, _degrees(pairs, parts)), [[-1], [1]])
 
 
 def _p_values(pairs: Pairs, parts: list[Slice], allowed: float) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.distillation.intervals import design_effect
+from weigh.checks.paired_intervals import design_effect
 from weigh.checks.partitions import grouped_sums
 from weigh.checks.tables import complete, numbers, read, rows, subject
 from weigh.errors import InvalidTable

@@ -7,7 +7,7 @@ from weigh.optional import needed
 _HALVINGS = 40
 
 
-def lost_accuracy(
+def loss_interval(
     lost: Any, gained: Any, rows: Any, level: Any = 0.025, degrees: Any = float("inf")
 ) -> tuple[Any, Any]:
     """The interval of the accuracy that a student lost, from the rows on which one of the two models is right alone.
@@ -44,10 +44,10 @@ def lost_accuracy(
 def loss_p_value(lost: Any, gained: Any, rows: Any, allowed: float, degrees: Any = float("inf")) -> Any:
     """The p-value of a loss: how likely one as large is by chance, if the student truly loses what is allowed.
 
-    It is that of the test whose intervals `lost_accuracy` gives. Of many slices it has to be adjusted for their number.
+    It is that of the test whose intervals `loss_interval` gives. Of many slices it has to be adjusted for their number.
 
     Args:
-        lost: As `lost_accuracy` takes it.
+        lost: As `loss_interval` takes it.
         gained: As there.
         rows: As there.
         allowed: The accuracy that may be lost.
