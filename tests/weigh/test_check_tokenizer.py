@@ -18,6 +18,7 @@ import tokenizers
 import torch
 import transformers
 from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
 from statsmodels.stats.proportion import proportion_confint
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
@@ -191,6 +192,19 @@ def test_added_tokens_without_rows(copy: Path, added: int) -> None:
         assert result.evidence[0] == {"id": 2048, "token": "<new_0>", "rows": 2048}
 
 
+def test_an_empty_vocabulary_has_no_id(copy: Path) -> None:
+    result = weigh.ids_without_rows(saved(tokenizers.Tokenizer(models.BPE()), copy), weigh.model_facts(copy))
+    assert result.finding == "no" and "the last 2,048 of 2,048 rows have no token" in result.notes[0]
+
+
+def test_other_embeddings_are_not_those_of_tokens(tmp_path: Path) -> None:
+    names = {"token_type_embeddings.weight": 2, "position_embeddings.weight": 512, "tokens.weight": 2048}
+    save_file({f"model.{name}": torch.zeros(rows, 4) for name, rows in names.items()}, tmp_path / "model.safetensors")
+    assert weigh.model_facts(tmp_path).rows is None
+    save_file({"embeddings.weight": torch.zeros(2048, 4)}, tmp_path / "model.safetensors")
+    assert weigh.model_facts(tmp_path).rows == 2048
+
+
 def test_rows_by_the_config_or_not_at_all(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     edited(copy, "config.json", vocab_size=2047)
@@ -210,6 +224,7 @@ def test_rows_by_the_config_or_not_at_all(copy: Path) -> None:
         ("generation_config.json", {"eos_token_id": [0, 9999]}, 1),
         ("config.json", {"pad_token_id": 2048}, 1),
         ("config.json", {"pad_token_id": 3}, 0),
+        ("config.json", {"pad_token_id": -1}, 0),
         ("tokenizer_config.json", {"eos_token": {"content": "the"}}, 2),
         ("tokenizer_config.json", {"eos_token": None}, 0),
     ],
@@ -228,6 +243,18 @@ def test_a_cut_that_is_saved(copy: Path, most: int, lost: int) -> None:
     result = weigh.silent_cut(weigh.tokenizer(copy), weigh.model_facts(copy))
     assert result.figure.value == lost == 256 - min(256, len(made.encode(" the" * 256)))
     assert result.evidence[0]["lost"] == "the beginning of longer texts"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pad", "positions"),
+    [("xlm-roberta", 1, 512), ("mpnet", 1, 512), ("roberta", None, 514), ("roberta", 600, None), ("bert", 1, 514)],
+)
+def test_positions_that_are_counted_from_the_padding(
+    tmp_path: Path, kind: str, pad: int | None, positions: int | None
+) -> None:
+    config = {"model_type": kind, "max_position_embeddings": 514, "pad_token_id": pad}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert weigh.model_facts(tmp_path).positions == positions
 
 
 def test_the_cut_of_minilm() -> None:
@@ -379,6 +406,19 @@ def test_no_loss_where_it_cannot_be_measured(quill: weigh.Tokenizer, tmp_path: P
     assert "no directory with weights" in " ".join(
         weigh.check_tokenizer(QUILL / "tokenizer.json", text=tmp_path / "lines.txt").results[0].notes
     )
+
+
+def test_no_loss_without_two_tokens_or_of_a_model_that_says_nan(copy: Path, quill: weigh.Tokenizer) -> None:
+    text = HELD_OUT.read_text()[:1000]
+    one = saved(tokenizers.Tokenizer(models.WordLevel({"a": 0}, unk_token="a")), copy / "one")
+    result = weigh.token_loss(QUILL, one, text, 2048)
+    assert result.finding == "undecided" and "fewer than two tokens" in result.notes[0]
+    weights = load_file(copy / "model.safetensors")
+    save_file(
+        {name: each * float("nan") for name, each in weights.items()}, copy / "model.safetensors", {"format": "pt"}
+    )
+    result = weigh.token_loss(copy, quill, text, 2048)
+    assert result.finding == "undecided" and "not finite" in result.notes[0]
 
 
 def test_passages() -> None:

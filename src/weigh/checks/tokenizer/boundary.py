@@ -16,7 +16,13 @@ _EMBEDDINGS = (
     "embed_tokens.weight", "word_embeddings.weight", "wte.weight", "shared.weight", "embed_in.weight",
     "embeddings.weight", "tok_embeddings.weight", "token_embd.weight",
 )  # fmt: skip
-"""How the names of token embeddings end, the likelier ones first."""
+"""The last two parts of the names of token embeddings, the likelier ones first."""
+
+_COUNTED_FROM_PAD = {
+    "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mpnet",
+    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
+"""Families whose first token has the position after the padding id: of 514 positions, 512 are for tokens."""
 
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 _ROLES = ("bos", "eos", "pad", "unk", "sep", "cls", "mask")
@@ -65,7 +71,7 @@ def model_facts(path: str | Path) -> ModelFacts:
     else:
         parameters = weights.parameters
         shapes = {tensor.name: tensor.shape for tensor in weights.named if len(tensor.shape) == 2}
-        name = next((name for end in _EMBEDDINGS for name in shapes if name.endswith(end)), None)
+        name = next((name for end in _EMBEDDINGS for name in shapes if f".{name}".endswith(f".{end}")), None)
         if name is not None:
             rows, source = shapes[name][0], name
     ids = {}
@@ -73,11 +79,20 @@ def model_facts(path: str | Path) -> ModelFacts:
         fields = inner if file == "config.json" else _fields(where / file)
         for role in _ROLES:
             said = fields.get(f"{role}_token_id")
-            numbers = tuple(one for one in (said if isinstance(said, list) else [said]) if type(one) is int)
+            several = said if isinstance(said, list) else [said]
+            numbers = tuple(one for one in several if type(one) is int and one >= 0)  # −1 says that there is none
             if numbers:
                 ids[f"{file} {role}"] = numbers
-    positions = next((number for name in _POSITIONS if (number := _number(inner.get(name)))), None)
-    return ModelFacts(rows, source, positions, parameters, ids, _fields(where / "tokenizer_config.json"))
+    return ModelFacts(rows, source, _positions(inner), parameters, ids, _fields(where / "tokenizer_config.json"))
+
+
+def _positions(config: Mapping[str, Any]) -> int | None:
+    """The most tokens that a model has positions for, by its config."""
+    found = next((number for name in _POSITIONS if (number := _number(config.get(name)))), None)
+    pad = config.get("pad_token_id")
+    if found is None or config.get("model_type") not in _COUNTED_FROM_PAD or type(pad) is not int:
+        return found
+    return _number(found - pad - 1)
 
 
 def _of_gguf(where: Path) -> ModelFacts:
@@ -114,12 +129,12 @@ def ids_without_rows(loaded: Tokenizer, facts: ModelFacts) -> CheckResult:
         facts: Of its model, from `model_facts`.
     """
     pieces = loaded.pieces()
-    rows = facts.rows
+    rows, last = facts.rows, max(pieces, default=-1)
     beyond = sorted(number for number in pieces if rows is not None and number >= rows)
     counted = float("nan") if rows is None else len(beyond)
     notes = ["no weights and no config say how many rows there are"] if rows is None else []
-    if rows is not None and not beyond and rows > max(pieces) + 1:
-        notes.append(f"the last {rows - max(pieces) - 1:,} of {rows:,} rows have no token, as in a padded embedding")
+    if rows is not None and not beyond and rows > last + 1:
+        notes.append(f"the last {rows - last - 1:,} of {rows:,} rows have no token, as in a padded embedding")
     return CheckResult(
         check="ids without a row",
         figure=Figure.exact("tokens whose id is beyond the embedding", counted),

@@ -98,15 +98,20 @@ def token_loss(
         from scipy.stats import bootstrap
     some = passages(text)
     reason = "a model that gives every token the same chance would do better: these are not its ids"
+
+    def unknown(why: str) -> CheckResult:
+        return CheckResult("token loss", Figure(_WHAT, NAN, NAN, NAN, "none"), log(rows), reason, notes=(why,))
+
     if len(some) < _LEAST:
-        why = f"the text has {len(text):,} characters; {_LEAST * CHARACTERS:,} are needed"
-        unknown = Figure(_WHAT, NAN, NAN, NAN, "none")
-        return CheckResult("token loss", unknown, log(rows), reason, notes=(why,))
+        return unknown(f"the text has {len(text):,} characters; {_LEAST * CHARACTERS:,} are needed")
     model = CausalModel(directory)
     plain = losses(model, loaded, some, rows)
     if plain is None:
-        unknown = Figure(_WHAT, NAN, NAN, NAN, "none")
-        return CheckResult("token loss", unknown, log(rows), reason, notes=("the text has an id beyond the embedding",))
+        return unknown("the text has an id beyond the embedding")
+    if not plain.tokens.all():
+        return unknown("a passage has fewer than two tokens, so none is predicted")
+    if not np.isfinite(plain.nats).all():
+        return unknown("the model's loss is not finite; its weights may have NaN")
     low, high = bootstrap(
         (plain.nats, plain.tokens), lambda nats, tokens, axis: nats.sum(axis) / tokens.sum(axis), paired=True,
         n_resamples=_RESAMPLES, method="percentile", rng=np.random.default_rng(0),
