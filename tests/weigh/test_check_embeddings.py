@@ -21,6 +21,7 @@ from usearch.index import Index
 import weigh
 from weigh.checks.embeddings.search import nearest
 from weigh.cli import main
+from weigh.errors import InvalidSetting
 
 
 def encoded(encoder: int = 0, items: int = 1000, dimensions: int = 48) -> Any:
@@ -316,6 +317,22 @@ def test_lengths_are_those_declared(stored: Any, new: Any, normalised: bool | No
     assert ("lengths" in findings(stored, new)) is False, "for the cosine no length matters"
 
 
+def test_the_unit_of_int8_is_no_length_but_lost_lengths_are() -> None:
+    whole = np.clip(np.rint(ONE / np.abs(ONE).max() * 127), -127, 127).astype(np.int8)
+    assert findings(whole, ONE, metric="dot")["lengths"] == findings(ONE, whole, metric="l2")["lengths"] == "no"
+    assert findings(whole, ONE, metric="dot", normalised=True)["lengths"] == "no"
+    longer = ONE * np.linspace(1, 2, len(ONE), dtype=np.float32)[:, None]
+    assert findings(whole, longer, metric="dot")["lengths"] == "yes"
+    assert findings(np.vstack([whole[1:], whole[:1] // 2]), metric="dot", normalised=True)["lengths"] == "yes"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [1e-30, 1e25])
+def test_very_long_and_very_short_vectors_have_a_direction(factor: float) -> None:
+    assert set(findings(ONE * np.float64(factor), ONE).values()) == {"no"}
+    assert findings(OTHER * np.float64(factor), ONE)["moved vectors"] == "yes"
+
+
 # Indexes
 
 
@@ -499,6 +516,31 @@ def test_the_command_says_it_by_its_exit_code(suffix: str, tmp_path: Path, capsy
     assert said.err.count("\n") == 1
     assert "two dimensions" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+        (["--rows", "none.npy"], "rows: says which rows the new vectors are"),
+        (["--model", "none"], "give --manifest or --write-manifest too"),
+        (["--prompt", "none.txt"], "give --manifest or --write-manifest too"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    asked: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "stored.npy", ONE)
+    assert command("check", "embeddings", tmp_path / "stored.npy", *asked) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_seed_or_a_k_that_is_none() -> None:
+    with pytest.raises(InvalidSetting, match="seed"):
+        weigh.check_embeddings(ONE, ONE, sample=10, seed=-1)
+    with pytest.raises(InvalidSetting, match="k: 0"):
+        weigh.check_embeddings(ONE, k=0)
 
 
 def test_the_command_as_a_program_of_its_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from weigh.checks.embeddings.spaces import SAMPLE, SameItems, moved_vectors, sam
 from weigh.checks.embeddings.usable import repeated_vectors, unusable_vectors, vector_lengths
 from weigh.checks.embeddings.vectors import Vectors, drawn, vectors
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
+from weigh.errors import InvalidSetting
 
 
 def check_embeddings(
@@ -52,6 +53,10 @@ def check_embeddings(
         InvalidDeclaration: If the manifest is none.
         MissingPackage: If SciPy, or usearch where there is an index, is not installed.
     """
+    if rows is not None and new is None:
+        raise InvalidSetting("rows", "says which rows the new vectors are, and there are none; give them too")
+    if k < 1:
+        raise InvalidSetting("k", f"{k} must be at least 1")
     old, service = vectors(stored, tensor), known(metric)
     now = None if new is None else vectors(new, tensor)
     recorded = None if manifest is None else read_manifest(manifest)

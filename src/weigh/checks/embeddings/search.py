@@ -100,14 +100,18 @@ def alike_in_pairs(
     return np.asarray(np.einsum("qd,qkd->qk", _scaled(queries, metric), _scaled(vectors, metric)), dtype=np.float32)
 
 
-def _scaled(vectors: "NDArray[np.float32]", metric: Metric) -> "NDArray[np.float32]":
-    """The vectors, of length 1 if the metric is the cosine; a vector of zeros stays one."""
+def of_length_one(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """The vectors, shape (…, dimensions), divided by their lengths; a vector of zeros stays one."""
     import numpy as np
 
-    if metric != "cosine":
-        return vectors
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    squares = np.einsum("...d,...d->...", vectors, vectors, dtype=np.float64)  # in float32 they overflow from 2**64
+    lengths = np.sqrt(squares)[..., None]
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def _scaled(vectors: "NDArray[np.float32]", metric: Metric) -> "NDArray[np.float32]":
+    """The vectors as their dot products are the measure: of length 1 if it is the cosine."""
+    return of_length_one(vectors) if metric == "cosine" else vectors
 
 
 def _greatest(values: "NDArray[np.float32]", k: int) -> "NDArray[np.int64]":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.embeddings.search import ROUNDING, alike_in_pairs, nearest
+from weigh.checks.embeddings.search import ROUNDING, alike_in_pairs, nearest, of_length_one
 from weigh.checks.embeddings.vectors import Vectors, drawn, places, vectors
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import InvalidTable
@@ -55,7 +55,7 @@ def same_items(stored: Any, new: Any, rows: Any = None, *, sample: int = SAMPLE,
 
     Raises:
         InvalidTable: If the two do not fit together, or no item has two usable vectors.
-        InvalidSetting: If the sample is none.
+        InvalidSetting: If the sample or the seed is none.
     """
     old, now = vectors(stored), vectors(new)
     if old.dimensions != now.dimensions:
@@ -130,7 +130,7 @@ def moved_vectors(items: SameItems, *, least: float = 0.9, threshold: float = 0.
     """
     import numpy as np
 
-    before, after = (_of_length_one(side) for side in (items.stored.at(items.places), items.new.at(items.rows)))
+    before, after = (of_length_one(side) for side in (items.stored.at(items.places), items.new.at(items.rows)))
     mean = after.mean(0)
     typical = np.linalg.norm(after - mean, axis=1) < _TYPICAL
     centre = np.where(typical[:, None], np.float32(0), mean)
@@ -155,9 +155,3 @@ def moved_vectors(items: SameItems, *, least: float = 0.9, threshold: float = 0.
         cost={"items": len(own)},
         notes=notes,
     )
-
-
-def _of_length_one(some: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    import numpy as np
-
-    return np.asarray(some / np.linalg.norm(some, axis=1, keepdims=True), dtype=np.float32)

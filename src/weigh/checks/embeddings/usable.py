@@ -10,6 +10,7 @@ TOLERANCE = 0.01
 """How far from 1 a length still counts as 1: float16 and bfloat16 keep it within 0.005."""
 
 _SAME_LENGTH = 0.05
+_SCALED = "int8"
 
 
 def unusable_vectors(stored: Any, *, threshold: float = 0) -> CheckResult:
@@ -73,7 +74,8 @@ def vector_lengths(
     """Lengths that are not as declared, or of an item not the same on both sides.
 
     Of normalised vectors, those whose length is not 1 to a hundredth are counted, on both sides. Of others, the items
-    whose lengths differ by more than a twentieth. For the cosine no length matters.
+    whose lengths differ by more than a twentieth. For the cosine no length matters. The numbers of int8 have a unit of
+    their own, so their lengths are divided by what they and those on the other side are in the middle.
 
     Args:
         stored: The vectors, as `vectors` takes them.
@@ -90,14 +92,18 @@ def vector_lengths(
     rows: list[dict[str, Any]] = []
     if told:
         for side, survey in sides:
-            off = np.flatnonzero(survey.usable & (np.abs(survey.lengths - 1) > TOLERANCE))
+            unit = np.median(survey.lengths[survey.usable]) if side.dtype == _SCALED and survey.usable.any() else 1
+            off = np.flatnonzero(survey.usable & (np.abs(survey.lengths / unit - 1) > TOLERANCE))
             rows += ({"in": side.subject, "row": int(row), "length": float(survey.lengths[row])} for row in off)
         name = "vectors whose length is not 1"
     else:
         name = "items whose length differs by more than 5 %"
         if items:
             before, after = these.survey.lengths[items.places], items.new.survey.lengths[items.rows]
-            off = np.flatnonzero(np.abs(after / before - 1) > _SAME_LENGTH)
+            ratios = after / before
+            if _SCALED in (these.dtype, items.new.dtype):
+                ratios /= np.median(ratios)
+            off = np.flatnonzero(np.abs(ratios - 1) > _SAME_LENGTH)
             rows += (
                 {"row": int(items.places[one]), "stored": float(before[one]), "new": float(after[one])} for one in off
             )

@@ -172,12 +172,14 @@ def drawn(count: int, sample: int, seed: int) -> "NDArray[np.int64]":
     """So many of the first whole numbers, without one twice, in their order.
 
     Raises:
-        InvalidSetting: If the sample is none.
+        InvalidSetting: If the sample or the seed is none.
     """
     import numpy as np
 
     if sample < 1:
         raise InvalidSetting("sample", f"{sample} must be at least 1")
+    if seed < 0:
+        raise InvalidSetting("seed", f"{seed} must be at least 0")
     if count <= sample:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, sample, replace=False))

@@ -23,7 +23,7 @@ from weigh.cli.options import POSITIVE
 @click.option("--index", metavar="FILE", help="The index of usearch, whose keys are rows of STORED.")
 @click.option("--tensor", metavar="NAME", help="The array's name, in files that hold several.")
 @click.option("--sample", type=POSITIVE, default=1000, show_default=True, metavar="N", help="Items that are compared.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the sample.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of the sample.")
 @click.option("-k", type=POSITIVE, default=10, show_default=True, metavar="N", help="Neighbours of a query.")
 @as_json
 def embeddings_command(
@@ -44,6 +44,8 @@ def embeddings_command(
     from weigh.checks.embeddings.manifests import embedding_manifest
     from weigh.checks.embeddings.vectors import vectors
 
+    if (model or prompts) and not (manifest or write_manifest):
+        raise click.UsageError("--model and --prompt belong to a manifest; give --manifest or --write-manifest too")
     old, texts = vectors(stored, tensor), {path: read_text(path) for path in prompts}
     found = check_embeddings(
         old, new, rows=rows, metric=metric, normalised=normalised, model=model, prompts=texts, manifest=manifest,
