@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from usearch.index import Index
 
 import weigh
 from weigh.checks.embeddings.search import nearest
+from weigh.checks.embeddings.vectors import _mapped
 from weigh.cli import main
-from weigh.errors import InvalidSetting
+from weigh.errors import InvalidSetting, InvalidTable
 
 
 def encoded(encoder: int = 0, items: int = 1000, dimensions: int = 48) -> Any:
@@ -81,6 +83,24 @@ def test_vectors_are_those_of_the_file(name: str, tolerance: float, tmp_path: Pa
     assert (found.rows, found.dimensions) == ONE.shape
     assert np.abs(found.at(slice(None)) - ONE).max() <= tolerance
     assert np.array_equal(np.concatenate([block for _, block in found.blocks()]), found.at(slice(None)))
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_part_of_a_tensor_that_pytorch_saved_is_that_part(new_format: bool, tmp_path: Path) -> None:
+    whole = torch.from_numpy(ONE)
+    parts = [whole[::2], whole[:, ::2], whole[:, :16], whole[5:], whole.t(), whole[:1].expand(len(ONE), -1)]
+    for part in parts:
+        torch.save(part, tmp_path / "part.pt", _use_new_zipfile_serialization=new_format)
+        read = weigh.vectors(tmp_path / "part.pt")
+        assert np.array_equal(read.at(slice(None)), part.numpy()), part.stride()
+
+
+def test_strides_that_leave_the_bytes_are_refused(tmp_path: Path) -> None:
+    torch.save(torch.from_numpy(ONE), tmp_path / "whole.pt")
+    contents = weigh.inspect(tmp_path / "whole.pt")
+    for strides in ((len(ONE), 1), (-1, 1)):
+        with pytest.raises(InvalidTable, match="leave its bytes"):
+            _mapped(contents, dataclasses.replace(contents.named[0], strides=strides))
 
 
 def test_a_large_file_is_mapped_and_read_in_blocks(tmp_path: Path) -> None:

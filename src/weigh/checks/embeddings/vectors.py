@@ -206,12 +206,20 @@ def _mapped(contents: Contents, tensor: Tensor) -> "NDArray[Any]":
 
     source = contents.storages[tensor.storage]
     kind = np.dtype(np.uint16 if tensor.dtype == "bfloat16" else tensor.dtype)
-    # An array that was saved column by column has strides, the last of them not 1.
-    order: Any = "C" if tensor.strides is None or tensor.strides[1] == 1 else "F"
+    flat: NDArray[Any]
     if isinstance(source, File) and source.data is None and not is_remote(source.path):
-        return np.memmap(source.path, kind, "r", source.begin + tensor.begin, tensor.shape, order)
-    flat = np.frombuffer(source.read(tensor.begin, tensor.end), dtype=kind)
-    return flat.reshape(tensor.shape, order=order)
+        count = (tensor.end - tensor.begin) // kind.itemsize
+        flat = np.memmap(source.path, kind, "r", source.begin + tensor.begin, (count,))
+    else:
+        flat = np.frombuffer(source.read(tensor.begin, tensor.end), dtype=kind)
+    if tensor.strides is None:
+        return flat.reshape(tensor.shape)
+    # An array that was saved column by column has strides, and so has a part of a tensor that PyTorch saved.
+    last = sum((count - 1) * stride for count, stride in zip(tensor.shape, tensor.strides, strict=True))
+    if min(tensor.strides) < 0 or last >= len(flat):
+        raise InvalidTable(contents.path, f"has strides {list(tensor.strides)} that leave its bytes; save it again")
+    steps = [stride * kind.itemsize for stride in tensor.strides]
+    return np.lib.stride_tricks.as_strided(flat, tensor.shape, steps, writeable=False)
 
 
 def _refuse(where: str, dtype: str, shape: tuple[int, ...]) -> None:
