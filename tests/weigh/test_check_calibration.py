@@ -19,7 +19,8 @@ from sklearn.metrics import brier_score_loss
 from statsmodels.stats.multitest import multipletests
 
 import weigh
-from weigh.checks.calibration.reliability import Buckets, borders, buckets, miscalibration
+from weigh.checks.calibration.reliability import miscalibration
+from weigh.checks.confidence_buckets import Buckets, borders, buckets
 from weigh.cli import main
 
 

@@ -332,7 +332,7 @@ def base(**columns: Any) -> dict[str, Any]:
         (base(small=["0", "1", "cat"]), "column 'y' holds numbers and column 'small' holds text, such as 'cat'"),
         (base(big=[True, False, True]), "column 'y' holds numbers and column 'big' holds Boolean"),
         (base(person=[1, None, 2]), "row 2 of column 'person' is missing"),
-        (base(p=[0.5, 99.0, 0.2]), "row 2 of column 'p' is 99, and 1 such rows in all; a confidence is"),
+        (base(p=[0.5, 99.0, 0.2]), "row 2 of column 'p' is 99, and 1 such rows in all; give probab"),
         (base(p=["high", "low", "low"]), "numbers are needed"),
     ],
 )  # fmt: skip

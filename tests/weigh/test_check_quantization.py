@@ -28,7 +28,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 import weigh
 from weigh import errors
-from weigh.checks.quantization.outputs import calibration_error
 from weigh.checks.quantization.restoring import restored
 from weigh.cli import main
 
@@ -321,14 +320,12 @@ def test_confidence_shift(shift: float, finding: str) -> None:
     assert found.figure.value == pytest.approx(abs(shift), abs=0.002)
 
 
-def test_calibration_error_is_that_of_its_definition() -> None:
+def test_calibration_errors_in_the_notes_are_those_of_the_check_of_calibration() -> None:
     random = np.random.default_rng(0)
-    chance, right = random.random(1000), random.random(1000) < 0.5
-    order = np.argsort(chance)
-    bins = [order[i * 1000 // 15 : (i + 1) * 1000 // 15] for i in range(15)]
-    known = sum(len(one) * abs(chance[one].mean() - right[one].mean()) for one in bins) / 1000
-    assert calibration_error(chance, right.astype(float)) == pytest.approx(known)
-    assert calibration_error(np.array([0.5]), np.array([1.0])) == 0.5
+    table = answered(0.1).with_columns(was=pl.Series(random.random(2000)))
+    right = (table["before"] == table["label"]).to_numpy()
+    [figure] = [weigh.calibration_error(weigh.Predictions(table["was"], right), strategy="quantile").figure]
+    assert f"error {figure.value:.3f} and" in weigh.confidence_shift(table, "label", "was", "is").notes[0]
 
 
 def test_failed_probes() -> None:
@@ -386,7 +383,9 @@ def test_bad_tables_are_refused(columns: dict[str, Any], message: str) -> None:
 
 def test_confidences_are_probabilities() -> None:
     table = answered(0.0).with_columns(pl.lit(80).alias("is"))
-    with pytest.raises(errors.InvalidTable, match="row 1 of column 'is' is 80, and 2,000 in all; give probabilities"):
+    with pytest.raises(
+        errors.InvalidTable, match="row 1 of column 'is' is 80, and 2,000 such rows in all; give probab"
+    ):
         weigh.confidence_shift(table, "label", "was", "is")
 
 

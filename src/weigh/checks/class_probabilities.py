@@ -1,16 +1,18 @@
-"""Labels beside the probabilities that a model gave each class, read from one table."""
+"""Probabilities in tables: how sure a model was of its answer, and labels beside the probability of each class."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from weigh.checks.tables import complete, names, numbers, read, scan, subject
+from weigh.checks.tables import as_text, complete, names, numbers, read, scan, subject
 from weigh.errors import InvalidTable
 
 if TYPE_CHECKING:
     import narwhals as nw
 
 _SUM_TOLERANCE = 0.01
+_ROUNDING = 1e-4
+"""So far above 1 a softmax in few bits may end."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ def labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str, oth
         probabilities = {name.removeprefix(prefix): name for name in there}
         if not there:
             raise InvalidTable(where, f"no column begins with the prefix of probabilities, which is {prefix!r}")
-    columns = {_text(name): column for name, column in probabilities.items()}
+    columns = {as_text(name): column for name, column in probabilities.items()}
     if len(columns) < 2:
         raise InvalidTable(where, "has the probability of one class; name the column of each class")
     found = read(table, [label, *columns.values(), *others])
-    labels = [_text(value) for value in complete(found, table, label)]
+    labels = [as_text(value) for value in complete(found, table, label)]
     place = {name: code for code, name in enumerate(columns)}
     unknown = next((row for row, value in enumerate(labels) if value not in place), None)
     if unknown is not None:
@@ -71,8 +73,38 @@ def labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str, oth
     return Labelled(list(columns), given, chances, found)
 
 
-def _text(value: Any) -> str:
-    """A class by one name, whether its column came as 3, 3.0 or "3"."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def confidence(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
+    """A column of probabilities: shape (rows,).
+
+    Raises:
+        InvalidTable: If one is missing, is no number, or is not from 0 to 1.
+    """
+    return as_probabilities(numbers(table, source, column), subject(source), f"column {column!r}")
+
+
+def as_probabilities(values: Any, where: str, what: str) -> Any:
+    """Probabilities of any shape (rows, …), those a rounding error above 1 brought back to it.
+
+    Raises:
+        InvalidTable: If one is not from 0 to 1, or is no number.
+    """
+    import numpy as np
+
+    wrong = ~((values >= 0) & (values <= 1 + _ROUNDING))  # not a number is neither
+    refuse(wrong, values, where, what, "give probabilities from 0 to 1; of logits take the softmax, of percentages a "
+           "hundredth")  # fmt: skip
+    return np.minimum(values, 1.0)
+
+
+def refuse(wrong: Any, values: Any, where: str, what: str, remedy: str) -> None:
+    """Refuse numbers of which some are wrong, and name the first row where they are.
+
+    Raises:
+        InvalidTable: If one is.
+    """
+    import numpy as np
+
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        place = f"row {row + 1} of {what} is {values[row]:.4g}, and {int(wrong.sum()):,} such rows in all"
+        raise InvalidTable(where, f"{place}; {remedy}")

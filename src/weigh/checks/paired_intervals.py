@@ -1,4 +1,4 @@
-"""How far the accuracy that a student lost may be chance: paired score tests, and groups that count as fewer rows."""
+"""How far the accuracy that a second model lost may be chance: paired tests, and groups that count as fewer rows."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ _HALVINGS = 40
 def loss_interval(
     lost: Any, gained: Any, rows: Any, level: Any = 0.025, degrees: Any = float("inf")
 ) -> tuple[Any, Any]:
-    """The interval of the accuracy that a student lost, from the rows on which one of the two models is right alone.
+    """The interval of the accuracy that a second model lost, from the rows on which one of the two is right alone.
 
     Both models answered the same rows, so the rows on which both are right or both are wrong say nothing of the
     difference but how rare it is. The ends are where Tango's score test would just reject: 1998, Statistics in
     Medicine 17, 891. Against 0 it is McNemar's test.
 
     Args:
-        lost: Rows that the teacher has right and the student wrong. Numbers or arrays, as all others.
-        gained: Rows that the student has right and the teacher wrong.
+        lost: Rows that the first model has right and the second wrong. Numbers or arrays, as all others.
+        gained: Rows that the second has right and the first wrong.
         rows: All rows.
         level: The chance that an end is beyond the truth; 0.025 for each of the two is an interval of 95 %.
         degrees: Degrees of freedom of Student's t, where rows are few groups; infinite for the normal distribution.
@@ -42,7 +42,7 @@ def loss_interval(
 
 
 def loss_p_value(lost: Any, gained: Any, rows: Any, allowed: float, degrees: Any = float("inf")) -> Any:
-    """The p-value of a loss: how likely one as large is by chance, if the student truly loses what is allowed.
+    """The p-value of a loss: how likely one as large is by chance, if truly as much is lost as is allowed.
 
     It is that of the test whose intervals `loss_interval` gives. Of many slices it has to be adjusted for their number.
 
@@ -94,3 +94,22 @@ def design_effect(differences: Any, sizes: Any) -> float:
         return float(rows / groups)
     of_groups = ((differences[:, 0] - total / rows * sizes) ** 2).sum() * groups / (groups - 1)
     return float(np.maximum(1, of_groups / of_rows))
+
+
+def mean_interval(totals: Any, sizes: Any = 1, level: float = 0.025) -> tuple[float, float]:
+    """The interval of a mean over rows, by Student's t over rows, or over the groups that they belong to.
+
+    Args:
+        totals: The value of each row, or the sum over each group: shape (units,), two or more.
+        sizes: How many rows each group has: shape (units,).
+        level: The chance that an end is beyond the truth.
+    """
+    with needed("the interval of a mean"):
+        import numpy as np
+        from scipy.stats import t
+
+    units, rows = len(totals), float(np.broadcast_to(sizes, np.shape(totals)).sum())
+    mean = float(totals.sum() / rows)
+    between = ((totals - mean * sizes) ** 2).sum() * units / (units - 1)
+    spread = float(t.isf(level, units - 1) * np.sqrt(between) / rows)
+    return mean - spread, mean + spread

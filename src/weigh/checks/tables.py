@@ -193,6 +193,20 @@ def spelled(series: "nw.Series[Any]") -> Any:
     return np.asarray([float("nan") if value is None else float(value) for value in values])
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a value of a column says nothing: none, no number, or blank text."""
+    if value is None or type(value).__name__ == "NAType":  # that of pandas is neither equal to itself nor different
+        return True
+    return not value.strip() if isinstance(value, str) else bool(value != value)
+
+
+def as_text(value: Any) -> str:
+    """A value by one name, whatever engine read it: 3, whether its column came as 3, 3.0 or "3"; and true, as CSV."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _is_number(value: Any) -> bool:
     try:
         float(value)

@@ -5,16 +5,9 @@ from typing import Any
 
 from weigh.checks.calibration.abstention import answerable
 from weigh.checks.calibration.predictions import Predictions, predictions
-from weigh.checks.calibration.reliability import (
-    FEWEST,
-    Buckets,
-    Strategy,
-    borders,
-    brier_parts,
-    buckets,
-    miscalibration,
-)
+from weigh.checks.calibration.reliability import FEWEST, brier_parts, miscalibration
 from weigh.checks.calibration.slices import calibration_by_class, calibration_by_slice
+from weigh.checks.confidence_buckets import Buckets, Strategy, borders, buckets
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
 from weigh.errors import InvalidSetting
 from weigh.optional import needed

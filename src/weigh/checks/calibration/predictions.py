@@ -4,15 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from weigh.checks.class_probabilities import labelled
-from weigh.checks.tables import complete, numbers, read, subject
+from weigh.checks.class_probabilities import as_probabilities, labelled, refuse
+from weigh.checks.tables import as_text, complete, numbers, read, subject
 from weigh.errors import InvalidTable
 
 PREDICTED = "predicted class"
 """The name of the slices by what a model answered."""
-
-_ROUNDING = 1e-4
-"""So far above 1 a softmax in few bits may end."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def predictions(
     if label and probabilities:
         found = labelled(table, label, probabilities, slices)
         answers, sure = found.chances.argmax(1), found.chances.max(1)
-        told = {name: _slice(complete(found.table, table, name)) for name in slices}
+        told = {name: [as_text(value) for value in complete(found.table, table, name)] for name in slices}
         told |= {PREDICTED: [found.classes[answer] for answer in answers.tolist()]}
         right = (answers == found.given).astype(float)
         return Predictions(sure, right, told, found.given, found.chances, where)
@@ -101,28 +98,16 @@ def predictions(
         _checked(where, what, numbers(rows, table, name), name)
         for what, name in (("correct", correct), ("confidence", confidence))
     )
-    told = {name: _slice(complete(rows, table, name)) for name in slices}
+    told = {name: [as_text(value) for value in complete(rows, table, name)] for name in slices}
     return Predictions(sure, right, told, where=where)
-
-
-def _slice(values: list[Any]) -> list[str]:
-    """What rows belong to, as text: 3 and 3.0 are one slice, however the column came."""
-    return [str(int(one)) if isinstance(one, float) and one.is_integer() else str(one) for one in values]
 
 
 def _checked(where: str, what: str, values: Any, column: str | None = None) -> Any:
     """Probabilities, or zeros and ones. Shape (N,)."""
-    import numpy as np
-
     if values.ndim != 1 or not len(values):
         raise InvalidTable(where, f"{what} has no rows, or more than one column")
-    if what == "correct":
-        wrong, wanted = (values != 0) & (values != 1), "give 1 for a right answer and 0 for a wrong one"
-    else:
-        wrong = ~((values >= 0) & (values <= 1 + _ROUNDING))  # not a number is neither
-        wanted = "give probabilities from 0 to 1; of logits take the softmax, of percentages a hundredth"
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        place = f"row {row + 1} of {f'column {column!r}' if column else what} is {values[row]:.4g}"
-        raise InvalidTable(where, f"{place}, and {int(wrong.sum()):,} such rows in all; {wanted}")
-    return np.minimum(values, 1.0)
+    place = f"column {column!r}" if column else what
+    if what != "correct":
+        return as_probabilities(values, where, place)
+    refuse((values != 0) & (values != 1), values, where, place, "give 1 for a right answer and 0 for a wrong one")
+    return values

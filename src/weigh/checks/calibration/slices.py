@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weigh.checks.calibration.predictions import PREDICTED
-from weigh.checks.calibration.reliability import (
-    FEWEST,
-    Buckets,
-    Miscalibration,
-    Strategy,
-    borders,
-    buckets,
-    miscalibration,
-)
+from weigh.checks.calibration.reliability import FEWEST, Miscalibration, miscalibration
+from weigh.checks.confidence_buckets import Buckets, Strategy, borders, buckets
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import InvalidTable
 from weigh.optional import needed

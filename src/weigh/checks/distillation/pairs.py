@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from weigh.checks.class_probabilities import confidence
+from weigh.checks.paired_answers import answers, as_words, refuse_missing
 from weigh.checks.paired_intervals import design_effect
 from weigh.checks.partitions import grouped_sums
-from weigh.checks.tables import complete, numbers, read, rows, subject
+from weigh.checks.tables import as_text, is_missing, read, rows, subject
 from weigh.errors import InvalidTable
 from weigh.optional import needed
 
@@ -92,7 +94,9 @@ class Pairs:
 
         sums, keys = self.sums(column, [f"{_PREFIX}{count}" for count in _COUNTS])
         places: dict[Any, int] = {}
-        codes = np.array([places.setdefault(_word(value), len(places)) for value in keys])
+        codes = np.array(
+            [places.setdefault("(missing)" if is_missing(value) else as_text(value), len(places)) for value in keys]
+        )
         if len(places) > _MOST_SLICES:
             problem = f"column {column!r} has {len(places):,} values; a slice for each is too fine: bin it first"
             raise InvalidTable(subject(self.source), problem)
@@ -141,30 +145,21 @@ def paired(
     Raises:
         InvalidTable: If a column is missing, an answer or a group is, or answers and labels are of different kinds.
     """
-    where, answers = subject(table), [label, teacher, student]
-    with needed(where):
+    with needed(subject(table)):
         import narwhals as nw
         import numpy as np
-    asked = [*answers, *slices, *([group] if group else []), *confidences]
+    asked = [label, teacher, student, *slices, *([group] if group else []), *confidences]
     found = read(table, asked)
-    for name in [*answers, *([group] if group else [])]:
-        _refuse_missing(found, table, name)
-    _of_one_kind(found, where, answers)
-    plain = {name: found[name] for name in dict.fromkeys(asked)}
-    plain = {name: one.cast(nw.String) if _kind(one) == "text" else one for name, one in plain.items()}
-    try:
-        right = [np.asarray((plain[name] == plain[label]).to_numpy(), dtype=bool) for name in (teacher, student)]
-        agreed = np.asarray((plain[teacher] == plain[student]).to_numpy(), dtype=bool)
-    except Exception as error:  # each engine has errors of its own
-        said = str(error).strip().partition("\n")[0][:100]
-        raise InvalidTable(
-            where, f"the answers in {teacher!r}, {student!r} and {label!r} do not compare: {said}"
-        ) from None
+    if group:
+        refuse_missing(found, table, group)
+    labels, *both = answers(found, table, [label, teacher, student]).columns
+    right, agreed = [np.asarray(one == labels, dtype=bool) for one in both], np.asarray(both[0] == both[1], dtype=bool)
+    plain = {name: as_words(found[name]) for name in dict.fromkeys(asked)}
     counts = dict(zip(_COUNTS, _indicators(right[0], right[1], agreed), strict=True))
     columns = [one.alias(name) for name, one in plain.items()]
     numbered = {_ALL: np.zeros(len(agreed), dtype=int), **{f"{_PREFIX}{name}": one for name, one in counts.items()}}
     if confidences:
-        teacher_sure, student_sure = (_confidence(found, table, name) for name in confidences)
+        teacher_sure, student_sure = (confidence(found, table, name) for name in confidences)
         excess = (student_sure - right[1]) - (teacher_sure - right[0])
         numbered |= {f"{_PREFIX}teacher is sure": teacher_sure, f"{_PREFIX}student is sure": student_sure}
         numbered |= {f"{_PREFIX}excess": excess}
@@ -178,57 +173,3 @@ def _indicators(teacher: Any, student: Any, agreed: Any) -> list[Any]:
 
     found = (np.ones_like(teacher), teacher, student, teacher & ~student, student & ~teacher, agreed, agreed & ~teacher)
     return [one.astype(np.int64) for one in found]
-
-
-def _refuse_missing(table: "nw.DataFrame[Any]", source: Any, column: str) -> None:
-    """Refuse a column with a missing value. It is looked at value by value only if one is missing."""
-    series = table[column]
-    missing = series.is_null().any() or (series.dtype.is_float() and series.is_nan().any())
-    if missing or not (series.dtype.is_numeric() or str(series.dtype) == "String"):
-        complete(table, source, column)
-
-
-def _kind(series: "nw.Series[Any]") -> str:
-    """What values have to share to be equal."""
-    name = str(series.dtype)
-    if series.dtype.is_numeric():
-        return "numbers"
-    return "text" if name == "String" or name.startswith(("Categorical", "Enum")) else name
-
-
-def _of_one_kind(table: "nw.DataFrame[Any]", where: str, answers: list[str]) -> None:
-    """Refuse answers that could equal no label: such as the text 3 and the number 3."""
-    label, *others = answers
-    for name in others:
-        if _kind(table[name]) != _kind(table[label]):
-            first, other = (_kind(table[one]) for one in (label, name))
-            text = next((one for one in (name, label) if _kind(table[one]) == "text"), None)
-            said = f", such as {_odd(table[text].to_list())!r}" if text else ""
-            problem = f"column {label!r} holds {first} and column {name!r} holds {other}{said}"
-            raise InvalidTable(where, f"{problem}, so that no answer is right; make them of one type")
-
-
-def _odd(values: list[Any]) -> str:
-    """The first text that is no number, or the first."""
-    odd = (value for value in values if not str(value).lstrip("-").replace(".", "", 1).isdigit())
-    return str(next(odd, values[0]))[:40]
-
-
-def _confidence(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
-    import numpy as np
-
-    values = numbers(table, source, column)
-    off = np.flatnonzero((values < 0) | (values > 1))
-    if len(off):
-        problem = f"row {off[0] + 1} of column {column!r} is {values[off[0]]:g}, and {len(off):,} such rows in all"
-        raise InvalidTable(subject(source), f"{problem}; a confidence is the probability of the answer, from 0 to 1")
-    return values
-
-
-def _word(value: Any) -> str:
-    """The value of a slice by one name, whatever engine read it: 3, not 3.0."""
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        return "(missing)"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,16 +1,15 @@
 """What quantization did to the answers: those that flipped, and what became of accuracy, confidence and probes."""
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from weigh.checks.class_probabilities import confidence
+from weigh.checks.confidence_buckets import borders, buckets
+from weigh.checks.paired_answers import answers
+from weigh.checks.paired_intervals import loss_interval, mean_interval
 from weigh.checks.results import CheckResult, Figure, first
-from weigh.checks.tables import complete, numbers, read, subject
+from weigh.checks.tables import is_missing, read, subject
 from weigh.errors import InvalidTable
-from weigh.optional import needed
-
-if TYPE_CHECKING:
-    import narwhals as nw
 
 _FEWEST = 20
 _BINS = 15
@@ -31,8 +30,8 @@ def flipped_answers(
     Raises:
         InvalidTable: If a column is missing, holds no answers, or a value is missing.
     """
-    answers = _answers(table, [before, after])
-    old, new = answers.columns
+    given = answers(read(table, [before, after]), table, [before, after], mixed=True)
+    old, new = given.columns
     flipped = _where(old != new)
     return CheckResult(
         check="flipped answers",
@@ -41,7 +40,7 @@ def flipped_answers(
         reason="at one in a hundred, whoever asks 69 questions has an even chance to meet one",
         evidence=first({"row": row + 1, "before": _cell(old[row]), "after": _cell(new[row])} for row in flipped[:10]),
         cost={"rows": len(old)},
-        notes=answers.notes,
+        notes=given.notes,
     )
 
 
@@ -50,7 +49,7 @@ def lost_accuracy(
 ) -> CheckResult:
     """Lost accuracy: how much smaller the share of right answers is after quantization, of the same rows.
 
-    The interval is the adjusted Wald interval for matched pairs (Agresti and Min 2005, Statistics in Medicine 24).
+    The interval is that of Tango's score test for matched pairs (1998, Statistics in Medicine 17, 891).
 
     Args:
         table: A path or a frame, as `flipped_answers` takes it.
@@ -62,19 +61,17 @@ def lost_accuracy(
     Raises:
         InvalidTable: If a column is missing or holds no answers, or a value is missing.
     """
-    answers = _answers(table, [label, before, after])
-    right, old, new = answers.columns
+    names = [label, before, after]
+    given = answers(read(table, names), table, names, mixed=True)
+    right, old, new = given.columns
     rows = len(right)
     spoiled, mended = _where((old == right) & (new != right)), _where((old != right) & (new == right))
     lost = (len(spoiled) - len(mended)) / rows
-    middle = (len(spoiled) - len(mended)) / (rows + 2)
-    spread = 1.96 * math.sqrt((len(spoiled) + len(mended) + 1) / (rows + 2) - middle**2) / math.sqrt(rows + 2)
+    low, high = (float(end) for end in loss_interval(len(spoiled), len(mended), rows))
     was, other = int((old == right).sum()), len(_where((old != right) & (new != right) & (old != new)))
     return CheckResult(
         check="lost accuracy",
-        figure=Figure(
-            "accuracy lost", lost, min(lost, middle - spread), max(lost, middle + spread), "95 %, Agresti–Min, paired"
-        ),
+        figure=Figure("accuracy lost", lost, low, high, "95 %, paired score"),
         threshold=threshold,
         reason="a point of accuracy is what a smaller model would be given for",
         evidence=first(
@@ -85,7 +82,7 @@ def lost_accuracy(
         notes=(
             f"right before {was / rows:.1%}, after {was / rows - lost:.1%}: {len(spoiled):,} right answers became "
             f"wrong, {len(mended):,} wrong ones right, {other:,} wrong ones otherwise wrong",
-            *answers.notes,
+            *given.notes,
         ),
     )
 
@@ -119,25 +116,25 @@ def confidence_shift(
     import numpy as np
 
     frame = read(table, [label, before, after, before_confidence, after_confidence])
-    answers = _answers(frame, [label, before, after], table)
-    right = [(one == answers.columns[0]).astype(float) for one in answers.columns[1:]]
-    chances = [_chances(frame, table, name) for name in (before_confidence, after_confidence)]
+    given = answers(frame, table, [label, before, after], mixed=True)
+    right = [(one == given.columns[0]).astype(float) for one in given.columns[1:]]
+    chances = [confidence(frame, table, name) for name in (before_confidence, after_confidence)]
     shifts = (chances[1] - right[1]) - (chances[0] - right[0])
-    found, low, high, notes = float(shifts.mean()), math.nan, math.nan, list(answers.notes)
+    found, low, high, notes = float(shifts.mean()), math.nan, math.nan, list(given.notes)
     if len(shifts) >= _FEWEST:
-        spread = 1.96 * float(shifts.std(ddof=1)) / math.sqrt(len(shifts))
-        low, high = found - spread, found + spread
+        low, high = (float(end) for end in mean_interval(shifts))
         if low < 0 < high:
             low, high = 0.0, max(-low, high)
         low, high = sorted((abs(low), abs(high)))
     else:
         notes.append(f"{len(shifts)} rows are too few for an interval; {_FEWEST} are needed")
-    errors = [calibration_error(one, other) for one, other in zip(chances, right, strict=True)]
+    errors = [buckets(one, other, borders(one, _BINS, "quantile")).error
+              for one, other in zip(chances, right, strict=True)]  # fmt: skip
     gaps = [float((one - other).mean()) for one, other in zip(chances, right, strict=True)]
     most = np.argsort(-np.abs(chances[1] - chances[0]), kind="stable")[:10]
     return CheckResult(
         check="confidence shift",
-        figure=Figure("change of mean confidence minus accuracy", abs(found), low, high, "95 %, normal, paired"),
+        figure=Figure("change of mean confidence minus accuracy", abs(found), low, high, "95 %, Student's t, paired"),
         threshold=threshold,
         reason="a limit that was set on the old confidence then lets other answers through",
         evidence=first(
@@ -171,13 +168,13 @@ def failed_probes(table: Any, probe: str, before: str = "before", after: str = "
     import numpy as np
 
     frame = read(table, [probe, before, after])
-    required = [None if value is None or value != value or value == "" else value for value in frame[probe].to_list()]
-    rows = [row for row, value in enumerate(required) if value is not None]
+    has_answer = [not is_missing(value) for value in frame[probe].to_list()]
+    rows = np.flatnonzero(has_answer).tolist()
     if not rows:
         raise InvalidTable(subject(table), f"column {probe!r} is empty; give probe rows the answer that is required")
-    answers = _answers(frame, [before, after], table, extra=[required[row] for row in rows])
-    old, new = (one[rows] for one in answers.columns)
-    wanted = answers.extra
+    answers(frame, table, [before, after], mixed=True)  # no answer may be missing, in whatever row
+    given = answers(frame.filter(has_answer), table, [probe, before, after], mixed=True)
+    wanted, old, new = given.columns
     held = old == wanted
     failed = np.flatnonzero(held & (new != wanted))
     return CheckResult(
@@ -194,109 +191,9 @@ def failed_probes(table: Any, probe: str, before: str = "before", after: str = "
         notes=(
             f"of {len(rows):,} probes {int(held.sum()):,} passed before and {int((new == wanted).sum()):,} after; "
             f"{int((~held & (new == wanted)).sum()):,} were mended",
-            *answers.notes,
+            *given.notes,
         ),
     )  # fmt: skip
-
-
-def calibration_error(confidence: Any, right: Any, bins: int = _BINS) -> float:
-    """Expected calibration error, in bins of equally many rows: arrays of shape (rows,)."""
-    import numpy as np
-
-    order = np.argsort(confidence, kind="stable")
-    gaps = np.add.reduceat((confidence - right)[order], np.unique(np.arange(bins) * len(order) // bins))
-    return float(np.abs(gaps).sum() / len(order))
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """Columns of answers in one type, so that they can be compared. Shapes (rows,).
-
-    Attributes:
-        columns: An array for each.
-        extra: Further values in the same type.
-        notes: What was done to them.
-    """
-
-    columns: list[Any]
-    extra: Any
-    notes: tuple[str, ...]
-
-
-def _answers(table: Any, names: list[str], source: Any = None, extra: list[Any] | None = None) -> _Answers:
-    """Columns as answers.
-
-    Raises:
-        InvalidTable: If one is missing, or is no class, token or text.
-    """
-    source = table if source is None else source
-    with needed(subject(source)):
-        import numpy as np
-    frame = read(table, names)
-    are_numbers = [_is_number(frame, name) for name in names]
-    more = [] if extra is None else extra
-    if all(are_numbers) and all(isinstance(value, int | float) for value in more):
-        columns = [numbers(frame, source, name) for name in names]
-        for name, values in zip(names, columns, strict=True):
-            _refuse_fractions(source, name, values)
-        return _Answers(columns, np.asarray(more, float), ())
-    columns = [_texts(frame, source, name) for name in names]
-    mixed = any(are_numbers)
-    notes = ("some of the columns are numbers and others text: all are compared as text",) if mixed else ()
-    return _Answers(columns, np.asarray([_text(value) for value in more], object), notes)
-
-
-def _is_number(frame: "nw.DataFrame[Any]", name: str) -> bool:
-    kind = frame[name].dtype
-    return kind.is_numeric() or str(kind) == "Boolean"
-
-
-def _refuse_fractions(source: Any, name: str, values: Any) -> None:
-    import numpy as np
-
-    wrong = np.flatnonzero(values != np.floor(values))
-    if len(wrong):
-        raise InvalidTable(
-            subject(source),
-            f"row {wrong[0] + 1} of column {name!r} is {values[wrong[0]]:g}, which is no class, token or text; "
-            "compare numbers by how far they are apart, or round them",
-        )
-
-
-def _texts(frame: "nw.DataFrame[Any]", source: Any, name: str) -> Any:
-    import numpy as np
-
-    if _is_number(frame, name):
-        values = numbers(frame, source, name)
-        _refuse_fractions(source, name, values)
-        return np.asarray([_text(value) for value in values.tolist()], object)
-    values = complete(frame, source, name)
-    wrong = next((row for row, value in enumerate(values) if not isinstance(value, str | int | float)), None)
-    if wrong is not None:
-        kind = type(values[wrong]).__name__
-        raise InvalidTable(
-            subject(source), f"row {wrong + 1} of column {name!r} is of type {kind}; give classes, tokens or texts"
-        )
-    return np.asarray([_text(value) for value in values], object)
-
-
-def _text(value: Any) -> str:
-    """An answer as text: whole numbers without their decimals, as CSV has them."""
-    return str(int(value)) if isinstance(value, int | float) and value % 1 == 0 else str(value)
-
-
-def _chances(frame: "nw.DataFrame[Any]", source: Any, name: str) -> Any:
-    import numpy as np
-
-    values = numbers(frame, source, name)
-    wrong = np.flatnonzero((values < 0) | (values > 1))
-    if len(wrong):
-        raise InvalidTable(
-            subject(source),
-            f"row {wrong[0] + 1} of column {name!r} is {values[wrong[0]]:g}, and {len(wrong):,} in all; give "
-            "probabilities from 0 to 1",
-        )
-    return values
 
 
 def _where(mask: Any) -> Any:
