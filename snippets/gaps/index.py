@@ -170,6 +170,8 @@ with TemporaryDirectory() as folder:
 # --8<-- [end:card]
 
 # --8<-- [start:table]
+import re
+
 from weigh.cli import weigh as command
 
 GAPS = (
@@ -226,8 +228,8 @@ GAPS = (
 
 
 def example(name):
-    """The command as its help gives it."""
-    return checks[name].help.partition("Example: ")[2].strip()
+    """The command as its help gives it, in parts between which a line may end."""
+    return re.sub(" (?=-)", "` `", f"`{checks[name].help.partition('Example: ')[2].strip()}`")
 
 
 checks = command.commands["check"].commands
@@ -235,7 +237,7 @@ print("| Gap | What To Fill | Operational Check |\n| --- | --- | --- |")
 for number, gap, page, fill, name, pair, where, clean in GAPS:
     fault, silent = (result.figure.value for result in pair)
     found = f"{where.format(fault)}, **{pair[0].finding}**; {clean.format(silent)}, **{pair[1].finding}**"
-    cells = f"ML-GAP-{number} [{gap}]({page}/) | {fill} | {found}. `{example(name)}`"
+    cells = f"ML-GAP-{number} [{gap}]({page}/) | {fill} | {found}. {example(name)}"
     print(f"| {cells.replace(': -', ': −')} |")
 # --8<-- [end:table]
 
