@@ -649,6 +649,7 @@ def test_the_commands_options(tmp_path: Path) -> None:
     home = changed(model(tmp_path), "## Risks", "## Gevaren")
     assert run("check", "card", home).exit_code == 1
     assert run("check", "card", home, "--heading", "risks=gevaren").exit_code == 0
+    assert run("check", "card", home, "--heading", "risks=gevaren", "--heading", "risks=peligros").exit_code == 0
     assert run("check", "card", home, "--heading", "risks").exit_code == 2
     changed(home, "late.", "late.\nTODO")
     assert run("check", "card", home, "--heading", "risks=gevaren", "--placeholders", 1).exit_code == 0

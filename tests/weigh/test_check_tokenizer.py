@@ -401,6 +401,9 @@ def test_no_loss_where_it_cannot_be_measured(quill: weigh.Tokenizer, tmp_path: P
     beyond = weigh.token_loss(QUILL, quill, "x y z " * 200, 40)
     assert beyond.finding == "undecided" and "beyond the embedding" in beyond.notes[0]
     (tmp_path / "lines.txt").write_text("a line\n" * 99)
+    odd = Path(shutil.copytree(QUILL, tmp_path / "odd"))
+    edited(odd, "config.json", architectures=5)
+    assert "token loss" not in found(weigh.check_tokenizer(odd, text=tmp_path / "lines.txt"))
     report = weigh.check_tokenizer(MINILM, text=tmp_path / "lines.txt")
     assert "token loss" not in found(report) and "no causal language model" in " ".join(report.results[0].notes)
     assert "no directory with weights" in " ".join(

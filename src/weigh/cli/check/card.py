@@ -36,8 +36,10 @@ def card_command(
     without = next((each for each, (_, sign, _) in zip(headings, split, strict=True) if not sign), None)
     if without is not None:
         raise click.UsageError(f"--heading is {without!r}; write FIELD=PATTERN")
+    patterns: dict[str, str] = {}
+    for field, _, pattern in split:
+        patterns[field] = f"(?:{patterns[field]})|(?:{pattern})" if field in patterns else pattern
     found = check_card(
-        directory, metrics=metrics, base=base, headings={field: pattern for field, _, pattern in split},
-        least_words=least_words, placeholders=placeholders,
-    )  # fmt: skip
+        directory, metrics=metrics, base=base, headings=patterns, least_words=least_words, placeholders=placeholders
+    )
     return report(found, as_json)
