@@ -1,6 +1,7 @@
 """What transformers makes of a tokenizer's directory: the ids that the file gives, and its chat template."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def chat_template(directory: str | Path, other: Any) -> tuple[CheckResult, ...]:
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise InvalidTokenizer(directory, f"has a chat template that cannot be rendered: {said}") from None
     names = other.convert_ids_to_tokens
-    added = [number for number, count in _counts(again).items() for _ in range(count - _counts(ids).get(number, 0))]
+    added = list((Counter(again) - Counter(ids)).elements())
     twice = CheckResult(
         check="chat template",
         figure=Figure.exact("tokens by which its text, encoded again, differs from its ids", _distance(ids, again)),
@@ -97,7 +98,7 @@ def chat_template(directory: str | Path, other: Any) -> tuple[CheckResult, ...]:
         cost={"tokens": len(ids)},
         notes=(f"added: {', '.join(names(added))}",) if added else (),
     )
-    read = [name for name, count in forged.items() if count > honest.get(name, 0)]
+    read = list(forged - honest)
     forgeable = CheckResult(
         check="forged marks",
         figure=Figure.exact("special tokens that a user's message can write", len(read)),
@@ -117,19 +118,12 @@ def _chat(question: str) -> list[dict[str, str]]:
     ]
 
 
-def _counts(ids: Iterable[int]) -> dict[int, int]:
-    counts: dict[int, int] = {}
-    for number in ids:
-        counts[number] = counts.get(number, 0) + 1
-    return counts
-
-
-def _marks(ids: Iterable[int], marks: dict[int, str]) -> dict[str, int]:
-    return {marks[number]: count for number, count in _counts(ids).items() if number in marks}
+def _marks(ids: Iterable[int], marks: Mapping[int, str]) -> Counter[str]:
+    """How often each mark was read."""
+    return Counter(marks[number] for number in ids if number in marks)
 
 
 def _distance(one: list[int], other: list[int]) -> int:
     """How many tokens are in the one and not in the other, each as often as it is."""
-    a, b = _counts(one), _counts(other)
-    apart = sum(abs(a.get(number, 0) - b.get(number, 0)) for number in {*a, *b})
-    return apart or int(one != other)
+    a, b = Counter(one), Counter(other)
+    return ((a - b) + (b - a)).total() or int(one != other)

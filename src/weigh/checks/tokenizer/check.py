@@ -109,7 +109,9 @@ def _why_no_loss(path: str | Path, facts: ModelFacts) -> str | None:
     if is_remote(where) or not is_directory(where) or facts.parameters is None or not (where / "config.json").is_file():
         return "there is no directory with weights"
     kinds = load(where).fields.get("architectures")
-    if not any(str(kind).endswith(("ForCausalLM", "LMHeadModel")) for kind in (kinds if isinstance(kinds, list) else [kinds])):
+    if not any(
+        str(kind).endswith(("ForCausalLM", "LMHeadModel")) for kind in (kinds if isinstance(kinds, list) else [kinds])
+    ):
         return "the model is no causal language model"
     if facts.parameters > _SMALL:
         return f"the model has {facts.parameters:,} parameters, more than {_SMALL:,}"

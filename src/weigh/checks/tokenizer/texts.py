@@ -10,6 +10,19 @@ from weigh.checks.tokenizer.battery import EDGE_TEXTS, EdgeText
 from weigh.tokenizers.reading import Tokenizer
 
 _MOST_SHOWN = 60
+_ALIKE, _LOST = "a model cannot tell apart what has one id", "what is lost before the model, no model can use"
+
+_OWN = {
+    "unknown": ("unknown tokens in your texts", "texts with an unknown token", _ALIKE),
+    "lost": ("lost text in your texts", "texts that come back changed", _LOST),
+    "form": (
+        "Unicode form of your texts",
+        "texts that have other ids in NFC",
+        "what looks the same should be the same to the model: normalise first",
+    ),
+    "cut": ("cut texts", "texts that the file cuts", "what is cut is lost without a word"),
+}
+_MARKS = "control"
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ def unknown_tokens(loaded: Tokenizer, texts: Iterable[EdgeText] = EDGE_TEXTS) ->
         check="unknown tokens",
         figure=Figure.exact("edge texts with an unknown token", len(found)),
         threshold=0,
-        reason="a model cannot tell apart what has one id",
+        reason=_ALIKE,
         evidence=first(
             (
                 {"text": edge.name, "unknown": one.unknown, "tokens": len(one.ids), "why": edge.why}
@@ -97,7 +110,7 @@ def lost_text(loaded: Tokenizer, texts: Iterable[EdgeText] = EDGE_TEXTS) -> Chec
         check="lost text",
         figure=Figure.exact("edge texts that come back changed", len(lost)),
         threshold=0,
-        reason="what is lost before the model, no model can use",
+        reason=_LOST,
         evidence=first(
             ({"text": edge.name, "was": edge.text, "comes back": one.back, "why": edge.why} for edge, one in lost),
             _MOST_SHOWN,
@@ -127,26 +140,6 @@ def _declared(loaded: Tokenizer, every: Sequence[EdgeText]) -> list[str]:
     return notes
 
 
-_OWN = {
-    "unknown": (
-        "unknown tokens in your texts",
-        "texts with an unknown token",
-        "a model cannot tell apart what has one id",
-    ),
-    "lost": (
-        "lost text in your texts",
-        "texts that come back changed",
-        "what is lost before the model, no model can use",
-    ),
-    "form": (
-        "Unicode form of your texts",
-        "texts that have other ids in NFC",
-        "what looks the same should be the same to the model: normalise first",
-    ),
-    "cut": ("cut texts", "texts that the file cuts", "what is cut is lost without a word"),
-}
-
-
 def own_texts(loaded: Tokenizer, texts: Iterable[Sequence[str]], *, most: float = 0.01) -> tuple[CheckResult, ...]:
     """Own texts: a sample of what users write, through the tokenizer, with the share of texts that lose something.
 
@@ -162,9 +155,8 @@ def own_texts(loaded: Tokenizer, texts: Iterable[Sequence[str]], *, most: float 
         MissingPackage: If SciPy is not installed.
     """
     seen, tokens = 0, 0
-    counts = dict.fromkeys(_OWN, 0)
-    shown: dict[str, list[dict[str, Any]]] = {name: [] for name in (*_OWN, "control")}
-    control = 0
+    counts = dict.fromkeys((*_OWN, _MARKS), 0)
+    shown: dict[str, list[dict[str, Any]]] = {name: [] for name in counts}
     for some in texts:
         for number, (text, one) in enumerate(zip(some, outcomes(loaded, some), strict=True), seen + 1):
             tokens += len(one.ids)
@@ -173,15 +165,12 @@ def own_texts(loaded: Tokenizer, texts: Iterable[Sequence[str]], *, most: float 
                 "lost": not one.kept,
                 "form": _other_form(loaded, text, one.ids),
                 "cut": loaded.cut is not None and len(one.ids) > loaded.cut[0],
+                _MARKS: one.control,
             }
             for name, there in faults.items():
                 counts[name] += there
                 if there and len(shown[name]) < _MOST_SHOWN // 6:
                     shown[name].append({"text": number, "begins": text[:40], "comes back": one.back[:40]})
-            if one.control:
-                control += 1
-                if len(shown["control"]) < _MOST_SHOWN // 6:
-                    shown["control"].append({"text": number, "begins": text[:40], "comes back": one.back[:40]})
         seen += len(some)
     cost = {"texts": seen, "tokens": tokens}
     results = [
@@ -198,10 +187,10 @@ def own_texts(loaded: Tokenizer, texts: Iterable[Sequence[str]], *, most: float 
     ]
     marks = CheckResult(
         check="special tokens in your texts",
-        figure=Figure.exact("texts in which a special token is read", control),
+        figure=Figure.exact("texts in which a special token is read", counts[_MARKS]),
         threshold=0,
         reason="a mark that a user wrote ends a document or a turn; encode such text as text alone",
-        evidence=tuple(shown["control"]),
+        evidence=tuple(shown[_MARKS]),
         cost=cost,
     )
     return (*results, marks)
