@@ -28,8 +28,14 @@ def digests(directory: Path, others: Iterable[str] = ()) -> dict[str, str]:
     if not names:
         raise NotFound(directory, "holds no file of a model; give the directory of its config.json or weights")
     names |= {path.relative_to(directory).as_posix() for pattern in others for path in directory.glob(pattern)}
-    found = {}
-    for name in sorted(names):
-        with opening(directory / name), (directory / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {name: digest(directory / name) for name in sorted(names)}
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal. It is read to the end.
+
+    Raises:
+        NotFound: If it cannot be read.
+    """
+    with opening(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

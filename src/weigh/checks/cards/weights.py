@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from weigh.checks.cards.reading import Card
+from weigh.checks.digests import digest
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import NotFound
 from weigh.files.directories import find_artifacts
 from weigh.models.config import load
-from weigh.sources import opening
+from weigh.sources import File, opening
 
 ADAPTER = "adapter_config.json"
 """The file that makes a directory an adapter's."""
@@ -162,12 +163,9 @@ def _weights(folder: Path) -> list[str]:
 
 
 def _digest(path: Path) -> _Digest:
-    with opening(path), path.open("rb") as file:
-        begin = file.read(1024)
-        if pointer := _POINTER.fullmatch(begin):
-            return _Digest(pointer[1].decode(), int(pointer[2]), True)
-        file.seek(0)
-        return _Digest(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size, False)
+    if pointer := _POINTER.fullmatch(File(path).first(1024)):
+        return _Digest(pointer[1].decode(), int(pointer[2]), True)
+    return _Digest(digest(path), File(path).size, False)
 
 
 def _named(card: Card, digests: Mapping[str, _Digest]) -> dict[str, str]:

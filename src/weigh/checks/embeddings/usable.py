@@ -50,9 +50,9 @@ def repeated_vectors(stored: Any, *, threshold: float = 0.01) -> CheckResult:
     import numpy as np
 
     these = vectors(stored)
-    marks = np.where(these.survey.usable, these.survey.marks, np.uint64(0))
-    distinct, where, counts = np.unique(marks[these.survey.usable], return_index=True, return_counts=True)
-    rows = np.flatnonzero(these.survey.usable)[where]
+    usable = these.survey.usable
+    distinct, where, counts = np.unique(these.survey.marks[usable], return_index=True, return_counts=True)
+    rows = np.flatnonzero(usable)[where]
     again = int(counts.max()) - 1 if len(counts) else 0
     order = np.argsort(-counts, kind="stable")
     return CheckResult(
@@ -122,5 +122,6 @@ def is_normalised(stored: Any) -> bool:
     """Whether most of the usable vectors have length 1."""
     import numpy as np
 
-    lengths = vectors(stored).survey.lengths[vectors(stored).survey.usable]
+    survey = vectors(stored).survey
+    lengths = survey.lengths[survey.usable]
     return bool(len(lengths)) and float(np.mean(np.abs(lengths - 1) <= TOLERANCE)) > 1 / 2
