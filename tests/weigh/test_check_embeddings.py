@@ -15,9 +15,8 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 from scipy.linalg import orthogonal_procrustes
-from sklearn.neighbors import NearestNeighbors
-from statsmodels.stats.proportion import proportion_confint
-from usearch.index import Index
+from scipy.spatial.distance import cdist
+from usearch.index import Index, MetricKind, search
 
 import weigh
 from weigh.checks.embeddings.search import nearest
@@ -41,6 +40,13 @@ def index_of(vectors: Any, metric: str = "cos", dtype: str = "f32") -> Index:
     index = Index(ndim=vectors.shape[1], metric=metric, dtype=dtype)
     index.add(np.arange(len(vectors)), vectors, threads=1)
     return index
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The ends of Wilson's 95 % interval, as roots of (p − count / total)² = z² p (1 − p) / total."""
+    z, share = 1.959963984540054, count / total
+    low, high = sorted(np.roots([1 + z**2 / total, -(2 * share + z**2 / total), share**2]))
+    return float(low), float(high)
 
 
 def mixed(share: float) -> Any:
@@ -180,10 +186,10 @@ def test_exact_search_is_that_of_the_libraries(metric: Any) -> None:
     stored *= random.lognormal(size=(3000, 1)).astype(np.float32)
     found = nearest(weigh.vectors(stored), asked, metric, 10).rows
     if metric != "dot":
-        known = NearestNeighbors(n_neighbors=10, metric="euclidean" if metric == "l2" else "cosine").fit(stored)
-        assert np.array_equal(found, known.kneighbors(asked, return_distance=False))
-    usearch = {"cosine": "cos", "dot": "ip", "l2": "l2sq"}[metric]
-    assert np.array_equal(found, index_of(stored, usearch).search(asked, 10, exact=True, threads=1).keys)
+        apart = cdist(asked, stored, "euclidean" if metric == "l2" else "cosine")
+        assert np.array_equal(found, np.argsort(apart, axis=1)[:, :10])
+    kind = {"cosine": MetricKind.Cos, "dot": MetricKind.IP, "l2": MetricKind.L2sq}[metric]
+    assert np.array_equal(found, search(stored, asked, 10, kind, exact=True, threads=1).keys)
 
 
 def test_blocks_change_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +215,7 @@ def test_two_encoders_are_two_spaces_whatever_their_cosine() -> None:
     assert result.finding == "yes"
     assert result.figure.value < 0.02
     assert (ONE * OTHER).sum(1).mean() > 0.3
-    ends = proportion_confint(round(result.figure.value * 1000), 1000, method="wilson")
+    ends = wilson(round(result.figure.value * 1000), 1000)
     assert (result.figure.low, result.figure.high) == pytest.approx(ends, abs=1e-9)
     assert weigh.moved_vectors(items).figure.value > 0.95
 
