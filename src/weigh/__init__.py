@@ -93,13 +93,13 @@ if TYPE_CHECKING:
     from weigh.checks.optimizers.updates import standstill as standstill
     from weigh.checks.optimizers.updates import update_ratio as update_ratio
     from weigh.checks.optimizers.updates import vanishing_updates as vanishing_updates
+    from weigh.checks.quantization.changes import WeightChange as WeightChange
     from weigh.checks.quantization.check import check_quantization as check_quantization
     from weigh.checks.quantization.outputs import confidence_shift as confidence_shift
     from weigh.checks.quantization.outputs import failed_probes as failed_probes
     from weigh.checks.quantization.outputs import flipped_answers as flipped_answers
     from weigh.checks.quantization.outputs import lost_accuracy as lost_accuracy
     from weigh.checks.quantization.weights import QuantizedWeights as QuantizedWeights
-    from weigh.checks.quantization.weights import WeightChange as WeightChange
     from weigh.checks.quantization.weights import left_unquantized as left_unquantized
     from weigh.checks.quantization.weights import lost_channels as lost_channels
     from weigh.checks.quantization.weights import quantized_weights as quantized_weights
@@ -256,10 +256,11 @@ _MODULES = {
     "checks.optimizers.logs": "TrainingLog training_log",
     "checks.optimizers.stability": "dead_gradients instability not_a_number",
     "checks.optimizers.updates": "standstill update_ratio vanishing_updates",
+    "checks.quantization.changes": "WeightChange",
     "checks.quantization.check": "check_quantization",
     "checks.quantization.outputs": "confidence_shift failed_probes flipped_answers lost_accuracy",
-    "checks.quantization.weights": "QuantizedWeights WeightChange left_unquantized lost_channels quantized_weights "
-    "stored_bits weight_error",
+    "checks.quantization.weights": "QuantizedWeights left_unquantized lost_channels quantized_weights stored_bits "
+    "weight_error",
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits.check": "check_splits exact_duplicates group_overlap time_overlap",
     "checks.splits.leak_cost": "leak_cost",

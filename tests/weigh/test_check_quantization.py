@@ -255,6 +255,34 @@ def test_two_models_are_not_compared(matrix: Any, before: Path, tmp_path: Path) 
         assert "do not fit one another" in weigh.quantized_weights(before, other).not_compared[0]
 
 
+def test_weights_in_an_unknown_form_are_neither_guilty_nor_acquitted(matrix: Any, before: Path, tmp_path: Path) -> None:
+    packed = {"a.qweight": torch.zeros(INPUTS // 8, OUTPUTS, dtype=torch.int32), "a.scales": torch.ones(1, OUTPUTS)}
+    found = check_of(before, saved(tmp_path / "gptq.safetensors", {**packed, "a.bias": matrix[:, 0]}))
+    assert found["bits per weight"].figure.value < 16, "of all the weights before, not of the bias alone"
+    assert {found[name].finding for name in ("left unquantized", "weight error", "lost channels")} == {"undecided"}
+    assert found["weight error"].figure.interval == "99% of the weights are not compared"
+    assert json.loads(json.dumps(found["lost channels"].as_dict()))["figure"]["high"] is None
+
+
+def test_a_mask_that_stayed_as_it_was_is_no_error(matrix: Any, tmp_path: Path) -> None:
+    mask = torch.full((16, 16), float("-inf")).triu(1)
+    mask[0, 0] = float("nan")
+    codes, scales = row_wise(matrix)
+    old = saved(tmp_path / "before.safetensors", {"a.weight": matrix, "a.mask": mask})
+    new = {"a.weight": codes, "a.weight_scale": scales, "a.mask": mask}
+    found = check_of(old, saved(tmp_path / "after.safetensors", new))
+    assert found["weight error"].finding == found["lost channels"].finding == "no"
+    new["a.mask"] = torch.where(mask.isfinite(), float("-inf"), mask)
+    assert check_of(old, saved(tmp_path / "worse.safetensors", new))["weight error"].finding == "yes"
+
+
+def test_other_names_and_swapped_files_are_said(matrix: Any, before: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.MissingTensors, match=r"missing after, and model\.a\.weight is there; give one model"):
+        weigh.quantized_weights(before, saved(tmp_path / "b.safetensors", {"model.a.weight": matrix}))
+    small = saved(tmp_path / "small.safetensors", {"a.weight": matrix.half()})
+    assert any("were the two swapped?" in note for note in check_of(small, before)["bits per weight"].notes)
+
+
 # Outputs
 
 

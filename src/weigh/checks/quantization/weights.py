@@ -3,51 +3,18 @@
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from weigh.checks.quantization.restoring import Restored, restored
+from weigh.checks.quantization.changes import NoFit, WeightChange, change
+from weigh.checks.quantization.restoring import restored
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import MissingTensors, UnknownDtype
 from weigh.files.inspecting import inspect
 from weigh.tensors import Contents
 
-if TYPE_CHECKING:
-    import torch
+_MOST_UNSEEN = 0.1
+"""Of a model of which a larger share of weights cannot be compared, nothing is ruled out."""
 
-_SMALL = 0.25
-"""A channel below this share of the median's norm adds little, and any 4 bits round some of them to nothing."""
-
-_SHORTEST = 8
-"""A row or column of fewer numbers is no channel."""
-
-
-@dataclass(frozen=True)
-class WeightChange:
-    """How far a tensor moved.
-
-    Attributes:
-        name: Its name before.
-        stored_as: Its number format after, and over how many weights a scale goes.
-        weights: How many weights it has.
-        is_quantized: Whether they have fewer than 16 bits.
-        bits: Bits that are stored for each weight, those of scales and padding included.
-        padding: Numbers that are stored and are no weights of it.
-        error: ‖after − before‖ / ‖before‖, Frobenius; infinite where a number has become none.
-        channels: Its rows and columns; 0 for a vector.
-        lost_channels: Those with the same quotient above a half, and a norm of at least a quarter of the median.
-        outlier: The norm of its largest row or column over the median one.
-    """
-
-    name: str
-    stored_as: str
-    weights: int
-    is_quantized: bool
-    bits: float
-    padding: int
-    error: float
-    channels: int
-    lost_channels: int
-    outlier: float
+_LONGEST = 80  # characters of a tensor's name that a message shows
 
 
 @dataclass(frozen=True)
@@ -59,12 +26,25 @@ class QuantizedWeights:
         after: The one after.
         changes: The tensors of both.
         not_compared: Tensors of only one of them, or of no known format, with the reason.
+        unseen: How many weights of the model before these have.
     """
 
     before: Contents
     after: Contents
     changes: tuple[WeightChange, ...]
     not_compared: tuple[str, ...]
+    unseen: int = 0
+
+    @property
+    def count(self) -> int:
+        """The weights of the model before, compared or not."""
+        return sum(one.weights for one in self.changes) + self.unseen
+
+    def figure(self, name: str, value: float, low: float, high: float) -> Figure:
+        """A figure of what was compared: exact, or between two ends where so much was not that it decides nothing."""
+        if self.unseen <= _MOST_UNSEEN * self.count:
+            return Figure.exact(name, value)
+        return Figure(name, value, low, high, f"{self.unseen / self.count:.0%} of the weights are not compared")
 
     @property
     def cost(self) -> dict[str, int]:
@@ -97,75 +77,26 @@ def quantized_weights(before: str | os.PathLike[str], after: str | os.PathLike[s
     """
     one, other = inspect(before), inspect(after)
     old, new = restored(one), restored(other)
-    changes, not_compared = [], []
+    changes, not_compared, unseen = [], [], 0
     for name, first_one in old.items():
         if not first_one.codes or not first_one.is_weight:
             continue
         if (second := new.get(name)) is None:
             not_compared.append(f"{name} is missing after")
+            unseen += first_one.codes
             continue
         try:
-            changes.append(_change(first_one, second))
-        except (UnknownDtype, _NoFit) as error:
+            changes.append(change(first_one, second))
+        except (UnknownDtype, NoFit) as error:
             not_compared.append(f"{name} ({second.stored_as}): {getattr(error, 'problem', error)}")
+            unseen += first_one.codes
     if not changes:
         said = not_compared[0] if not_compared else "it has no weights of floating point"
-        raise MissingTensors(other.path, f"has no weights to compare with {one.path}: {said}; give one model twice")
-    return QuantizedWeights(one, other, tuple(changes), tuple(not_compared))
-
-
-class _NoFit(Exception):
-    """A tensor of another shape, or one whose parts have shapes that do not fit."""
-
-
-def _change(old: Restored, new: Restored) -> WeightChange:
-    import torch
-
-    try:
-        before = old.values(old.parts[0].shape)
-        after = new.values(tuple(before.shape))
-    except (RuntimeError, ValueError, IndexError):
-        raise _NoFit("its codes, scales and zero points do not fit one another") from None
-    if after.shape != before.shape:
-        raise _NoFit(f"its shape is {list(after.shape)}, and was {list(before.shape)}")
-    gap = after - before
-    error = _quotient(
-        torch.linalg.vector_norm(gap, dtype=torch.float64), torch.linalg.vector_norm(before, dtype=torch.float64)
-    )
-    channels = lost = 0
-    outlier = 1.0
-    if before.dim() > 1:
-        for matrix, difference in ((_rows(before), _rows(gap)), (_rows(before).T, _rows(gap).T)):
-            if matrix.shape[1] < _SHORTEST:
-                continue
-            norms, moved = (torch.linalg.vector_norm(one, dim=1, dtype=torch.float64) for one in (matrix, difference))
-            middle = float(norms.median())
-            is_lost = (norms >= _SMALL * middle) & ~(moved <= norms / 2)
-            channels, lost = channels + len(norms), lost + int(is_lost.sum())
-            outlier = max(outlier, float(norms.max()) / middle if middle else 1.0)
-    return WeightChange(
-        name=old.name,
-        stored_as=new.stored_as,
-        weights=before.numel(),
-        is_quantized=new.is_quantized,
-        bits=8 * new.nbytes / before.numel(),
-        padding=max(0, new.codes - before.numel()),
-        error=error,
-        channels=channels,
-        lost_channels=lost,
-        outlier=outlier,
-    )
-
-
-def _rows(tensor: "torch.Tensor") -> "torch.Tensor":
-    return tensor.reshape(tensor.shape[0], -1)
-
-
-def _quotient(moved: "torch.Tensor", norm: "torch.Tensor") -> float:
-    found = float(moved)
-    if not math.isfinite(found):
-        return math.inf
-    return found / float(norm) if norm else (math.inf if found else 0.0)
+        other_name = next((name for name in new if name not in old), "")[:_LONGEST]
+        said += f", and {other_name} is there" if other_name else ""
+        problem = f"has no weights to compare with {one.path}: {said}"
+        raise MissingTensors(other.path, f"{problem}; give one model twice, with the same names of tensors")
+    return QuantizedWeights(one, other, tuple(changes), tuple(not_compared), unseen)
 
 
 def stored_bits(weights: QuantizedWeights, *, threshold: float = 16.0) -> CheckResult:
@@ -176,12 +107,13 @@ def stored_bits(weights: QuantizedWeights, *, threshold: float = 16.0) -> CheckR
         threshold: The most bits that pass.
     """
     before, after = weights.before, weights.after
-    count = sum(one.weights for one in weights.changes)
     padded = [one for one in weights.changes if one.padding]
     notes = [
         f"{before.bytes_on_disk:,} bytes before, {after.bytes_on_disk:,} after: "
         f"{after.bytes_on_disk / before.bytes_on_disk:.0%}, measured in the files"
     ]
+    if after.bytes_on_disk > before.bytes_on_disk:
+        notes.append("the file after is the larger one: were the two swapped?")
     if padded:
         worst = max(padded, key=lambda one: one.padding / one.weights)
         notes.append(
@@ -191,7 +123,7 @@ def stored_bits(weights: QuantizedWeights, *, threshold: float = 16.0) -> CheckR
     sizes = sorted(after.by_dtype.items(), key=lambda item: -item[1])
     return CheckResult(
         check="bits per weight",
-        figure=Figure.exact("bits on disk for each weight", 8 * after.bytes_on_disk / count),
+        figure=Figure.exact("bits on disk for each weight", 8 * after.bytes_on_disk / weights.count),
         threshold=threshold,
         reason="a cast to bfloat16 takes 16 and changes next to nothing; quantization has to do better",
         evidence=first(
@@ -211,11 +143,15 @@ def left_unquantized(weights: QuantizedWeights, *, threshold: float = 0.25) -> C
     """
     matrices = [one for one in weights.changes if one.channels]
     left = sorted((one for one in matrices if not one.is_quantized), key=lambda one: -one.weights)
-    count = sum(one.weights for one in matrices)
+    count, missing = sum(one.weights for one in matrices), weights.unseen
+    kept = sum(one.weights for one in left)
     return CheckResult(
         check="left unquantized",
-        figure=Figure.exact(
-            "share of weights in 16 bits or more", sum(one.weights for one in left) / count if count else 0.0
+        figure=weights.figure(
+            "share of weights in 16 bits or more",
+            kept / count if count else 0.0,
+            kept / max(1, count + missing),
+            (kept + missing) / max(1, count + missing),
         ),
         threshold=threshold,
         reason="with a quarter left in 16 bits, 4 bits for each weight are 7 on average, and in 32 bits 11",
@@ -237,7 +173,7 @@ def weight_error(weights: QuantizedWeights, *, threshold: float = 0.15) -> Check
     ordered = sorted(weights.changes, key=lambda one: -one.error)
     return CheckResult(
         check="weight error",
-        figure=Figure.exact("largest relative error of a tensor", ordered[0].error),
+        figure=weights.figure("largest relative error of a tensor", ordered[0].error, ordered[0].error, math.inf),
         threshold=threshold,
         reason="4 bits with a scale for each row leave about 0.13 of bell-shaped weights; more is a coarser format, "
         "or a scale that an outlier stretches",
@@ -266,10 +202,10 @@ def lost_channels(weights: QuantizedWeights) -> CheckResult:
         weights: As `quantized_weights` gives them.
     """
     worst = sorted((one for one in weights.changes if one.lost_channels), key=lambda one: -one.lost_channels)
-    channels = sum(one.channels for one in weights.changes)
+    channels, lost = sum(one.channels for one in weights.changes), sum(one.lost_channels for one in worst)
     return CheckResult(
         check="lost channels",
-        figure=Figure.exact("rows and columns that lost half of their norm", sum(one.lost_channels for one in worst)),
+        figure=weights.figure("rows and columns that lost half of their norm", lost, lost, math.inf),
         threshold=0,
         reason="such a channel computes something else, whatever the mean error of its tensor is",
         evidence=first(
