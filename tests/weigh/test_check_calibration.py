@@ -17,6 +17,7 @@ import statsmodels.api as sm
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 import weigh
 from weigh.checks.calibration.reliability import miscalibration
@@ -220,6 +221,15 @@ def test_the_interval_of_the_sign_is_never_empty() -> None:
     assert weigh.overconfidence(weigh.Predictions([0.9] * 10, [0] * 10)).finding == "undecided"
 
 
+@pytest.mark.parametrize(("rows", "finding"), [(20, "undecided"), (1000, "no")])
+@pytest.mark.parametrize("right", [0, 1])
+def test_rows_that_are_all_right_acquit_only_if_there_are_many(rows: int, finding: str, right: int) -> None:
+    given = weigh.Predictions([float(right)] * rows, [right] * rows)
+    assert weigh.calibration_error(given).finding == weigh.overconfidence(given).finding == finding
+    high = weigh.calibration_error(given).figure.high
+    assert high == pytest.approx(proportion_confint(0, rows, 0.1, "beta")[1]), "the bound of Clopper and Pearson"
+
+
 # Classes and slices
 
 
@@ -316,6 +326,24 @@ def test_a_classifier_is_checked_by_its_likeliest_class(temperature: float, find
         report.results[0].figure
         == weigh.calibration_error(weigh.Predictions(chances.max(1), right), threshold=0.03).figure
     )
+
+
+def test_classes_have_one_name_in_columns_and_in_labels() -> None:
+    table = classified(100)
+    known = weigh.check_calibration(table, label="label", probabilities="p_")
+    named = table.rename({f"p_{one}": f"p_{one}.0" for one in range(4)})
+    for label in (pl.col("label"), pl.col("label").cast(float), pl.col("label").cast(float).cast(str)):
+        assert weigh.check_calibration(named.with_columns(label), label="label", probabilities="p_") == known
+    truths = pl.DataFrame({"y": [True, False] * 20, "p_True": [0.5] * 40, "p_False": [0.5] * 40})
+    assert weigh.check_calibration(truths, label="y", probabilities="p_").results[0].figure.value == 0
+
+
+def test_what_happened_is_no_slice() -> None:
+    for named in ({"correct": "right", "confidence": "sure"}, {"label": "label", "probabilities": "p_"}):
+        table = classified(100).with_columns(right=pl.lit(1), sure=pl.lit(1))
+        column = named.get("correct", named.get("label"))
+        with pytest.raises(weigh.WeighError, match=f"column '{column}' cannot be a slice: of the rows that turned out"):
+            weigh.check_calibration(table, slices=[str(column)], **named)
 
 
 # Abstention

@@ -280,6 +280,21 @@ def test_text_and_categories_are_answers_too() -> None:
     assert weigh.aggregate_drop(truths, "y", "big", "small") == plain
 
 
+def test_answers_are_equal_where_they_say_the_same() -> None:
+    table = answers({"a": 30})
+    plain = weigh.aggregate_drop(table, "y", "big", "small")
+    as_text = table.with_columns(small=pl.col("small").cast(str))
+    as_float = table.with_columns(pl.col("y", "big").cast(str), small=pl.col("small").cast(float).cast(str))
+    assert weigh.aggregate_drop(as_text, "y", "big", "small") == plain, "the text 1 beside the number 1"
+    assert weigh.aggregate_drop(as_float, "y", "big", "small") == plain, "the text 1.0 beside the text 1"
+    large = pl.DataFrame({"y": [2**60] * 50, "small": [2**60 + 1] * 50})
+    assert weigh.aggregate_drop(large, "y", "y", "small").figure.value == 1, "floats would make them one"
+    cased = table.with_columns(pl.col("y", "big").replace_strict({0: "No", 1: "Yes"}),
+                               small=pl.col("small").replace_strict({0: "no", 1: "yes "}))  # fmt: skip
+    assert "answers differ only in case or in blanks" in weigh.aggregate_drop(cased, "y", "big", "small").notes[0]
+    assert "were the two swapped?" in weigh.aggregate_drop(table, "y", "small", "big").notes[-1]
+
+
 def test_the_label_may_be_a_slice_and_columns_may_be_named_twice() -> None:
     result = weigh.worst_slice_drop(answers({"a": 30}), "y", "big", "small", ["y", "y"])
     assert result.evidence[0]["slice"] == "y=1"
@@ -358,6 +373,13 @@ def test_what_is_missing_or_too_fine_is_said() -> None:
         (lambda: weigh.check_distillation(table, "y", "big", "small", ["y"], allowed=2), "two points are 0.02"),
         (lambda: weigh.churn(table, "y", "big", "small", threshold=float("nan")), "is a share from 0"),
         (lambda: weigh.aggregate_drop(3, "y", "big", "small"), "is no table"),
+        (
+            lambda: weigh.worst_slice_drop(
+                table.with_columns(pl.lit(1).alias("__weigh rows")), "y", "big", "small", ["__weigh rows"]
+            ),
+            "rename it",
+        ),
+        (lambda: weigh.aggregate_drop(table.with_columns(small=pl.lit(0.7)), "y", "big", "small"), "is 0.7, which is"),
         (lambda: weigh.aggregate_drop("gone.csv", "y", "big", "small"), "no such file"),
     ):
         with pytest.raises(weigh.WeighError) as error:

@@ -1,5 +1,6 @@
 """Probabilities in tables: how sure a model was of its answer, and labels beside the probability of each class."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 _SUM_TOLERANCE = 0.01
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
 _ROUNDING = 1e-4
 """So far above 1 a softmax in few bits may end."""
 
@@ -53,11 +55,11 @@ def labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str, oth
         probabilities = {name.removeprefix(prefix): name for name in there}
         if not there:
             raise InvalidTable(where, f"no column begins with the prefix of probabilities, which is {prefix!r}")
-    columns = {as_text(name): column for name, column in probabilities.items()}
+    columns = {_class(name): column for name, column in probabilities.items()}
     if len(columns) < 2:
         raise InvalidTable(where, "has the probability of one class; name the column of each class")
     found = read(table, [label, *columns.values(), *others])
-    labels = [as_text(value) for value in complete(found, table, label)]
+    labels = [_class(value) for value in complete(found, table, label)]
     place = {name: code for code, name in enumerate(columns)}
     unknown = next((row for row, value in enumerate(labels) if value not in place), None)
     if unknown is not None:
@@ -71,6 +73,12 @@ def labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str, oth
         problem = f"the probabilities of row {off[0] + 1} are negative or add up to {chances[off[0]].sum():.4g}"
         raise InvalidTable(where, f"{problem}, and of {len(off):,} rows in all; give those of all classes, from 0 to 1")
     return Labelled(list(columns), given, chances, found)
+
+
+def _class(value: Any) -> str:
+    """A class by one name, where it is part of a column's name too: 3 for `p_3.0`, and true for `p_True`."""
+    text = as_text(value)
+    return text.lower() if text in ("True", "False") else _WHOLE.sub("", text)
 
 
 def confidence(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:

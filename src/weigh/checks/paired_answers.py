@@ -46,13 +46,16 @@ def answers(table: "nw.DataFrame[Any]", source: Any, names: list[str], *, mixed:
                  for kind, name in zip(kinds, names, strict=True)]  # fmt: skip
         if mixed and "text" not in kinds:
             kinds = ["numbers"] * len(kinds)
+    elif kinds[0] == "text" and all(_spells_classes(table[name]) for name in names):
+        kinds = ["numbers"] * len(kinds)
     if len(set(kinds)) == 1 and kinds[0] != "text":
         return Answers([_whole_numbers(table, source, name) for name in names])
     is_mixed = len(set(kinds)) > 1
     if is_mixed and not mixed:
         raise InvalidTable(where, _of_two_kinds(table, dict(zip(names, kinds, strict=True))))
     columns = [_texts(table, source, name, kind) for name, kind in zip(names, kinds, strict=True)]
-    return Answers(columns, ("some of the columns are numbers and others text: all are compared as text",) * is_mixed)
+    notes = ("some of the columns are numbers and others text: all are compared as text",) * is_mixed
+    return Answers(columns, (*notes, *_alike(columns)))
 
 
 def refuse_missing(table: "nw.DataFrame[Any]", source: Any, column: str) -> None:
@@ -95,6 +98,14 @@ def _spells(series: "nw.Series[Any]") -> bool:
     return spelled(as_words(series)) is not None
 
 
+def _spells_classes(series: "nw.Series[Any]") -> bool:
+    """Whether a column of text is one of whole numbers that a float holds: 3 and 3.0, as two programs write a class."""
+    import numpy as np
+
+    values = spelled(as_words(series))
+    return values is not None and bool(((values == np.floor(values)) & (abs(values) < 2**53)).all())
+
+
 def _whole_numbers(table: "nw.DataFrame[Any]", source: Any, column: str) -> Any:
     """Numbers that are classes or tokens. Integers stay what they are: beyond 2⁵³ a float would make two of them one.
 
@@ -122,6 +133,20 @@ def _texts(table: "nw.DataFrame[Any]", source: Any, column: str, kind: str) -> A
         return np.asarray(words.to_numpy(), object)
     values = _whole_numbers(table, source, column).tolist() if kind == "numbers" else words.to_list()
     return np.asarray([as_text(value) for value in values], object)
+
+
+def _alike(columns: list[Any]) -> tuple[str, ...]:
+    """A note on answers that differ from the first column's only in case, or in blanks around them."""
+    import numpy as np
+
+    first, *others = columns
+    count = 0
+    for other in others:
+        differing = np.flatnonzero(first != other)
+        pairs = zip(first[differing].tolist(), other[differing].tolist(), strict=True)
+        count += sum(one.strip().casefold() == two.strip().casefold() for one, two in pairs)
+    return (f"{count:,} answers differ only in case or in blanks around them: make them alike, unless that matters",
+            ) if count else ()  # fmt: skip
 
 
 def _of_two_kinds(table: "nw.DataFrame[Any]", kinds: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from weigh.checks.calibration.abstention import answerable
 from weigh.checks.calibration.predictions import Predictions, predictions
-from weigh.checks.calibration.reliability import FEWEST, brier_parts, miscalibration
+from weigh.checks.calibration.reliability import FEWEST, brier_parts, miscalibration, one_sided_gap
 from weigh.checks.calibration.slices import calibration_by_class, calibration_by_slice
 from weigh.checks.confidence_buckets import Buckets, Strategy, borders, buckets
 from weigh.checks.results import CheckReport, CheckResult, Figure, first
@@ -144,13 +144,14 @@ def overconfidence(predictions: Predictions, *, threshold: float = 0.02) -> Chec
         name = "under-confidence: accuracy − mean confidence"
     variance = max(float(np.var(sure - right)), float(np.mean(sure * (1 - sure))))
     spread = float(norm.ppf(0.975) * np.sqrt(variance / len(predictions)))
+    unseen = one_sided_gap(len(predictions), float(right.mean()), float(sure.mean()), 0.975)
     notes = [f"mean confidence {sure.mean():.4f}, accuracy {right.mean():.4f}"]
     if len(predictions) < FEWEST:
-        spread = float("nan")
+        spread = unseen = float("nan")
         notes.append(f"{len(predictions)} rows are too few to judge; {FEWEST} are needed")
     return CheckResult(
         check="over- or under-confidence",
-        figure=Figure(name, abs(gap), abs(gap) - spread, abs(gap) + spread, "95 %, normal"),
+        figure=Figure(name, abs(gap), abs(gap) - spread, max(abs(gap) + spread, unseen), "95 %, normal"),
         threshold=threshold,
         reason="as for the calibration error, of which this is the part with one sign",
         cost={"rows": len(predictions)},

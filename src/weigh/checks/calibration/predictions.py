@@ -85,6 +85,14 @@ def predictions(
     ):
         asked = "name a label and its probabilities, or correct and confidence"
         raise InvalidTable(where, f"it is not clear what was predicted; {asked}")
+    for name in (label, correct):
+        if name in slices:
+            problem = (
+                f"column {name!r} cannot be a slice: of the rows that turned out one way no model is right as often"
+            )
+            raise InvalidTable(
+                where, f"{problem} as it is sure, a calibrated one neither; slice by what is known before"
+            )
     if label and probabilities:
         found = labelled(table, label, probabilities, slices)
         answers, sure = found.chances.argmax(1), found.chances.max(1)

@@ -83,9 +83,27 @@ def miscalibration(found: Buckets, threshold: float, random: Any, level: float =
         floor=float(np.median(calibrated)),
         floor_95=float(np.quantile(calibrated, 0.95)),
         low=max(0.0, found.error - of_noise),
-        high=min(1.0, found.error + spread),
+        high=min(1.0, max(found.error + spread, _unseen_gap(found, level))),
         p=p,
     )
+
+
+def _unseen_gap(found: Buckets, level: float) -> float:
+    """How far confidence and accuracy may be apart where all answers are right, or all wrong, by the binomial bound."""
+    rows, accuracy = found.rows.sum(), found.rows @ found.accuracy / found.rows.sum()
+    sure = found.rows @ found.confidence / rows
+    return one_sided_gap(int(rows), float(accuracy), float(sure), level)
+
+
+def one_sided_gap(rows: int, accuracy: float, confidence: float, level: float) -> float:
+    """As much as confidence may exceed the accuracy of rows that are all right, or fall short of it if all are wrong.
+
+    Such rows have no variance, and yet of twenty that are all right the next may be wrong. 0 for any other rows.
+    """
+    if 0 < round(accuracy * rows) < rows:
+        return 0.0
+    unseen = 1 - (1 - level) ** (1 / rows)
+    return max(0.0, confidence - (1 - unseen) if round(accuracy * rows) else unseen - confidence)
 
 
 def noise_floor(predictions: "Predictions", *, bins: int = 15, strategy: Strategy = "uniform", seed: int = 0) -> Any:

@@ -15,6 +15,7 @@ _LEVEL = 0.025
 _FEWEST_GROUPS = 10
 _FAR_BELOW = 0.1
 _MOST_NAMED = 3
+_SWAPPED = "the student is right more often than its teacher: were the two swapped?"
 
 
 def of_all_rows(pairs: Pairs, threshold: float) -> CheckResult:
@@ -31,7 +32,7 @@ def of_all_rows(pairs: Pairs, threshold: float) -> CheckResult:
             {"model": "student", "right": whole.student, "accuracy": whole.student / whole.rows},
         ),
         cost={"rows": whole.rows},
-        notes=_few_groups(pairs, [whole]),
+        notes=(*pairs.notes, *_few_groups(pairs, [whole]), *((_SWAPPED,) if high < 0 else ())),
     )
 
 

@@ -67,6 +67,7 @@ class Pairs:
         teacher: Whether the teacher is right. Shape (rows,).
         student: Whether the student is right. Shape (rows,).
         group: The column of groups, if there is one.
+        notes: What was seen of the answers.
     """
 
     source: Any
@@ -74,6 +75,7 @@ class Pairs:
     teacher: Any
     student: Any
     group: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -149,10 +151,13 @@ def paired(
         import narwhals as nw
         import numpy as np
     asked = [label, teacher, student, *slices, *([group] if group else []), *confidences]
+    if own := next((name for name in asked if name.startswith(_PREFIX)), None):
+        raise InvalidTable(subject(table), f"column {own!r} has a name that is needed here; rename it")
     found = read(table, asked)
     if group:
         refuse_missing(found, table, group)
-    labels, *both = answers(found, table, [label, teacher, student]).columns
+    given = answers(found, table, [label, teacher, student])
+    labels, *both = given.columns
     right, agreed = [np.asarray(one == labels, dtype=bool) for one in both], np.asarray(both[0] == both[1], dtype=bool)
     plain = {name: as_words(found[name]) for name in dict.fromkeys(asked)}
     counts = dict(zip(_COUNTS, _indicators(right[0], right[1], agreed), strict=True))
@@ -164,7 +169,7 @@ def paired(
         numbered |= {f"{_PREFIX}teacher is sure": teacher_sure, f"{_PREFIX}student is sure": student_sure}
         numbered |= {f"{_PREFIX}excess": excess}
     columns += [nw.new_series(name, one, backend=found.implementation) for name, one in numbered.items()]
-    return Pairs(table, found.select(columns), right[0], right[1], group)
+    return Pairs(table, found.select(columns), right[0], right[1], group, given.notes)
 
 
 def _indicators(teacher: Any, student: Any, agreed: Any) -> list[Any]:
