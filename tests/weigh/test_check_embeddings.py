@@ -313,6 +313,7 @@ def test_unusable_vectors_are_counted_and_left_out() -> None:
     with pytest.raises(weigh.WeighError, match="no item with a usable vector"):
         weigh.check_embeddings(np.zeros((5, 5)), np.ones((5, 5)))
     assert findings(np.zeros((5, 5)))["unusable vectors"] == "yes"
+    assert findings(ONE, bad)["unusable vectors"] == "yes" and weigh.unusable_vectors(bad, bad).figure.value == 6
 
 
 def test_one_vector_for_many_items_is_seen() -> None:

@@ -68,7 +68,7 @@ def check_embeddings(
     ]  # fmt: skip
     facts = None if index is None else index_facts(index)
     sides = {name: each.dimensions for name, each in (("stored", old), ("new", now), ("index", facts)) if each}
-    results += [_dimensions(sides), unusable_vectors(old), repeated_vectors(old)]
+    results += [_dimensions(sides), unusable_vectors(old, now), repeated_vectors(old)]
     items = None
     if now is not None and now.dimensions == old.dimensions:
         items = same_items(old, now, rows, sample=sample, seed=seed)

@@ -13,27 +13,32 @@ _SAME_LENGTH = 0.05
 _SCALED = "int8"
 
 
-def unusable_vectors(stored: Any, *, threshold: float = 0) -> CheckResult:
+def unusable_vectors(stored: Any, new: Any = None, *, threshold: float = 0) -> CheckResult:
     """Unusable vectors: those with NaN or an infinite number, and those of only zeros.
 
     Args:
         stored: The vectors, as `vectors` takes them.
+        new: Those of today's encoder, which are counted too.
         threshold: How many there may be.
     """
     import numpy as np
 
-    these = vectors(stored)
-    lengths, usable, _ = these.survey
-    bad = np.flatnonzero(~usable)
-    zeros = int((lengths[bad] == 0).sum())
+    sides = [vectors(each) for each in (stored, new) if each is not None]
+    bad = [(side, np.flatnonzero(~side.survey.usable)) for side in sides]
+    count = sum(len(rows) for _, rows in bad)
+    zeros = sum(int((side.survey.lengths[rows] == 0).sum()) for side, rows in bad)
     return CheckResult(
         check="unusable vectors",
-        figure=Figure.exact("vectors with NaN, an infinite number or only zeros", len(bad)),
+        figure=Figure.exact("vectors with NaN, an infinite number or only zeros", count),
         threshold=threshold,
         reason="a cosine with NaN is NaN, which an index may rank first, and zeros point nowhere",
-        evidence=first({"row": int(row), "length": float(lengths[row])} for row in bad),
-        cost={"vectors": these.rows},
-        notes=(f"{zeros:,} of only zeros, {len(bad) - zeros:,} not finite",) if len(bad) else (),
+        evidence=first(
+            {"in": side.subject, "row": int(row), "length": float(side.survey.lengths[row])}
+            for side, rows in bad
+            for row in rows
+        ),
+        cost={"vectors": sum(side.rows for side in sides)},
+        notes=(f"{zeros:,} of only zeros, {count - zeros:,} not finite",) if count else (),
     )
 
 
