@@ -97,7 +97,7 @@ def token_loss(
         import numpy as np
         from scipy.stats import bootstrap
     some = passages(text)
-    reason = "a model that gives every token the same chance would do better: these are not its ids"
+    reason = "a model that gives every token the same chance would do better: not its ids, or no text of its kind"
 
     def unknown(why: str) -> CheckResult:
         return CheckResult("token loss", Figure(_WHAT, NAN, NAN, NAN, "none"), log(rows), reason, notes=(why,))
