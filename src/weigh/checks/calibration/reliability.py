@@ -103,7 +103,8 @@ def one_sided_gap(rows: int, accuracy: float, confidence: float, level: float) -
     if 0 < round(accuracy * rows) < rows:
         return 0.0
     unseen = 1 - (1 - level) ** (1 / rows)
-    return max(0.0, confidence - (1 - unseen) if round(accuracy * rows) else unseen - confidence)
+    gap: float = confidence - (1 - unseen) if round(accuracy * rows) else unseen - confidence
+    return max(0.0, gap)
 
 
 def noise_floor(predictions: "Predictions", *, bins: int = 15, strategy: Strategy = "uniform", seed: int = 0) -> Any:
