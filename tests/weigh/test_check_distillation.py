@@ -20,6 +20,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 import weigh
+from weigh.checks.multiple_tests import holm
 from weigh.checks.paired_intervals import design_effect, loss_interval, loss_p_value
 from weigh.cli import main
 
@@ -138,6 +139,12 @@ def test_the_threshold_is_where_the_interval_ends() -> None:
         below = weigh.aggregate_drop(table, "y", "big", "small", threshold=float(low) + shift)
         above = weigh.aggregate_drop(table, "y", "big", "small", threshold=float(high) + shift)
         assert (below.finding, above.finding) == findings
+
+
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_p_values_of_many_tests_are_those_of_statsmodels(count: int) -> None:
+    p = np.random.default_rng(count).random(count).round(1) ** 3
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1].tolist())
 
 
 def test_the_guard_is_holms() -> None:

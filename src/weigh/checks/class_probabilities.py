@@ -59,7 +59,9 @@ def labelled(table: Any, label: str, probabilities: Mapping[Any, str] | str, oth
     if len(columns) < 2:
         raise InvalidTable(where, "has the probability of one class; name the column of each class")
     found = read(table, [label, *columns.values(), *others])
-    labels = [_class(value) for value in complete(found, table, label)]
+    said = complete(found, table, label)
+    named = {value: _class(value) for value in set(said)}
+    labels = [named[value] for value in said]
     place = {name: code for code, name in enumerate(columns)}
     unknown = next((row for row, value in enumerate(labels) if value not in place), None)
     if unknown is not None:

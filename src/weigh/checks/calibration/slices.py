@@ -9,9 +9,9 @@ import numpy as np
 from weigh.checks.calibration.predictions import PREDICTED
 from weigh.checks.calibration.reliability import FEWEST, Miscalibration, miscalibration
 from weigh.checks.confidence_buckets import Buckets, Strategy, borders, buckets
+from weigh.checks.multiple_tests import holm
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import InvalidTable
-from weigh.optional import needed
 
 if TYPE_CHECKING:
     from weigh.checks.calibration.predictions import Predictions
@@ -99,9 +99,6 @@ def _worst(
     seed: int,
     note: str = "",
 ) -> CheckResult:
-    with needed(predictions.where):
-        from statsmodels.stats.multitest import multipletests
-
     random = np.random.default_rng(seed)
     edges = borders(predictions.confidence, bins, strategy)
     slices, notes = _slices(predictions, chosen, edges)
@@ -109,7 +106,7 @@ def _worst(
     figure = Figure(f"{_ECE} of the worst slice", float("nan"), float("nan"), float("nan"), "none")
     evidence: tuple[Any, ...] = ()
     if slices:
-        adjusted = multipletests([one.p for one in measured], _CHANCE, "holm")[1].tolist()
+        adjusted = holm([one.p for one in measured])
         by_worst = sorted(range(len(slices)), key=lambda each: (-measured[each].low, -measured[each].error))
         evidence = first(_row(slices[each], measured[each], adjusted[each]) for each in by_worst)
         top = by_worst[0]

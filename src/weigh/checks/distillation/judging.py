@@ -3,6 +3,7 @@
 from typing import Any
 
 from weigh.checks.distillation.pairs import Pairs, Slice
+from weigh.checks.multiple_tests import holm
 from weigh.checks.paired_intervals import loss_interval, loss_p_value, mean_interval
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.checks.tables import subject
@@ -38,9 +39,6 @@ def of_all_rows(pairs: Pairs, threshold: float) -> CheckResult:
 
 def of_worst_slice(pairs: Pairs, columns: list[str], threshold: float, fewest: int = FEWEST_ROWS) -> CheckResult:
     """The accuracy that was lost in the slice that is guilty, or would be first, of all slices of some columns."""
-    with needed(subject(pairs.source)):
-        from statsmodels.stats.multitest import multipletests
-
     whole, every = pairs.whole(), [one for column in columns for one in pairs.slices(column)]
     searched = [one for one in every if one.rows >= fewest and _has_groups(pairs, one)]
     highs = dict(zip((one.name for one in every), _ends(pairs, every, _LEVEL)[1].tolist(), strict=True))
@@ -48,8 +46,7 @@ def of_worst_slice(pairs: Pairs, columns: list[str], threshold: float, fewest: i
     if searched:
         names = [one.name for one in searched]
         lows = dict(zip(names, _ends(pairs, searched, _LEVEL / len(searched))[0].tolist(), strict=True))
-        chances = _p_values(pairs, searched, threshold)
-        p = dict(zip(names, multipletests(chances, method="holm")[1].tolist(), strict=True))
+        p = dict(zip(names, holm(_p_values(pairs, searched, threshold)), strict=True))
     # The slice that is guilty, or would be first: not the one that lost most, which is a small one by chance.
     every.sort(key=lambda one: (-lows.get(one.name, -1.0), -one.drop))
     worst, high = every[0], max(highs.values())
