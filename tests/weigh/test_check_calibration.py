@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import statsmodels.api as sm
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
+from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -153,7 +153,7 @@ def test_a_second_opinion_agrees() -> None:
         spiegelhalter = ((right - sure) * (1 - 2 * sure)).sum() / np.sqrt(
             ((1 - 2 * sure) ** 2 * sure * (1 - sure)).sum()
         )
-        fit = sm.Logit(right, sm.add_constant(np.log(sure / (1 - sure)))).fit(disp=0)
+        fit = Logit(right, np.stack([np.ones_like(sure), np.log(sure / (1 - sure))], axis=1)).fit(disp=0)
         assert fit.params[1] == pytest.approx(1 / temperature, abs=0.08), "the slope undoes the temperature"
         assert (abs(spiegelhalter) > 3) == wrong
         assert (weigh.calibration_error(given).finding == "yes") == wrong
