@@ -41,7 +41,7 @@ old, *others = (vectors for vectors, _ in encoders)
 # --8<-- [start:trap]
 import weigh
 
-trap = {"cosine": [], "found": [], "centred": [], "findings": set()}
+trap = {"cosine": [], "found": [], "centred": [], "said": set()}
 for new in others:
     pair = weigh.same_items(old, new)
     space, moved = weigh.same_space(pair), weigh.moved_vectors(pair)
@@ -49,7 +49,7 @@ for new in others:
     trap["cosine"].append((old * new).sum(axis=1).mean())
     trap["centred"].append((unit(old - centre) * unit(new - centre)).sum(axis=1).mean())
     trap["found"].append(space.figure.value)
-    trap["findings"].add((space.finding, moved.finding))
+    trap["said"].add((space.finding, moved.finding))
 # --8<-- [end:trap]
 
 # --8<-- [start:trap_claims]
@@ -58,7 +58,7 @@ assert min(accuracies) > 0.92, "every encoder knows its digits"
 assert min(trap["cosine"]) > 0.4, "the cosine of an item with itself looks fine"
 assert max(trap["found"]) < 0.02 and np.median(trap["found"]) < 0.01, "and next to none is found"
 assert max(np.abs(trap["centred"])) < 0.15, "what is like is what all vectors have in common"
-assert trap["findings"] == {("yes", "yes")}
+assert trap["said"] == {("yes", "yes")}
 # --8<-- [end:trap_claims]
 
 # --8<-- [start:minilm]
