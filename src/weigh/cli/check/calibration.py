@@ -2,7 +2,7 @@
 
 import click
 
-from weigh.cli.check.group import as_json, check, report
+from weigh.cli.check.group import as_json, check, class_columns, report
 from weigh.cli.options import POSITIVE
 
 
@@ -50,11 +50,5 @@ def calibration_command(
     """
     from weigh.checks.calibration.check import check_calibration
 
-    if columns and prefix:
-        raise click.UsageError("give either --probability or --probabilities")
-    split = [each.rpartition("=") for each in columns]
-    without = next((each for each, (name, _, _) in zip(columns, split, strict=True) if not name), None)
-    if without is not None:
-        raise click.UsageError(f"--probability is {without!r}; write CLASS=COLUMN")
-    probabilities = {name: column for name, _, column in split} or prefix
+    probabilities = class_columns(columns, prefix)
     return report(check_calibration(table, probabilities=probabilities, **asked), as_json)  # type: ignore[arg-type]

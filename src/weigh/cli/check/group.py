@@ -1,6 +1,7 @@
 """The group `weigh check`, and how the report of a check is printed."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -26,6 +27,21 @@ def check() -> None:
 
     Example: weigh check splits rows.csv --split part
     """
+
+
+def class_columns(columns: Iterable[str], prefix: str | None) -> dict[str, str] | str | None:
+    """The column of each class's probability, from `CLASS=COLUMN` of each, or the prefix of all.
+
+    Raises:
+        UsageError: If both are given, or one has no class.
+    """
+    if columns and prefix:
+        raise click.UsageError("give either --probability or --probabilities")
+    split = {each: each.rpartition("=") for each in columns}
+    without = next((each for each, (name, _, _) in split.items() if not name), None)
+    if without is not None:
+        raise click.UsageError(f"--probability is {without!r}; write CLASS=COLUMN")
+    return {name: column for name, _, column in split.values()} or prefix
 
 
 def report(found: "CheckReport", as_json: bool) -> int:

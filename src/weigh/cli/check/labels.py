@@ -2,7 +2,7 @@
 
 import click
 
-from weigh.cli.check.group import as_json, check, report
+from weigh.cli.check.group import as_json, check, class_columns, report
 
 
 @check.command("labels")
@@ -37,15 +37,9 @@ def labels_command(
     """
     from weigh.checks.labels.check import check_labels
 
-    if columns and prefix:
-        raise click.UsageError("give either --probability or --probabilities")
-    split = [each.rpartition("=") for each in columns]
-    without = next((each for each, (name, _, _) in zip(columns, split, strict=True) if not name), None)
-    if without is not None:
-        raise click.UsageError(f"--probability is {without!r}; write CLASS=COLUMN")
     found = check_labels(
         table, raters=raters, level=level, order=order or None, label=label,  # type: ignore[arg-type]
-        probabilities={name: column for name, _, column in split} or prefix, trusted=trusted,
+        probabilities=class_columns(columns, prefix), trusted=trusted,
         labelled_at=labelled_at, changed_at=changed_at,
     )  # fmt: skip
     return report(found, as_json)
