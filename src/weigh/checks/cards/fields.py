@@ -69,10 +69,11 @@ def undocumented_fields(
     Raises:
         InvalidSetting: If a field is unknown, or an expression is none.
     """
-    more = _checked(headings or {})
+    more = headings or {}
+    _check(more)
     rows = []
     for field, pattern in FIELDS.items():
-        where, words = _best(card, field, [pattern, *more.get(field, [])])
+        where, words = _best(card, field, [pattern, more.get(field, pattern)])
         enough = 1 if field == "licence" or where == "front matter" else least_words
         rows.append({"field": field, "documented": _YES_NO[words >= enough], "found": where, "words": words})
     if is_adapter:
@@ -109,7 +110,7 @@ def placeholder_texts(card: Card, *, most: int = 0) -> CheckResult:
     )
 
 
-def _checked(headings: Mapping[str, str]) -> dict[str, list[str]]:
+def _check(headings: Mapping[str, str]) -> None:
     for field, pattern in headings.items():
         if field not in FIELDS:
             raise InvalidSetting("heading", f"{field!r} is no field; the fields are {', '.join(FIELDS)}")
@@ -117,7 +118,6 @@ def _checked(headings: Mapping[str, str]) -> dict[str, list[str]]:
             re.compile(pattern)
         except re.error as error:
             raise InvalidSetting("heading", f"{pattern!r} is no regular expression ({error})") from None
-    return {field: [pattern] for field, pattern in headings.items()}
 
 
 def _best(card: Card, field: str, patterns: Iterable[str]) -> tuple[str, int]:
