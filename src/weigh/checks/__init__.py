@@ -1,1 +1,1 @@
-"""Checks of data, logs and settings: is the fault there, how large is it, and how sure is that?"""
+"""Checks of data, logs, settings and models: is the fault there, how large is it, and how sure is that?"""

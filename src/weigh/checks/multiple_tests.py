@@ -6,8 +6,8 @@ from collections.abc import Sequence
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's p-values, in the order given: each smaller one counts the tests that are left, and none is below it.
 
-    They are those of `multipletests` of statsmodels, which collects the garbage of the whole process at each call: a
-    fifth of a second with its own libraries loaded. Holm 1979, Scandinavian Journal of Statistics 6, 65.
+    They are those of `multipletests` of statsmodels, which collects the garbage of the whole process at each call.
+    Holm 1979, Scandinavian Journal of Statistics 6, 65.
     """
     import numpy as np
 

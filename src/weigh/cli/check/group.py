@@ -20,7 +20,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 
 @weigh.group("check", no_args_is_help=False)
 def check() -> None:
-    """Check data, logs and settings for the faults that model quality is usually lost by.
+    """Check data, logs, settings and models for the faults that model quality is usually lost by.
 
     Each check prints a finding (yes, no, undecided), the figure it rests on, and the rows to look at first.
     Exits with 1 if a check finds its fault.
