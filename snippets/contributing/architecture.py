@@ -38,6 +38,7 @@ for name, tree in sources.items():
 FLOORS = (
     ("cli",),
     ("checks",),
+    ("artifacts",),
     ("memory", "files"),
     ("models", "formats", "decoding", "tokenizers"),
     ("tensors", "formulas"),
