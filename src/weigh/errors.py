@@ -125,6 +125,11 @@ class InvalidTokenizer(WeighError):
     """A file that is no tokenizer, or one that its own library refuses to load or to run."""
 
 
+class InvalidArtifact(WeighError):
+    """A file beside the weights, or a manifest, that is not what its name says: no JSON in UTF-8, a key twice, nested
+    too deep, or more than a file of its kind holds."""
+
+
 class InvalidTable(WeighError):
     """A table that cannot be read, has no rows, lacks a column, or has one that cannot be used: text where numbers are
     needed, missing values, one class, or too few rows for the question."""

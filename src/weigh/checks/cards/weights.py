@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from weigh.artifacts.digests import digest, pointer
 from weigh.checks.cards.reading import Card
-from weigh.checks.digests import digest
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import NotFound
 from weigh.files.directories import find_artifacts
@@ -24,7 +24,6 @@ _MORE_WEIGHTS = ("*.bin", "*.h5", "*.msgpack", "*.distcp")  # of which weigh rea
 _NO_WEIGHTS = ("*.index.json", "training_args.bin", "trainer_state.json")
 _SKIPPED = ("checkpoint-*", "runs", ".*")
 _DIGEST = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
-_POINTER = re.compile(rb"version https://git-lfs[^\n]*\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n?")
 _CACHED = re.compile(r"models--([^/]+)--([^/]+)")
 
 
@@ -163,8 +162,8 @@ def _weights(folder: Path) -> list[str]:
 
 
 def _digest(path: Path) -> _Digest:
-    if pointer := _POINTER.fullmatch(File(path).first(1024)):
-        return _Digest(pointer[1].decode(), int(pointer[2]), True)
+    if found := pointer(path):
+        return _Digest(found.sha256, found.size, True)
     return _Digest(digest(path), File(path).size, False)
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from weigh.artifacts.digests import digests
 from weigh.checks.decoding.settings import EffectiveSettings, effective_settings
-from weigh.checks.digests import digests
 
 
 @dataclass(frozen=True)

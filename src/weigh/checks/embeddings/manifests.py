@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from weigh.checks.digests import digests
+from weigh.artifacts.digests import digests
 from weigh.checks.embeddings.indexes import index_facts
 from weigh.checks.embeddings.search import known
 from weigh.checks.embeddings.usable import is_normalised
