@@ -72,8 +72,8 @@ def list_files(directory: Path) -> tuple[list[str], dict[str, str]]:
     Raises:
         NotFound: If there is no such directory.
     """
-    if not directory.is_dir():
-        raise NotFound(directory, "is no directory; give that of a model")
+    if not os.path.isdir(directory):
+        raise NotFound(repr(str(directory)) if "\0" in str(directory) else directory, "is no directory; give a model's")
     names: list[str] = []
     left_out: dict[str, str] = {}
 

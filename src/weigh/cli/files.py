@@ -1,4 +1,4 @@
-"""The commands about files: what is in one, what changed between two, and how a checkpoint becomes a model."""
+"""The commands about files: what is in one, and how a checkpoint becomes a model."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,6 @@ import click
 from weigh.cli.group import weigh
 from weigh.cli.terminal import grid, printable, progress, table
 from weigh.units import format_bytes
-
-_MOST_CHANGES = 20
 
 
 @weigh.command("inspect")
@@ -98,64 +96,6 @@ def _show_tree(root: Any) -> None:
     walk(root, 0)
     columns = {"module or tensor": "", "dtype": "dim", "shape": "dim", "elements": "bold", "bytes": "cyan"}
     grid("modules (of those that are alike, the tensors of one; a module's figures are of all)", columns, rows, left=3)
-
-
-@weigh.command("diff")
-@click.argument("before")
-@click.argument("after")
-@click.option("--all", "show_all", is_flag=True, help=f"List every change, not {_MOST_CHANGES} of them, weights first.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, every change in it.")
-def diff_command(before: str, after: str, show_all: bool, as_json: bool) -> int:
-    """Compare the checkpoints or models BEFORE and AFTER, tensor by tensor: what came, went and changed, and how far.
-
-    The two may be of different formats. Needs torch for the arithmetic; unpickles nothing.
-    Exits with 1 if they differ.
-
-    Example: weigh diff step-1000.pt step-2000.pt
-    """
-    from weigh.files.comparing import diff
-
-    with progress("comparing") as show:
-        found = diff(before, after, show)
-    if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
-        return 0 if found.same else 1
-    changes = sorted(found.changes, key=lambda change: (change.component != "weights", -(change.relative or 0)))
-    shown = changes if show_all else changes[:_MOST_CHANGES]
-    columns = {"tensor": "", "": "yellow", "dtype and shape": "dim", "‖change‖": "bold", "÷ ‖before‖": "cyan",
-               "elements": ""}  # fmt: skip
-    rows = [
-        [
-            printable(change.name),
-            change.kind,
-            _dtype_and_shape(change.before, change.after),
-            *(f"{value:.4g}" if value is not None else "" for value in (change.norm, change.relative)),
-            "" if change.elements is None else f"{change.elements:,}",
-        ]
-        for change in shown
-    ]
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in {"equal": found.equal, **found.counts}.items() if count)
-    title = f"{before} → {after}: {counts or 'no tensors'}"
-    if rows:
-        grid(title, columns, rows, left=3)
-    else:
-        click.secho(printable(title), bold=True)
-    if len(shown) < len(changes):
-        click.echo(f"and {len(changes) - len(shown):,} more; --all lists them")
-    for name, (old, new) in found.metadata.items():
-        click.echo(f"{printable(name)}: {printable(str(old))} → {printable(str(new))}")
-    for note in found.notes:
-        click.echo(f"note: {printable(note)}")
-    return 0 if found.same else 1
-
-
-def _dtype_and_shape(before: str | None, after: str | None) -> str:
-    """`float32 [2, 3]`, with an arrow where the two sides differ."""
-    if not before or not after or before == after:
-        return before or after or ""
-    (old, shape), (new, other) = (side.split(" ", 1) for side in (before, after))
-    dtypes = old if old == new else f"{old} → {new}"
-    return f"{dtypes} {shape if shape == other else f'{shape} → {other}'}"
 
 
 def _casts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
