@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "artifacts.attributing": "Attribution attribution",
+    "artifacts.comparing": "ArtifactChange Comparison compare",
+    "artifacts.manifests": "ManifestFile ModelManifest Verification model_manifest read_model_manifest verify_manifest",
     "checks.calibration.abstention": "answerable",
     "checks.calibration.check": "calibration_error check_calibration overconfidence",
     "checks.calibration.predictions": "Predictions predictions",

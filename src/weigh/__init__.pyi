@@ -1,5 +1,16 @@
 """The public names of `weigh` as type checkers see them; `__init__.py` finds them when they are used."""
 
+from weigh.artifacts.attributing import Attribution as Attribution
+from weigh.artifacts.attributing import attribution as attribution
+from weigh.artifacts.comparing import ArtifactChange as ArtifactChange
+from weigh.artifacts.comparing import Comparison as Comparison
+from weigh.artifacts.comparing import compare as compare
+from weigh.artifacts.manifests import ManifestFile as ManifestFile
+from weigh.artifacts.manifests import ModelManifest as ModelManifest
+from weigh.artifacts.manifests import Verification as Verification
+from weigh.artifacts.manifests import model_manifest as model_manifest
+from weigh.artifacts.manifests import read_model_manifest as read_model_manifest
+from weigh.artifacts.manifests import verify_manifest as verify_manifest
 from weigh.checks.calibration.abstention import answerable as answerable
 from weigh.checks.calibration.check import calibration_error as calibration_error
 from weigh.checks.calibration.check import check_calibration as check_calibration
