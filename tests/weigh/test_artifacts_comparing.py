@@ -168,6 +168,16 @@ def test_what_is_no_document_is_compared_by_its_text_its_bytes_or_its_tensors(mo
     assert "model.safetensors" in {change.file for change in digests.changes} and not digests.tensors
 
 
+def test_tensors_of_one_name_in_two_files_are_not_left_to_their_names(model: Path, tmp_path: Path) -> None:
+    copies = [copied(model, tmp_path / side) for side in "ab"]
+    for copy, seed in zip(copies, (0, 1), strict=True):
+        torch.save({"cpu": torch.tensor([seed])}, copy / "rng_state_0.pth")
+        torch.save({"cpu": torch.tensor([2])}, copy / "rng_state_1.pth")
+    assert weigh.diff(*copies).same, "the second of the two stands for both"
+    (change,) = compare(*copies).changes
+    assert (change.artifact, change.file) == ("checkpoint", "rng_state_0.pth")
+
+
 @pytest.mark.parametrize("style", [{"indent": 7}, {"sort_keys": True, "ensure_ascii": True}])
 def test_the_same_values_written_otherwise_are_no_change(model: Path, style: dict[str, Any], tmp_path: Path) -> None:
     copy = copied(model, tmp_path)

@@ -116,15 +116,25 @@ def compare(
 
 
 def _files_of_tensors(sides: Sequence[Path]) -> tuple[set[str], WeighError | None]:
-    """The files whose tensors `diff` reads, or why it cannot."""
+    """The files whose tensors `diff` reads, or why it cannot.
+
+    It knows tensors by name, so of two files that have one of the same name, such as the random states of two
+    processes, neither is left to it.
+    """
     found: set[str] = set()
+    shared: set[str] = set()
     for side in sides:
         try:
             contents = inspect(side)
         except WeighError as error:
             return set(), error
-        found |= {storage.partition(":")[0] for storage in contents.storages}
-    return found, None
+        owners: dict[str, str] = {}
+        for tensor in contents.named:
+            file = tensor.storage.partition(":")[0]
+            if (owner := owners.setdefault(tensor.name, file)) != file:
+                shared |= {owner, file}
+        found |= set(owners.values())
+    return found - shared, None
 
 
 def _compare(
