@@ -68,9 +68,17 @@ class Attribution:
         found = {parts: effect for parts, effect in self.effects.items() if len(parts) > 1 and abs(effect) > least}
         return dict(sorted(found.items(), key=lambda item: (-abs(item[1]), sorted(item[0]))))
 
-    def restoring(self, tolerance: float = 0.0) -> tuple[str, ...]:
-        """The parts of which putting back one alone restores the old figure, up to a tolerance."""
-        return tuple(part for part, figure in self.put_back.items() if abs(figure - self.before) <= tolerance)
+    def restoring(self, tolerance: float = 0.0) -> tuple[Parts, ...]:
+        """The smallest sets of parts that, put back, restore the old figure up to a tolerance.
+
+        None contains another. If the new release has the old figure, the only one is the empty set.
+        """
+        found: list[Parts] = []
+        for new, figure in reversed(self.measured.items()):  # the fewest put back first
+            back = frozenset(self.parts) - new
+            if abs(figure - self.before) <= tolerance and not any(smaller <= back for smaller in found):
+                found.append(back)
+        return tuple(found)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values. A set of parts is their names, joined by " + "."""

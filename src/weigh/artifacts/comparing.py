@@ -16,7 +16,7 @@ from weigh.files.directories import ARTIFACTS, find_artifacts
 from weigh.files.inspecting import inspect
 from weigh.sources import File
 
-OUTSIDE = "prompts, retrieval, filters, and what the serving program sets"
+OUTSIDE = "prompts, retrieval, filters and settings that the serving program brings"
 """What decides the answers too and is in no file of a model."""
 
 _LONGEST, _BEFORE = 160, 40  # characters of a value that are shown, and how many of them before the first difference
