@@ -23,9 +23,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file, save_model
 from torch.nn import Module, Parameter
+from torch.nn.utils import vector_to_parameters
 
-whole = torch.zeros(100, 100, 100, dtype=torch.float64)  # the second report's shape
-vector = torch.zeros(20_000, dtype=torch.float64)
+
+def matrix():
+    return torch.zeros(100, 100, dtype=torch.float64)
 
 
 def holding(**tensors):
@@ -36,13 +38,17 @@ def holding(**tensors):
     return model
 
 
-tied = Parameter(torch.zeros(100, 100, dtype=torch.float64))
+whole = torch.zeros(100, 100, 100, dtype=torch.float64)  # the second report's shape
+tied = Parameter(matrix())
+from_vector = holding(a=matrix(), b=matrix())
+vector_to_parameters(torch.zeros(20_000, dtype=torch.float64), from_vector.parameters())
 MODELS = {
     "a slice of a tensor": holding(w=whole[0]),
     "its clone": holding(w=whole[0].clone()),
     "one tensor, two names": holding(a=tied, b=tied),
     "one tensor, cloned for the second": holding(a=tied, b=tied.detach().clone()),
-    "two halves of one vector": holding(a=vector[:10_000], b=vector[10_000:]),
+    "two tensors": holding(a=matrix(), b=matrix()),
+    "the same, set from a vector": from_vector,
 }
 WRITERS = {
     "`torch.save`": lambda model, path: torch.save(model.state_dict(), path),
@@ -73,10 +79,12 @@ for what, model in MODELS.items():
 # --8<-- [end:write]
 
 # --8<-- [start:write_claims]
-slice_, clone, names, copies, halves = sizes.values()
+slice_, clone, names, copies, two, vector = sizes.values()
 assert slice_[0] > 98 * clone[0] and slice_[1] == clone[1] and slice_[2] is None
 assert names[0] < 0.55 * copies[0] and names[1] is None and names[2] < 0.55 * copies[2]
-assert halves[0] < 1.05 * halves[1] and halves[2] is None, "save_model refuses halves that save_file writes"
+assert two[1] == two[2] == vector[1] and vector[2] is None, "save_model refuses what save_file writes"
+storages = {parameter.untyped_storage().data_ptr() for parameter in from_vector.parameters()}
+assert len(storages) == 1, "The parameters were not copied from the vector: they are slices of it"
 # --8<-- [end:write_claims]
 
 # --8<-- [start:own]
