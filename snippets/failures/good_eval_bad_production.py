@@ -1,4 +1,4 @@
-"""The program of "Good eval, bad production": one system, ten faults planted in it, and a diagnosis that is not told."""
+"""The program of "Good eval, bad production": one system, ten faults planted in it, and a diagnosis that is blind."""
 
 # --8<-- [start:people]
 from importlib.util import find_spec
