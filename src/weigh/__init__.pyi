@@ -221,3 +221,26 @@ from weigh.units import kB as kB
 from weigh.units import parse_bytes as parse_bytes
 
 __all__: list[str]
+from weigh.memory.arrivals import Request as Request
+from weigh.memory.arrivals import arrival_rate as arrival_rate
+from weigh.memory.arrivals import dispersion as dispersion
+from weigh.memory.arrivals import random_arrivals as random_arrivals
+from weigh.memory.arrivals import read_arrivals as read_arrivals
+from weigh.memory.arrivals import scaled_arrivals as scaled_arrivals
+from weigh.memory.batching import simulate_serving as simulate_serving
+from weigh.memory.budget import budget as budget
+from weigh.memory.budget_sheet import Budget as Budget
+from weigh.memory.budget_sheet import BudgetLine as BudgetLine
+from weigh.memory.budget_sheet import Demand as Demand
+from weigh.memory.devices import DEVICES as DEVICES
+from weigh.memory.devices import Device as Device
+from weigh.memory.devices import find_device as find_device
+from weigh.memory.replicas import replicas_for as replicas_for
+from weigh.memory.replicas import simulate_replicas as simulate_replicas
+from weigh.memory.serving_times import Percentile as Percentile
+from weigh.memory.serving_times import ServedRequest as ServedRequest
+from weigh.memory.serving_times import ServingRun as ServingRun
+from weigh.memory.serving_times import percentile as percentile
+from weigh.memory.step_costs import LinearCost as LinearCost
+from weigh.memory.step_costs import RooflineCost as RooflineCost
+from weigh.memory.step_costs import StepCost as StepCost

@@ -20,17 +20,20 @@ from weigh.units import positive
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 """Units of time, in seconds."""
 
+_SHORTER = {"ms": 0.001}
+
 
 def parse_seconds(text: str) -> float:
-    """Read a time, such as `90s`, `15min`, `8h`, `30d` or `2w`; a number alone is seconds.
+    """Read a time, such as `30ms`, `90s`, `15min`, `8h`, `30d` or `2w`; a number alone is seconds.
 
     Raises:
         WeighError: If it is none.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
-    if not found or (found[2] or "s") not in SECONDS:
-        raise WeighError(f"time {text!r:.40}", f"must be a number with one of {', '.join(SECONDS)}, such as 8h")
-    return float(found[1]) * SECONDS[found[2] or "s"]
+    units = _SHORTER | SECONDS
+    if not found or (found[2] or "s") not in units:
+        raise WeighError(f"time {text!r:.40}", f"must be a number with one of {', '.join(units)}, such as 8h")
+    return float(found[1]) * units[found[2] or "s"]
 
 
 def young(write_time: float, mtbf: float) -> float:
