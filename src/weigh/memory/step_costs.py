@@ -199,8 +199,10 @@ class RooflineCost:
 
     def kept(self, context: int) -> int:
         """The bytes of the cache of a sequence."""
-        tokens = sum(size * (min(context, window) if window else context) for window, size in self._caches)
-        return self._state + tokens
+        total = self._state
+        for window, size in self._caches:
+            total += size * (min(context, window) if window else context)
+        return total
 
     def _looks(self, before: int, tokens: int) -> int:
         """The operations of attention: each token looks at all before it and at itself, or at a window of them."""
