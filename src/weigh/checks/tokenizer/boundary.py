@@ -1,6 +1,6 @@
 """Where a tokenizer meets its model: rows of the embedding, ids in configs, the longest text that either takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from weigh.errors import NotFound
 from weigh.files.inspecting import inspect
 from weigh.models.config import load
 from weigh.sources import is_directory, locate
+from weigh.tensors import Tensor
 from weigh.tokenizers.reading import Tokenizer
 
 _EMBEDDINGS = (
@@ -70,10 +71,9 @@ def model_facts(path: str | Path) -> ModelFacts:
         pass
     else:
         parameters = weights.parameters
-        shapes = {tensor.name: tensor.shape for tensor in weights.named if len(tensor.shape) == 2}
-        name = next((name for end in _EMBEDDINGS for name in shapes if f".{name}".endswith(f".{end}")), None)
+        name = embedding_name(weights.named)
         if name is not None:
-            rows, source = shapes[name][0], name
+            rows, source = next(tensor.shape[0] for tensor in weights.named if tensor.name == name), name
     ids = {}
     for file in ("config.json", "generation_config.json"):
         fields = inner if file == "config.json" else _fields(where / file)
@@ -84,6 +84,12 @@ def model_facts(path: str | Path) -> ModelFacts:
             if numbers:
                 ids[f"{file} {role}"] = numbers
     return ModelFacts(rows, source, _positions(inner), parameters, ids, _fields(where / "tokenizer_config.json"))
+
+
+def embedding_name(tensors: Iterable[Tensor]) -> str | None:
+    """The name of the table of token vectors among some tensors; `None` if none is called like one."""
+    names = [tensor.name for tensor in tensors if len(tensor.shape) == 2]
+    return next((name for end in _EMBEDDINGS for name in names if f".{name}".endswith(f".{end}")), None)
 
 
 def _positions(config: Mapping[str, Any]) -> int | None:

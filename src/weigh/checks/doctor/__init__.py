@@ -1,0 +1,1 @@
+"""What can be examined of a model directory without running the model: all six artifacts, and an adapter's base."""

@@ -1,0 +1,214 @@
+"""A model directory as the examinations see it: each file read once, and damage remembered instead of raised."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from weigh.checks.cards.weights import ADAPTER
+from weigh.checks.doctor.examination import NotExamined
+from weigh.checks.doctor.numbers import Numbers, numbers
+from weigh.checks.tokenizer.boundary import ModelFacts, model_facts
+from weigh.dtypes import DTYPES
+from weigh.errors import InvalidConfig, NotFound, UnknownDtype, WeighError
+from weigh.files.directories import find_artifacts, read_file
+from weigh.files.inspecting import inspect
+from weigh.models.config import load
+from weigh.models.parameters import Model, params
+from weigh.sources import File, is_directory, is_remote, locate, opening
+from weigh.tensors import Contents, Tensor
+from weigh.tokenizers.reading import FILES, Tokenizer, tokenizer
+
+POINTER = re.compile(rb"version https://git-lfs[^\n]*\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n?")
+"""What Git LFS leaves in place of a file that was not fetched."""
+
+_NO_OBJECT = ("trainer_state.json",)
+_GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq")
+
+
+class ModelDirectory:
+    """A directory that holds a model or an adapter, or what is left of one.
+
+    What is absent or damaged raises `NotExamined` with the reason, in whatever examination asks for it.
+
+    Args:
+        path: The directory.
+
+    Raises:
+        NotFound: If it is no directory of this machine, or no file in it belongs to a model.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        where = locate(path)
+        if is_remote(where) or not is_directory(where):
+            raise NotFound(path, "is no directory of this machine; give that of a model")
+        self.path = where
+        with opening(where):
+            self.files = sorted(each.name for each in where.iterdir() if each.is_file() or each.is_symlink())
+            self.artifacts = find_artifacts(where)
+        if not any(self.artifacts.values()) and ADAPTER not in self.files:
+            raise NotFound(path, "holds no file of a model; give the directory of its config.json or weights")
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return name in self.files
+
+    @cached_property
+    def pointers(self) -> dict[str, int]:
+        """Git LFS pointers by file, each with the bytes of the file that it stands for."""
+        found = {}
+        for name in self.files:
+            file = self.path / name
+            if file.is_file() and file.stat().st_size < 1024 and (match := POINTER.fullmatch(file.read_bytes())):
+                found[name] = int(match[2])
+        return found
+
+    @cached_property
+    def damage(self) -> dict[str, WeighError]:
+        """Files of the model that cannot be read, each with the reason; pointers are not among them."""
+        found: dict[str, WeighError] = {}
+        known = dict.fromkeys([*(name for names in self.artifacts.values() for name in names), ADAPTER])
+        for name in known:
+            if name not in self.files or name in self.pointers or name in _NO_OBJECT:
+                continue
+            try:
+                self._read(name)
+            except WeighError as error:
+                found[name] = error
+        if not found and not self.pointers:
+            try:
+                inspect(self.path)
+            except NotFound:
+                pass
+            except WeighError as error:
+                found["weights"] = error
+        return found
+
+    def _read(self, name: str) -> None:
+        weights = name in self.artifacts["weights"] + self.artifacts["checkpoint"] + self.artifacts["optimizer state"]
+        if name in FILES:
+            tokenizer(self.path / name)
+        elif weights and not name.endswith("training_args.bin"):
+            read_file(File(self.path / name))
+        elif name.endswith(".json"):
+            load(self.path / name)
+
+    def _sound(self, name: str) -> None:
+        if not self.holds(name):
+            raise NotExamined(f"there is no {name}")
+        if name in self.pointers:
+            raise NotExamined(f"{name} is a Git LFS pointer")
+        if name in self.damage:
+            raise NotExamined(f"{name} is damaged")
+
+    def object(self, name: str) -> dict[str, Any]:
+        """The fields of a JSON file that are not null."""
+        self._sound(name)
+        return dict(load(self.path / name).fields)
+
+    def fields(self, name: str) -> dict[str, Any]:
+        """The same, and no fields where there is no such file."""
+        return self.object(name) if self.holds(name) else {}
+
+    def text(self, name: str) -> str:
+        """The text of a file in UTF-8."""
+        self._sound(name)
+        with opening(self.path / name):
+            raw = (self.path / name).read_bytes()
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise NotExamined(f"{name} is not UTF-8") from None
+
+    def any_json(self, name: str) -> Any:
+        """What a JSON file holds, which need be no object."""
+        try:
+            return json.loads(self.text(name))
+        except (ValueError, RecursionError):
+            raise NotExamined(f"{name} is not JSON") from None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The fields of `config.json`."""
+        return self.object("config.json")
+
+    @cached_property
+    def model(self) -> Model:
+        """The tensors that the config describes."""
+        self._sound("config.json")
+        if self.config.get("quantization_config"):
+            raise NotExamined("quantized weights are stored as their packages please")
+        try:
+            return params(self.path)
+        except InvalidConfig:
+            raise
+        except WeighError as error:
+            raise NotExamined(error.problem.partition(", which knows")[0]) from None
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The tensors of the weights."""
+        unread = [name for name in self.artifacts["weights"] if name in self.pointers or name in self.damage]
+        if unread or "weights" in self.damage:
+            raise NotExamined(f"{(unread or ['the weights'])[0]} cannot be read")
+        try:
+            found = inspect(self.path)
+        except WeighError as error:
+            raise NotExamined(error.problem) from None
+        if not found.named:
+            raise NotExamined("there are no weights")
+        return found
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """Tensors by name, those of an optimizer apart."""
+        return {tensor.name: tensor for tensor in self.contents.named if tensor.component == "weights"}
+
+    @cached_property
+    def numbers(self) -> dict[str, Numbers]:
+        """The numbers of each floating-point tensor of the weights, read in stretches."""
+        found = {}
+        for name, tensor in self.weights.items():
+            if DTYPES[tensor.dtype].kind == "float" and tensor.numel:
+                try:
+                    found[name] = numbers(self.contents, tensor)
+                except UnknownDtype:  # blocks of a few bits each
+                    continue
+        if not found:
+            raise NotExamined("torch has no number format of theirs")
+        return found
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, run by its own library."""
+        name = next((name for name in FILES if self.holds(name)), None)
+        if name is None:
+            raise NotExamined("there is no tokenizer file")
+        self._sound(name)
+        return tokenizer(self.path / name)
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What the files say of the model that the tokenizer belongs to."""
+        for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+            if self.holds(name):
+                self._sound(name)
+        return model_facts(self.path)
+
+    @property
+    def generates(self) -> bool:
+        """Whether the config is that of a model which writes text."""
+        kinds = self.config.get("architectures")
+        return any(str(kind).endswith(_GENERATES) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+
+    @property
+    def adapter(self) -> Mapping[str, Any]:
+        """The fields of `adapter_config.json`."""
+        return self.object(ADAPTER)
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether an adapter lies here."""
+        return self.holds(ADAPTER)
