@@ -40,7 +40,7 @@ function that returns a result, or raises `NotExamined`, and name it here."""
 def diagnose(directory: str | Path, against: str | Path | None = None, manifest: str | Path | None = None) -> Diagnosis:
     """The diagnosis of a model directory: faults of its six artifacts, found without running the model.
 
-    Damage of a file is a finding. The numbers of tensors are read in stretches, with torch, and nothing is unpickled,
+    Damage of a file is a finding. The numbers of tensors are read in stretches, and nothing is unpickled,
     imported or rendered.
 
     Args:

@@ -177,7 +177,7 @@ class ModelDirectory:
                 except UnknownDtype:  # blocks of a few bits each
                     continue
         if not found:
-            raise NotExamined("torch has no number format of theirs")
+            raise NotExamined("they have no number format that can be read")
         return found
 
     @cached_property

@@ -22,6 +22,8 @@ def end_tokens(home: ModelDirectory) -> CheckResult:
     """
     if not home.generates:
         raise NotExamined("the config is that of no model that writes text")
+    if not home.artifacts["weights"]:
+        raise NotExamined("there are no weights to write text with")
     said = {name: ids(home.fields(name)) for name in ("config.json", FILE)}
     end = said[FILE].get("eos") or said["config.json"].get("eos") or ()
     faults = [] if end else [Fault(FILE, "eos_token_id", "missing", "the id of the end token")]

@@ -11,7 +11,7 @@ from weigh.optional import needed
 from weigh.tensors import Contents, Tensor
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
 
 STRETCH = 2**22
 """The most elements that are in memory at a time."""
@@ -19,35 +19,7 @@ BLOCK = 4096
 """So many zeros in a row are a hole: a download leaves them that reserved its space and did not fill it."""
 
 _SAMPLE = 2**16
-
-
-def stretches(contents: Contents, tensor: Tensor, size: int = STRETCH) -> Iterator["torch.Tensor"]:
-    """The elements of a tensor in their order, so many at a time. Only one with strides is loaded whole.
-
-    Raises:
-        UnknownDtype: If torch has no such number format.
-        MissingPackage: If torch is not installed.
-    """
-    with needed(contents.path):
-        import torch
-
-    dtype = getattr(torch, tensor.dtype, None)
-    if tensor.strides is not None or not isinstance(dtype, torch.dtype) or DTYPES[tensor.dtype].bits < 8:
-        yield load(contents, tensor).reshape(-1)
-        return
-    width = DTYPES[tensor.dtype].bits // 8
-    storage = contents.storages[tensor.storage]
-    for begin in range(0, tensor.numel, size):
-        end = min(begin + size, tensor.numel)
-        yield torch.frombuffer(storage.read(tensor.begin + begin * width, tensor.begin + end * width), dtype=dtype)
-
-
-def same_bytes(contents: Contents, one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors of one number format and shape hold the same bytes."""
-    import torch
-
-    pairs = zip(stretches(contents, one), stretches(contents, other), strict=True)
-    return all(torch.equal(a.view(torch.uint8), b.view(torch.uint8)) for a, b in pairs)
+_PLAIN = ("float64", "float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -59,9 +31,8 @@ class Numbers:
         nan: How many are NaN.
         infinite: How many are infinite.
         lowest, highest: The range of the others.
-        rms: Their root mean square.
         typical: The deviation of a normal distribution with their median absolute value, zeros apart; 0 if all are 0.
-        holes: How many blocks of 4,096 in a row are zeros.
+        holes: How many blocks of `BLOCK` in a row are zeros.
     """
 
     tensor: Tensor
@@ -69,7 +40,6 @@ class Numbers:
     infinite: int
     lowest: float
     highest: float
-    rms: float
     typical: float
     holes: int
 
@@ -84,27 +54,59 @@ class Numbers:
         return max(abs(self.lowest), abs(self.highest))
 
 
+def stretches(contents: Contents, tensor: Tensor, size: int = STRETCH) -> Iterator["np.ndarray"]:
+    """The elements of a floating-point tensor in their order, so many at a time, those of 16 bits in float32.
+
+    Formats that NumPy lacks, other than bfloat16, and tensors with strides are loaded whole, by torch.
+
+    Raises:
+        UnknownDtype: If torch has no such number format either.
+        MissingPackage: If the package that is needed is not installed.
+    """
+    with needed(contents.path):
+        import numpy as np
+
+    if tensor.strides is not None or tensor.dtype not in (*_PLAIN, "bfloat16"):
+        yield load(contents, tensor).reshape(-1).float().numpy()
+        return
+    width, storage = DTYPES[tensor.dtype].bits // 8, contents.storages[tensor.storage]
+    for begin in range(0, tensor.numel, size):
+        end = min(begin + size, tensor.numel)
+        raw = storage.read(tensor.begin + begin * width, tensor.begin + end * width)
+        if tensor.dtype == "bfloat16":  # the upper half of a float32
+            yield (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+        else:
+            values = np.frombuffer(raw, f"<f{width}")
+            yield values.astype(np.float32) if width == 2 else values
+
+
+def same_bytes(contents: Contents, one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of one number format and shape hold the same bytes."""
+    import numpy as np
+
+    pairs = zip(stretches(contents, one), stretches(contents, other), strict=True)
+    return all(np.array_equal(a.view(np.uint8), b.view(np.uint8)) for a, b in pairs)
+
+
 def numbers(contents: Contents, tensor: Tensor) -> Numbers:
     """The numbers of a tensor, read in stretches."""
     with needed(contents.path):
-        import torch
+        import numpy as np
 
     nan = infinite = holes = 0
-    lowest, highest, square, sample = math.inf, -math.inf, 0.0, []
+    lowest, highest, sample = math.inf, -math.inf, []
     step = max(1, tensor.numel // _SAMPLE)
-    for stretch in stretches(contents, tensor):
-        values = stretch if stretch.dtype == torch.float64 else stretch.to(torch.float32)
-        if not bool(torch.isfinite(values).all()):
-            nan += int(values.isnan().sum())
-            infinite += int(values.isinf().sum())
-            values = values[values.isfinite()]
-        if values.numel():
+    for values in stretches(contents, tensor):
+        finite = np.isfinite(values)
+        if not finite.all():
+            nan += int(np.isnan(values).sum())
+            infinite += int(np.isinf(values).sum())
+            values = values[finite]
+        if values.size:
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-            square += float(torch.linalg.vector_norm(values, dtype=torch.float64)) ** 2
-            sample.append(values[::step].abs())
-            whole = values[: values.numel() // BLOCK * BLOCK].reshape(-1, BLOCK)
-            holes += int((whole == 0).all(1).sum())
-    some = torch.cat(sample) if sample else torch.empty(0)
+            sample.append(np.abs(values[::step]))
+            holes += int((~values[: values.size // BLOCK * BLOCK].reshape(-1, BLOCK).any(1)).sum())
+    some = np.concatenate(sample) if sample else np.empty(0)
     some = some[some > 0]
-    typical = float(some.median()) / 0.6745 if some.numel() else 0.0
-    return Numbers(tensor, nan, infinite, lowest, highest, math.sqrt(square / tensor.numel), typical, holes)
+    typical = float(np.median(some)) / 0.6745 if some.size else 0.0
+    return Numbers(tensor, nan, infinite, lowest, highest, typical, holes)

@@ -68,10 +68,11 @@ def _rows(contents: Contents, tensor: Tensor, ids: list[int]) -> "np.ndarray":
     parts, wanted = [], np.array(ids)
     for number, stretch in enumerate(stretches(contents, tensor, each * width)):
         here = wanted[(wanted >= number * each) & (wanted < (number + 1) * each)] - number * each
-        parts.append(stretch.reshape(-1, width)[here, :_WIDTH].double().numpy())
-    found = np.nan_to_num(np.concatenate(parts), posinf=0, neginf=0)
+        parts.append(stretch.reshape(-1, width)[here, :_WIDTH].astype(float))
+    found: np.ndarray = np.nan_to_num(np.concatenate(parts), posinf=0, neginf=0)
     found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-30)
-    return found - found.mean(0)
+    centred: np.ndarray = found - found.mean(0)
+    return centred
 
 
 def _ranked(rows: "np.ndarray", begins: "np.ndarray") -> "np.ndarray":
