@@ -31,6 +31,8 @@ _MODULES = {
     "checks.decoding.manifests": "DecodingManifest decoding_manifest",
     "checks.decoding.settings": "EffectiveSettings effective_settings",
     "checks.distillation.check": "added_overconfidence aggregate_drop check_distillation churn worst_slice_drop",
+    "checks.doctor.check": "diagnose",
+    "checks.doctor.examination": "Diagnosis",
     "checks.embeddings.check": "check_embeddings",
     "checks.embeddings.indexes": "IndexFacts index_facts index_recall metric_overlap",
     "checks.embeddings.manifests": "EmbeddingManifest embedding_manifest manifest_difference read_manifest",

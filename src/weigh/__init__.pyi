@@ -48,6 +48,8 @@ from weigh.checks.distillation.check import aggregate_drop as aggregate_drop
 from weigh.checks.distillation.check import check_distillation as check_distillation
 from weigh.checks.distillation.check import churn as churn
 from weigh.checks.distillation.check import worst_slice_drop as worst_slice_drop
+from weigh.checks.doctor.check import diagnose as diagnose
+from weigh.checks.doctor.examination import Diagnosis as Diagnosis
 from weigh.checks.embeddings.check import check_embeddings as check_embeddings
 from weigh.checks.embeddings.indexes import IndexFacts as IndexFacts
 from weigh.checks.embeddings.indexes import index_facts as index_facts

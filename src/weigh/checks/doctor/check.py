@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from weigh.checks.doctor import adapters, chat, files, formats, generation, spelling, tokenizer, values, weights
+from weigh.artifacts.manifests import ModelManifest
+from weigh.checks.doctor import (
+    adapters,
+    changes,
+    chat,
+    files,
+    formats,
+    generation,
+    spelling,
+    tokenizer,
+    values,
+    weights,
+)
 from weigh.checks.doctor.directory import ModelDirectory
 from weigh.checks.doctor.examination import Diagnosis, NotExamined
 from weigh.checks.results import CheckResult
@@ -37,7 +49,9 @@ EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
 function that returns a result, or raises `NotExamined`, and name it here."""
 
 
-def diagnose(directory: str | Path, against: str | Path | None = None, manifest: str | Path | None = None) -> Diagnosis:
+def diagnose(
+    directory: str | Path, against: str | Path | None = None, manifest: str | Path | ModelManifest | None = None
+) -> Diagnosis:
     """The diagnosis of a model directory: faults of its six artifacts, found without running the model.
 
     Damage of a file is a finding. The numbers of tensors are read in stretches, and nothing is unpickled,
@@ -46,7 +60,7 @@ def diagnose(directory: str | Path, against: str | Path | None = None, manifest:
     Args:
         directory: The directory of a model or an adapter.
         against: Another one: an earlier state of it, to which changes are attributed, or the base model of an adapter.
-        manifest: What `weigh manifest` wrote of it.
+        manifest: What `weigh manifest` wrote of it, or the path of that.
 
     Raises:
         NotFound: If it, or the other one, is no directory, or no file in it belongs to a model.
@@ -54,6 +68,7 @@ def diagnose(directory: str | Path, against: str | Path | None = None, manifest:
     """
     home = ModelDirectory(directory)
     other = ModelDirectory(against) if against is not None else None
+    expected = Path(manifest) if isinstance(manifest, str) else manifest
     results: list[CheckResult] = []
     missed: dict[str, str] = {}
 
@@ -69,7 +84,16 @@ def diagnose(directory: str | Path, against: str | Path | None = None, manifest:
 
     for name, examination in EXAMINATIONS:
         examine(name, examination)
-    base = other.path if other and home.is_adapter and not other.is_adapter else None
-    examine("base of the adapter", lambda home: adapters.adapter_base(home, base))
+    is_base = other is not None and home.is_adapter and not other.is_adapter
+    examine("base of the adapter", lambda home: adapters.adapter_base(home, other.path if other and is_base else None))
+    if expected is not None:
+        results.append(replace(changes.since_manifest(home, expected), check="changes since the manifest"))
+    else:
+        missed["changes since the manifest"] = "no manifest is given"
+    for name, found in changes.attributed(home, other) if other and not is_base else ():
+        if isinstance(found, NotExamined):
+            missed[name] = str(found)
+        else:
+            results.append(replace(found, check=name))
     subject = str(directory) if against is None else f"{against} → {directory}"
     return Diagnosis("doctor", subject, tuple(results), missed)

@@ -1,12 +1,12 @@
 """A model directory as the examinations see it: each file read once, and damage remembered instead of raised."""
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from weigh.artifacts.digests import pointer
 from weigh.checks.cards.weights import ADAPTER
 from weigh.checks.doctor.examination import NotExamined
 from weigh.checks.doctor.numbers import Numbers, numbers
@@ -20,9 +20,6 @@ from weigh.models.parameters import Model, params
 from weigh.sources import File, is_directory, is_remote, locate, opening
 from weigh.tensors import Contents, Tensor
 from weigh.tokenizers.reading import FILES, Tokenizer, tokenizer
-
-POINTER = re.compile(rb"version https://git-lfs[^\n]*\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n?")
-"""What Git LFS leaves in place of a file that was not fetched."""
 
 _NO_OBJECT = ("trainer_state.json",)
 _GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeechSeq2Seq")
@@ -58,12 +55,8 @@ class ModelDirectory:
     @cached_property
     def pointers(self) -> dict[str, int]:
         """Git LFS pointers by file, each with the bytes of the file that it stands for."""
-        found = {}
-        for name in self.files:
-            file = self.path / name
-            if file.is_file() and file.stat().st_size < 1024 and (match := POINTER.fullmatch(file.read_bytes())):
-                found[name] = int(match[2])
-        return found
+        there = [name for name in self.files if (self.path / name).is_file()]
+        return {name: found.size for name in there if (found := pointer(self.path / name))}
 
     @cached_property
     def damage(self) -> dict[str, WeighError]:
