@@ -16,8 +16,8 @@ from weigh.tensors import Contents
 MOST_BYTES = 2 * 10**9
 """The most bytes of weights whose numbers are compared; of larger ones, names and shapes are."""
 
-_OWN_NAMES = (".gguf", ".onnx")
 _MODELS = tuple(pattern.lstrip("*") for each in FORMATS if each.is_model for pattern in each.weights)
+"""The ends of files that are a model each, with names of their own for tensors."""
 
 
 def two_formats(home: ModelDirectory) -> CheckResult:
@@ -32,7 +32,7 @@ def two_formats(home: ModelDirectory) -> CheckResult:
     (first, one), *others = sets.items()
     faults, notes = [], []
     for name, other in others:
-        if name.endswith(_OWN_NAMES) or first.endswith(_OWN_NAMES):
+        if name.endswith(_MODELS) or first.endswith(_MODELS):
             faults += _shapes(first, one, name, other)
         elif max(one.bytes_in_tensors, other.bytes_in_tensors) > MOST_BYTES:
             faults += _names(first, one, name, other)
