@@ -334,5 +334,6 @@ import math
 
 runs = 2 * len(PARTS)
 interaction = both[LENGTHS] - sum(blame.alone[part] for part in LENGTHS) + blame.before
-enough = math.ceil(math.log(0.05) / math.log(0.99))
+rare, chance = 0.01, 0.95
+enough = math.ceil(math.log(1 - chance) / math.log(1 - rare))
 # --8<-- [end:problems]
