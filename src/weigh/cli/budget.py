@@ -9,6 +9,7 @@ from weigh.cli.group import weigh
 from weigh.cli.models import _cache_formats, _formats
 from weigh.cli.options import POSITIVE, Known
 from weigh.cli.terminal import grid, printable
+from weigh.errors import WeighError
 
 if TYPE_CHECKING:
     from weigh.memory.arrivals import Request
@@ -83,7 +84,6 @@ def budget_command(
     from weigh.memory.budget import budget
     from weigh.memory.budget_sheet import Demand
     from weigh.memory.planner import parse_seconds
-    from weigh.memory.replicas import replicas_for
     from weigh.models.parameters import params
 
     requests = read_arrivals(trace) if trace is not None else []
@@ -102,8 +102,7 @@ def budget_command(
             facts["longest_request"] = max(each.prompt + each.generated for each in requests) + demand.template
         if requests and found.replicas:
             arriving = scaled_arrivals(requests, demand.rate / arrival_rate(requests))
-            replicas, run = replicas_for(found, arriving, share=share, step_tokens=step_tokens)
-            facts["simulated"] = {"share": share, "replicas": replicas, **run.as_dict()}
+            facts["simulated"] = {"share": share, **_simulated(found, arriving, share, step_tokens)}
         sheets.append((found, facts))
     if as_json:
         click.echo(json.dumps(sheets[0][1] if device else {"devices": [facts for _, facts in sheets]}, indent=2))
@@ -112,6 +111,19 @@ def budget_command(
     else:
         _compare(f"{config} ({model.architecture})", sheets)
     return 0 if any(found.replicas for found, _ in sheets) else 1
+
+
+def _simulated(found: "Budget", requests: "list[Request]", share: float, step_tokens: int | None) -> dict[str, Any]:
+    """The replicas that a trace needs and what they do, or why none are enough: its long requests may be too slow."""
+    from weigh.memory.replicas import replicas_for
+
+    try:
+        replicas, run = replicas_for(found, requests, share=share, step_tokens=step_tokens)
+    except WeighError as error:
+        if error.where != "latency target":
+            raise
+        return {"replicas": None, "problem": error.problem}
+    return {"replicas": replicas, **run.as_dict()}
 
 
 def _given(name: str, value: Any, otherwise: Any, requests: "list[Request]") -> Any:
@@ -151,7 +163,9 @@ def _show(title: str, found: "Budget", facts: dict[str, Any], show_work: bool) -
         click.echo("replicas: none can meet this")
     click.echo(f"binding: {found.binding}; then {found.next_binding}")
     if run := facts.get("simulated"):
-        click.echo(f"replicas for p{100 * run['share']:.0f} of the trace, simulated: {run['replicas']:,}")
+        click.echo(
+            f"replicas for p{100 * run['share']:.0f} of the trace, simulated: {run['replicas'] or 'none are enough'}"
+        )
     if (longest := facts.get("longest_request", 0)) > (found.longest or longest):
         click.echo(
             f"the longest request of the trace has {longest:,} tokens, and the model is made for {found.longest:,}"
@@ -172,7 +186,7 @@ def _compare(title: str, sheets: "list[tuple[Budget, dict[str, Any]]]") -> None:
             f"{found.batch:,}",
             f"{found.capacity:.3g}",
             f"{found.replicas:,}" if found.replicas else "-",
-            f"{facts['simulated']['replicas']:,}" if "simulated" in facts else "-",
+            str(facts.get("simulated", {}).get("replicas") or "-"),
             found.binding,
         ]
         for found, facts in sheets

@@ -47,7 +47,9 @@ def simulate_replicas(
 def replicas_for(
     found: Budget, requests: Sequence[Request], *, share: float = 0.95, step_tokens: int | None = None
 ) -> tuple[int, ServingRun]:
-    """The fewest replicas, from the bound upwards, with which a share of requests meets the targets in simulation.
+    """The replicas with which a share of requests meets the targets in simulation, where one fewer misses them.
+
+    The search starts at the bound, doubles, and then halves the difference.
 
     Args:
         found: A budget that is feasible.
@@ -63,11 +65,21 @@ def replicas_for(
     """
     demand = found.demand
     targets = {"per_token": demand.per_token, "first_token": demand.first_token or inf}
-    replicas = found.replicas or 1
-    while True:
+
+    def simulated(replicas: int) -> tuple[bool, ServingRun]:
         run = simulate_replicas(found, requests, replicas, step_tokens=step_tokens)
-        if all(run.percentile(what, share).value <= target for what, target in targets.items() if run.times(what)):
-            return replicas, run
-        if replicas >= len(requests):
+        met = all(run.percentile(what, share).value <= target for what, target in targets.items() if run.times(what))
+        return met, run
+
+    most = max(len(requests), found.replicas or 1)
+    low, high = (found.replicas or 1) - 1, found.replicas or 1
+    while not (tried := simulated(high))[0]:
+        if high >= most:
             raise WeighError("latency target", f"p{100 * share:.0f} misses it with a replica for each request")
-        replicas += 1
+        low, high = high, min(2 * high, most)
+    best = tried[1]
+    while high - low > 1:
+        middle = (low + high) // 2
+        met, run = simulated(middle)
+        low, high, best = (low, middle, run) if met else (middle, high, best)
+    return high, best
