@@ -359,12 +359,12 @@ def turns(read, file):
     return "fails" if pixels is None else "turns" if pixels.shape[0] > pixels.shape[1] else "–"
 
 
-tag = Image.Exif()
-tag[0x0112] = 6
 loaded = {}
 with tempfile.TemporaryDirectory() as folder:
     for kind in ("jpeg", "png", "webp", "tiff", "avif"):
         file = Path(folder, f"photo.{kind}")
+        tag = Image.Exif()  # a new one, since saving an AVIF takes the orientation out of it
+        tag[0x0112] = 6
         Image.fromarray(flower).save(file, exif=tag)
         loaded[kind.upper()] = [turns(read, file) for read in READERS.values()]
 # --8<-- [end:loaders]
