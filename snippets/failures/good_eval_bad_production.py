@@ -488,6 +488,8 @@ for name, table in TABLES.items():
     p = [min(ks_2samp(x[first, c], x[~first, c]).pvalue for c in COLUMNS) for x, first in split]
     alarms[name] = sum(4 * one < 0.05 for one in p)
     neighbours[name] = np.median([company(*one) for one in split[:5]])
+price = TABLES["a row a person"]["logc"].to_numpy()
+copy_p = ks_2samp(price, price.astype(np.float32)).pvalue
 # --8<-- [end:rows_or_people]
 
 # --8<-- [start:rows_table]
@@ -498,6 +500,7 @@ print("| Nearest neighbour in the same half | {:.0%} | {:.0%} |".format(*neighbo
 
 # --8<-- [start:rows_claims]
 assert alarms["all rows"] >= 8 and alarms["a row a person"] <= 6, "several rows of one person are not several people"
+assert copy_p < 1e-9, "equal values in two types have drifted"
 assert neighbours["all rows"] > 0.75 and abs(neighbours["a row a person"] - 0.5) < 0.05
 # --8<-- [end:rows_claims]
 

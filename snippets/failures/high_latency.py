@@ -348,6 +348,7 @@ for name, dtype in CONFIGS:
 assert bounds["llama-3-70b", "bfloat16"] > 40 and bounds["llama-3-70b", "q4_k_m"] < 20
 # --8<-- [end:configs_claims]
 
+
 # --8<-- [start:shapes]
 def tell(_, inputs):
     rows, width = inputs[0].shape
