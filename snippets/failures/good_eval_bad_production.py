@@ -97,7 +97,6 @@ def late_field(seed):
 
 # --8<-- [end:leakage]
 
-
 # --8<-- [start:weak]
 from copy import copy
 
@@ -407,15 +406,6 @@ def from_elsewhere(site):
 sites = {site: from_elsewhere(site) for site in range(1, 7)}
 # --8<-- [end:sites]
 
-# --8<-- [start:sites_table]
-print("| Town | Told apart | Surprise | Eval | There | Named |\n| ---: | ---: | ---: | ---: | ---: | --- |")
-for site, system in sites.items():
-    apart, more = (ask(question, system).figure.value for question in (other_inputs, other_answers))
-    costs = " | ".join(f"{score:.2f}" for score in judged(system))
-    name = diagnose(system).replace(" shift", "")
-    print(f"| {site} | {apart:.2f} | {more:+.2f} | {costs} | {name} |".replace("-", "−").replace("| −−", "| --"))
-# --8<-- [end:sites_table]
-
 # --8<-- [start:sites_claims]
 assert {diagnose(system) for system in sites.values()} == {"covariate shift"}
 assert all(abs(ask(other_answers, system).figure.value) < 0.08 for system in sites.values())
@@ -423,6 +413,17 @@ there = {site: np.subtract(*judged(system)[::-1]) for site, system in sites.item
 dearer, cheaper = (sum(sign * gap > 0.1 for gap in there.values()) for sign in (1, -1))
 assert dearer == 0 and cheaper == 2, "all towns differ, and in none does it cost 0.1 more"
 # --8<-- [end:sites_claims]
+
+# --8<-- [start:plane_words]
+reached = {one: [ask(other_inputs, each).figure.value for each in systems[one]] for one in (healthy, label, covariate)}
+plane_words = (
+    f"Runs by how well a classifier tells production from training, and by how many more answers came than the "
+    f"chances let expect. Healthy runs lie near 0.5 and 0, concept shifts above them, label shifts near "
+    f"{np.median(reached[label]):.2f} and above 0.3, covariate shifts near {np.median(reached[covariate]):.2f} and 0. "
+    f"Towns lie at 0.6 to 0.8 and 0."
+)
+assert max(reached[healthy]) < 0.55 < min(reached[label]) < min(reached[covariate])
+# --8<-- [end:plane_words]
 
 # --8<-- [start:plane]
 import matplotlib.pyplot as plt
@@ -449,16 +450,14 @@ ax.legend(loc="upper right", fontsize=9)
 fig
 # --8<-- [end:plane]
 
-# --8<-- [start:plane_words]
-reached = {one: [ask(other_inputs, each).figure.value for each in systems[one]] for one in (healthy, label, covariate)}
-plane_words = (
-    f"Runs by how well a classifier tells production from training, and by how many more answers came than the "
-    f"chances let expect. Healthy runs lie near 0.5 and 0, concept shifts above them, label shifts near "
-    f"{np.median(reached[label]):.2f} and above 0.3, covariate shifts near {np.median(reached[covariate]):.2f} and 0. "
-    f"Towns lie at 0.6 to 0.8 and 0."
-)
-assert max(reached[healthy]) < 0.55 < min(reached[label]) < min(reached[covariate])
-# --8<-- [end:plane_words]
+# --8<-- [start:sites_table]
+print("| Town | Told apart | Surprise | Eval | There | Named |\n| ---: | ---: | ---: | ---: | ---: | --- |")
+for site, system in sites.items():
+    apart, more = (ask(question, system).figure.value for question in (other_inputs, other_answers))
+    costs = " | ".join(f"{score:.2f}" for score in judged(system))
+    name = diagnose(system).replace(" shift", "")
+    print(f"| {site} | {apart:.2f} | {more:+.2f} | {costs} | {name} |".replace("-", "−").replace("| −−", "| --"))
+# --8<-- [end:sites_table]
 
 # --8<-- [start:rows_or_people]
 from scipy.stats import ks_2samp
