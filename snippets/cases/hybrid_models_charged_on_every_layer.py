@@ -52,7 +52,9 @@ q8_0 = 34 / 32  # bytes of a number: 32 codes and a scale of 2 bytes
 charged = linear * cache_of_a_layer(CONFIG, 65_536, q8_0)
 instead = linear * state_of_a_layer(CONFIG)
 fell = charged - instead
-print(f"{charged / GiB:.3f} GiB of cache - {instead / GiB:.3f} GiB of states = {fell / GiB:.2f} GiB")
+print(f"cache of {linear} layers: {charged / GiB:.3f} GiB")
+print(f"their states:       {instead / GiB:.3f} GiB")
+print(f"the difference:     {fell / GiB:.2f} GiB")
 # --8<-- [end:fell]
 
 # --8<-- [start:fell_claims]

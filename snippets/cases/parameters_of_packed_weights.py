@@ -22,11 +22,11 @@ weights = 4 * words  # eight bits each
 mlx = weights + others - 2 * weights // 64  # without a scale and a bias for 64 weights
 declared = 314_590_621_012
 
-print("| Model | Shown | Predicted of it | True |")
+print("| Model | Shown | Predicted | True |")
 print("| --- | ---: | ---: | ---: |")
-print(f"| Llama-2-7B, NF4 | 3,540,389,888 | {bitsandbytes:,} | {seven.parameters:,} |")
-print(f"| Llama-3.1-8B, W4A16 | ~2B | {w4a16:,} | {eight.parameters:,} |")
-print(f"| 314B MoE, MLX 8-bit | 88,577,906,818 | {words + others:,} | {mlx:,} |")
+print(f"| Llama-2-7B, NF4 | 3,540,389,888 | {bitsandbytes:,} | {seven.parameters / 1e9:.2f}B |")
+print(f"| Llama-3.1-8B, W4A16 | ~2B | {w4a16:,} | {eight.parameters / 1e9:.2f}B |")
+print(f"| 314B MoE, MLX 8-bit | 88,577,906,818 | {words + others:,} | {mlx / 1e9:.2f}B |")
 # --8<-- [end:table]
 
 # --8<-- [start:table_claims]
@@ -45,7 +45,9 @@ for attention, feed_forward in product(range(5), range(4)):  # how many matrices
     a_rank = layers * (attention * (hidden + hidden) + feed_forward * (hidden + inner))
     if a_rank and rest % a_rank == 0:
         found.append((rest // a_rank, attention, feed_forward))
-print(f"{rest:,} are left over; (rank, attention, feed-forward) that fit: {found}")
+print(f"{rest:,} are left over")
+for rank, attention, feed_forward in found:
+    print(f"rank {rank}: {attention} of attention, {feed_forward} of feed-forward")
 # --8<-- [end:rest]
 
 # --8<-- [start:rest_claims]
