@@ -24,7 +24,7 @@ assert (f"{size / GB:.1f}", f"{size / GiB:.1f}") == ("7.3", "6.8"), "The two fig
 # --8<-- [end:predict_claims]
 
 # --8<-- [start:bars]
-from tqdm import tqdm
+from huggingface_hub.utils import tqdm
 
 print(tqdm.format_sizeof(size, "B"))
 print(tqdm.format_sizeof(size, "B", divisor=1024))
