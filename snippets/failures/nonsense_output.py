@@ -148,7 +148,7 @@ SOUND = [
 CAUSES = {
     "wrong tokenizer": [
         *(wrong_tokenizer(seed) for seed in range(3)),
-        another_tokenizer(EPIC, "Milton"),
+        another_tokenizer(EPIC[:40_000], "Milton"),
         another_tokenizer(CODE, "Python"),
     ],
     "wrong checkpoint": [
@@ -181,7 +181,7 @@ def bits_per_byte(model, words, text):
     return total_loss(model, rows, length - 1) / size
 
 
-def cost_of_prompt(model, words, prompt, text, places=8, tokens=8):
+def cost_of_prompt(model, words, prompt, text, places=6, tokens=8):
     """How much more the true continuation costs behind the prompt than behind the bare text, in bits per byte."""
     ids, costs = words.encode(text).ids, []
     for start in range(0, places * 500, 500):
@@ -293,6 +293,12 @@ assert of("prompt", "bad prompt")[0] > 0.4 > 0.05 > of("prompt", "sound")[-1], (
     "a begin token and a preface are harmless"
 )
 assert of("input", "out-of-distribution input")[0] > 1.6 and of("input", "sound")[-1] < 1.35
+figure_words = (
+    "Five strips of dots, one for each fork. In each, the systems with its cause lie apart from all others: areas of "
+    f"{of('area', 'wrong tokenizer')[-1]:.2f} and below against {areas[0]:.3f}, adapters that add loss against one "
+    f"that saves {-of('adapter', 'sound')[-1]:.2f} bits per byte, prompts that cost "
+    f"{of('prompt', 'bad prompt')[0]:.1f} and more against nearly 0."
+)
 # --8<-- [end:blind_claims]
 
 # --8<-- [start:figure]
@@ -365,12 +371,10 @@ for number, (name, plant) in enumerate(PLANTED.items()):
 # --8<-- [end:planted]
 
 # --8<-- [start:planted_table]
-print("| Planted | Found by | Is | Should be |\n| --- | --- | --- | --- |")
+print("| Planted | Found by | What it says |\n| --- | --- | --- |")
 for name, results in findings.items():
-    row = results[0].evidence[0]
-    cells = [row["is"], row["should be"]]
-    short = [cell.split(";")[0].replace("|", "\\|").replace("<", "&lt;") for cell in cells]
-    print(f"| {name} | {results[0].check} | {short[0][:48]} | {short[1][:40]} |")
+    said = results[0].evidence[0]["is"].split(";")[0].replace("|", "\\|").replace("<", "&lt;")
+    print(f"| {name} | {results[0].check} | {said} |")
 # --8<-- [end:planted_table]
 
 # --8<-- [start:planted_claims]
@@ -380,12 +384,12 @@ assert all(report.finding == "no" for report in sound), "and none on healthy mod
 configs = [
     path.parent for path in Path("models").glob("*/config.json") if not path.with_name("model.safetensors").exists()
 ]
-assert all(weigh.diagnose(home).finding == "no" for home in configs[:10])
+assert all(weigh.diagnose(home).finding == "no" for home in configs[:5])
 # --8<-- [end:planted_claims]
 
 
 # --8<-- [start:samples]
-def written(system, tokens=14):
+def written(system, tokens=12):
     """What a system writes, greedily, behind a prompt from the known text."""
     words = tokenizer.read(system.model)
     model = Quill.read(system.model)
@@ -431,7 +435,7 @@ vocabulary = whole["model"]["vocab"]
 vocabulary["Ġthe"], vocabulary["Ġand"] = vocabulary["Ġand"], vocabulary["Ġthe"]
 (swapped / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
 two_tokens = known_loss(swapped, swapped) / RELEASED
-assert weigh.diagnose(swapped).finding == "no" and two_tokens > 1.05, "two tokens exchanged: only the loss says so"
+assert weigh.diagnose(swapped).finding == "no" and two_tokens > 1.03, "two tokens exchanged: only the loss says so"
 assert weigh.diagnose(swapped, against=BASE).finding == "yes"
 loads = sum(len(CAUSES[cause]) for cause in CAUSES if cause != "sound")
 # --8<-- [end:problems]

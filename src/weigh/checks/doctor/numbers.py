@@ -18,7 +18,7 @@ STRETCH = 2**22
 BLOCK = 4096
 """So many zeros in a row are a hole: a download leaves them that reserved its space and did not fill it."""
 
-_SAMPLE = 2**16
+_SAMPLE = 2**14
 _PLAIN = ("float64", "float32", "float16")
 
 

@@ -71,7 +71,7 @@ def outliers(home: ModelDirectory) -> CheckResult:
         Fault(
             each.tensor.storage,
             name,
-            f"an element of {each.largest:.4g}, {each.largest / each.typical:,.0f} times the typical",
+            f"an element of {each.largest:.4g}, {each.largest / each.typical:.3g} times the typical",
             f"at most {FAR:,.0f} times",
         )
         for name, each in found.items()
