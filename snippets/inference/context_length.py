@@ -113,23 +113,25 @@ def attempt(reader, given):
 ROWS = [
     ("GPT-2", "learned", SMALL["GPT-2"], text, N),
     ("MiniLM", "learned", minilm, text, 512),
-    ("RoBERTa, 34 rows", "learned", SMALL["RoBERTa"], text, 32),
+    ("RoBERTa", "34 learned", SMALL["RoBERTa"], text, 32),
     ("Quill", "rotary", model, text, N),
     ("ViT", "learned", SMALL["ViT"], image, 32),
     ("DINOv2", "stretched", SMALL["DINOv2"], image, 32),
     ("ResNet", "none", SMALL["ResNet"], image, 32),
 ]
 happened = {}
-print("| Model | Positions | Made for | At it | One over | Three times |\n| --- | --- | ---: | --- | --- | --- |")
+print("| Model, positions | Made for | At it | One over | Three times |\n| --- | ---: | --- | --- | --- |")
 for name, kind, reader, make, most in ROWS:
     happened[name] = [attempt(reader, make(size)) for size in (most, most + 1, 3 * most)]
     size = f"{most} × {most}" if make is image else most
-    print(f"| {name} | {kind} | {size} | {' | '.join(happened[name])} |")
+    at, over, far_over = happened[name]
+    print(f"| {name}, {kind} | {size} | {at} | {over} | {'read' if far_over == 'read' else 'the same'} |")
 # --8<-- [end:over]
 
 # --8<-- [start:over_claims]
-learned = [name for name, kind, *_ in ROWS if kind == "learned"]
+learned = [name for name, kind, *_ in ROWS if "learned" in kind]
 assert all(happened[name][0] == "read" != happened[name][1] for name in learned), "learned positions stop at the bound"
+assert all(happened[name][1] == happened[name][2] for name in happened)
 assert all(set(happened[name]) == {"read"} for name in happened if name not in learned), "the others go on in silence"
 assert attempt(SMALL["ResNet"], image(1)) == "read", "a ResNet reads an image of one pixel"
 # --8<-- [end:over_claims]
@@ -166,8 +168,10 @@ def windowed(step):
 
 by_place = {way: losses(quill(**rope), read, after) for way, rope in WAYS.items() if way != "linear"}
 by_place["last 128 to 256 tokens"] = windowed(N // 2)
-short = {way: float(losses(quill(**rope), read[:, : N - 1], after[:, : N - 1])[N // 2 :].mean())
-         for way, rope in WAYS.items()}  # fmt: skip
+SHORT = slice(N // 2, N - 1)  # the second half of what is shorter than the trained context
+short = {way: float(each[SHORT].mean()) for way, each in by_place.items() if way in WAYS}
+for way in ("linear", "dynamic NTK"):  # which is another for short texts than at the start of long ones
+    short[way] = float(losses(quill(**WAYS[way]), read[:, : N - 1], after[:, : N - 1])[SHORT].mean())
 far = {way: float(each[2 * N :].mean()) for way, each in by_place.items()}
 # --8<-- [end:stretch]
 
@@ -195,8 +199,8 @@ fig
 
 # --8<-- [start:stretch_table]
 print("| Rotary positions | Short prompts | Places 513 to 768 |\n| --- | ---: | ---: |")
-for way, loss in short.items():
-    print(f"| {way} | {loss:.2f} | {f'{far[way]:.2f}' if way in far else '–'} |")
+for way in WAYS:
+    print(f"| {way} | {short[way]:.2f} | {f'{far[way]:.2f}' if way in far else '–'} |")
 print(f"| as trained, in windows | {inside:.2f} | {far[DRAWN[3]]:.2f} |")
 # --8<-- [end:stretch_table]
 
@@ -204,7 +208,7 @@ print(f"| as trained, in windows | {inside:.2f} | {far[DRAWN[3]]:.2f} |")
 assert far["as trained"] > inside + 1, "beyond the trained places the loss rises by more than a nat"
 assert all(far[way] < far["as trained"] - 1 for way in far if way != "as trained"), "each remedy mends that"
 assert far[DRAWN[3]] == min(far.values()), "and windows are best"
-assert short["dynamic NTK"] == short["as trained"], "dynamic NTK leaves short prompts alone"
+assert abs(short["dynamic NTK"] - short["as trained"]) < 1e-4, "dynamic NTK leaves short prompts alone"
 assert all(short[way] > short["as trained"] + 0.03 for way in ("linear", "YaRN", "Llama 3's"))
 assert short["linear"] > short["as trained"] + 0.8, "the others do not"
 # --8<-- [end:stretch_claims]
@@ -230,9 +234,10 @@ mask = (torch.arange(T) < torch.tensor([[N // 2], [T]])).long()
 together = dynamic(beside, attention_mask=mask).logits[:1, : N // 2]
 batched = changed(together, fresh[N - 1][:, : N // 2])
 plain = model(beside, attention_mask=mask).logits[:1, : N // 2]
-print(f"{N} tokens after a long text: {moved[N]} of {N} likeliest tokens changed")
-print(f"{N - 1} tokens after it:        {moved[N - 1]}")
-print(f"{N // 2} tokens beside it:       {batched} of {N // 2}")
+print("likeliest tokens that changed")
+print(f"{N} after a long text: {moved[N]}")
+print(f"{N - 1} after it: {moved[N - 1]}")
+print(f"{N // 2} beside it: {batched}")
 # --8<-- [end:history]
 
 # --8<-- [start:history_claims]

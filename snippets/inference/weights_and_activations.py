@@ -38,7 +38,24 @@ def ids(batch, tokens):
     return torch.ones(batch, tokens, dtype=torch.long)
 
 
-minilm = filled(BertModel(BertConfig.from_pretrained(MINILM)), MINILM, torch.float32)
+STATUS, MAXIMUM = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # of this process; Linux has them
+
+
+def resident(line):
+    """The bytes of the process in memory, now (VmRSS) or at most (VmHWM)."""
+    return 1024 * int(STATUS.read_text().split(f"{line}:")[1].split()[0])
+
+
+def grown(work):
+    """By how many bytes the process grew while it worked, at most; and what came of the work."""
+    if not MAXIMUM.exists():
+        return 0, work()
+    MAXIMUM.write_text("5")  # it starts anew
+    start, done = resident("VmRSS"), work()
+    return resident("VmHWM") - start, done
+
+
+loading, minilm = grown(lambda: filled(BertModel(BertConfig.from_pretrained(MINILM)), MINILM, torch.float32))
 FORMATS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 # --8<-- [end:models]
 
@@ -100,15 +117,14 @@ GRID = [
     ("MiniLM", torch.float32, 1, 512),
 ]  # fmt: skip
 ratios = {}
-print("| Model, format | Batch × tokens | Weights | Predicted beside | Measured | Ratio |")
-print("| --- |" + " ---: |" * 5)
+print("| Model, format | Batch × tokens | Predicted | Measured | Ratio |\n| --- |" + " ---: |" * 4)
 for name, dtype, batch, tokens in GRID:
     model = quills[dtype, "sdpa"] if name == "Quill" else minilm
     alive, out = counted(model, ids(batch, tokens), **(LAST if name == "Quill" else {}))
     said = weigh.inference(facts[name], FORMATS[dtype], context=tokens, batch=batch)
     beside = said.kv_cache_bytes + said.activation_bytes
     ratios[name, dtype, batch, tokens] = alive.peak / beside
-    print(f"| {name}, {FORMATS[dtype]} | {batch} × {tokens:,} | {format_bytes(said.weight_bytes)} | "
+    print(f"| {name}, {FORMATS[dtype]} | {batch} × {tokens:,} | "
           f"{format_bytes(beside)} | {format_bytes(alive.peak)} | {alive.peak / beside:.2f} |")  # fmt: skip
     assert sum(weight.nbytes for weight in model.parameters()) == said.weight_bytes, "weights are predicted to the byte"
     if name == "Quill":
@@ -341,29 +357,12 @@ share = before.kv_cache_bytes / before.total_bytes
 # --8<-- [end:give_up_claims]
 
 # --8<-- [start:process]
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-def resident(line):
-    """Bytes of this process in memory, now (VmRSS) or at most (VmHWM), as Linux counts them."""
-    return 1024 * int(STATUS.read_text().split(f"{line}:")[1].split()[0])
-
-
-def grown(work):
-    """By how much the process grew while it worked, at most."""
-    RESET.write_text("5")  # the maximum starts anew
-    start = resident("VmRSS")
-    kept = work()
-    return resident("VmHWM") - start, kept
-
-
-if not RESET.exists():
-    print("Linux only")
-else:
-    loading, _ = grown(lambda: filled(BertModel(BertConfig.from_pretrained(MINILM)), MINILM, torch.float32))
-    running, (alive, _) = grown(lambda: counted(plain, ids(8, 1024), **LAST))
+running, (alive, _) = grown(lambda: counted(plain, ids(8, 1024), **LAST))
+if MAXIMUM.exists():
     print(f"loading MiniLM: {loading / weigh.inference(facts['MiniLM'], 'float32').weight_bytes:.1f} × its weights")
     print(f"a pass of Quill: {running / alive.peak:.1f} × the tensors counted")
+else:
+    print("Linux only")
 # --8<-- [end:process]
 
 # --8<-- [start:own]
