@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weigh.cli.group import weigh
-from weigh.cli.models import _cache_formats, _formats
+from weigh.cli.models import cache_formats, weight_formats
 from weigh.cli.options import POSITIVE, Known
 from weigh.cli.terminal import grid, printable
 from weigh.errors import WeighError
@@ -40,10 +40,10 @@ def _devices() -> list[str]:
 @click.option("--efficiency", type=float, default=1.0, show_default=True, metavar="SHARE",
               help="What an engine was measured to reach of both rates. 1 gives bounds.")  # fmt: skip
 @click.option(
-    "--dtype", default="bfloat16", show_default=True, cls=Known, known=_formats, help="Format of the weights."
+    "--dtype", default="bfloat16", show_default=True, cls=Known, known=weight_formats, help="Format of the weights."
 )
 @click.option(
-    "--kv-dtype", cls=Known, known=_cache_formats, help="Format of the KV cache.  [default: that of the computation]"
+    "--kv-dtype", cls=Known, known=cache_formats, help="Format of the KV cache.  [default: that of the computation]"
 )
 @click.option("--template-tokens", "template", type=click.IntRange(0), default=0, show_default=True, metavar="N",
               help="Tokens that a template adds to each prompt.")  # fmt: skip

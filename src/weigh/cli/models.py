@@ -37,13 +37,15 @@ def params_command(config: str, as_json: bool) -> int:
     return 0
 
 
-def _formats() -> list[str]:
+def weight_formats() -> list[str]:
+    """The formats of weights."""
     from weigh.memory.storage_formats import STORAGE_FORMATS
 
     return list(STORAGE_FORMATS)
 
 
-def _cache_formats() -> list[str]:
+def cache_formats() -> list[str]:
+    """The formats of a KV cache."""
     from weigh.memory.kv_cache import CACHE_FORMATS
 
     return list(CACHE_FORMATS)
@@ -52,7 +54,7 @@ def _cache_formats() -> list[str]:
 @weigh.command("inference")
 @click.argument("config")
 @click.option(
-    "--dtype", default="bfloat16", show_default=True, cls=Known, known=_formats, help="Format of the weights."
+    "--dtype", default="bfloat16", show_default=True, cls=Known, known=weight_formats, help="Format of the weights."
 )
 @click.option(
     "--context", type=POSITIVE,
@@ -60,7 +62,7 @@ def _cache_formats() -> list[str]:
 )  # fmt: skip
 @click.option("--batch", default=1, show_default=True, type=POSITIVE, help="Sequences at the same time.")
 @click.option(
-    "--kv-dtype", cls=Known, known=_cache_formats, help="Format of the KV cache.  [default: that of the computation]"
+    "--kv-dtype", cls=Known, known=cache_formats, help="Format of the KV cache.  [default: that of the computation]"
 )
 @click.option("--encoder-context", type=POSITIVE, help="Tokens that an encoder reads.  [default: --context]")
 @click.option("--prefill", type=POSITIVE, help="Tokens of a prompt that are read at once.  [default: all]")

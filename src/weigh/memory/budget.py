@@ -13,7 +13,7 @@ from math import ceil, inf
 
 from weigh.memory.budget_sheet import Budget, Demand, artifacts_beside
 from weigh.memory.devices import Device
-from weigh.memory.inference import Serving, _largest
+from weigh.memory.inference import Serving, largest_fitting
 from weigh.memory.step_costs import RooflineCost
 from weigh.models.parameters import Model
 from weigh.units import positive
@@ -109,9 +109,9 @@ class _Replica:
         """The most sequences that each resource allows; `None` where it sets no limit."""
         context, target = self.demand.context, self.demand.per_token
         return {
-            "memory capacity": _largest(lambda batch: self.serving.low(context, batch) <= self.device.memory),
-            "memory bandwidth": _largest(lambda batch: self.moving(batch) <= target),
-            "compute": _largest(lambda batch: self.computing(batch) <= target),
+            "memory capacity": largest_fitting(lambda batch: self.serving.low(context, batch) <= self.device.memory),
+            "memory bandwidth": largest_fitting(lambda batch: self.moving(batch) <= target),
+            "compute": largest_fitting(lambda batch: self.computing(batch) <= target),
         }
 
     def batch(self) -> int:
@@ -130,7 +130,7 @@ class _Replica:
     def batch_for(self, rate: float, most: int) -> int:
         """The fewest sequences at a time that carry a rate."""
         each = self.demand.sequences
-        fewer = _largest(lambda requests: self.capacity(requests * each) < rate * (1 - 1e-12))
+        fewer = largest_fitting(lambda requests: self.capacity(requests * each) < rate * (1 - 1e-12))
         return min(most, ((fewer or 0) + 1) * each)
 
     def twice(self, resource: str) -> "_Replica":

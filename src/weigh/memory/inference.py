@@ -222,7 +222,7 @@ def largest_context(model: Model, memory: int, *, batch: int = 1, bound: bool = 
     """
     serving = Serving(model, **options)
     needed = serving.low if bound else serving.high
-    found, rows = _largest(lambda context: needed(context, batch) <= memory), model.positions.get("context")
+    found, rows = largest_fitting(lambda context: needed(context, batch) <= memory), model.positions.get("context")
     return min((limit for limit in (found, rows) if limit is not None), default=None)
 
 
@@ -243,10 +243,10 @@ def largest_batch(
     """
     serving = Serving(model, **options)
     needed, tokens = serving.low if bound else serving.high, serving.tokens(context)
-    return _largest(lambda batch: needed(tokens, batch) <= memory)
+    return largest_fitting(lambda batch: needed(tokens, batch) <= memory)
 
 
-def _largest(fits: Callable[[int], bool], limit: int = 2**48) -> int | None:
+def largest_fitting(fits: Callable[[int], bool], limit: int = 2**48) -> int | None:
     """The largest number that fits, by bisection; `None` if the limit does."""
     if fits(limit):
         return None

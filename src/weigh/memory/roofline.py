@@ -101,13 +101,14 @@ def _weights_read(serving: Serving, tokens: int) -> int:
     return read
 
 
-def _multiplied(model: Model) -> int:
+def layer_flops(model: Model) -> int:
     """The operations of the layers' matrices for one token."""
     used, _ = model.experts or (0, 0)
     return sum(2 * matrix.outputs * matrix.inputs * (used if matrix.experts else 1) for matrix in matrices(model))
 
 
-def _head_flops(model: Model) -> int:
+def head_flops(model: Model) -> int:
+    """The operations of the head for one token."""
     head = lm_head(model)
     return 2 * head.numel if head else 0
 
@@ -139,7 +140,7 @@ def _bound(serving: Serving, before: int, tokens: int, batch: int, bandwidth: fl
     if not (bandwidth > 0 and flops > 0):  # nor is a NaN
         raise WeighError("bandwidth and FLOP/s", "must be more than 0")
     moved = _weights_read(serving, batch * tokens) + serving.cache(before or tokens, batch)
-    work = batch * (tokens * _multiplied(model) + _head_flops(model) + _attention_flops(model, before, tokens))
+    work = batch * (tokens * layer_flops(model) + head_flops(model) + _attention_flops(model, before, tokens))
     seconds = max(moved / bandwidth, work / flops)
     limited_by: Literal["memory", "compute"] = "memory" if moved / bandwidth >= work / flops else "compute"
     return Bound(moved, work, seconds, limited_by, batch * tokens / seconds)

@@ -14,7 +14,7 @@ from typing import Protocol
 from weigh.errors import WeighError
 from weigh.memory.inference import Serving
 from weigh.memory.kv_cache import cache_bytes
-from weigh.memory.roofline import _head_flops, _multiplied, decode_bound, experts_touched
+from weigh.memory.roofline import decode_bound, experts_touched, head_flops, layer_flops
 from weigh.models.caches import KeyValue, State
 from weigh.models.matrices import lm_head, matrices
 from weigh.models.parameters import Model
@@ -147,7 +147,7 @@ class RooflineCost:
         ]  # fmt: skip
         routed = [one.nbytes for one in read if one.tensor.role.startswith("expert ")]
         self._routed, self._always = sum(routed), sum(one.nbytes for one in read) - sum(routed)
-        self._multiplied, self._head = _multiplied(model), _head_flops(model)
+        self._multiplied, self._head = layer_flops(model), head_flops(model)
         kinds = Counter(model.caches)
         sizes = {layer: number * cache_bytes([layer], 1, 1, serving.kv_dtype, 1) for layer, number in kinds.items()}
         self._state = sum(size for layer, size in sizes.items() if isinstance(layer, State))
