@@ -1,6 +1,6 @@
 """The program of "Tokenizer and preprocessing compatibility": two contracts, and what breaking them costs."""
 
-# --8<-- [start:contract]
+# --8<-- [start:clauses]
 import hashlib
 import io
 from dataclasses import dataclass, replace
@@ -37,6 +37,10 @@ class Preprocessing:
         return values.transpose(2, 0, 1) if self.layout == "CHW" else values.reshape(3, *self.size[::-1])
 
 
+# --8<-- [end:clauses]
+
+
+# --8<-- [start:contract]
 def broken(preprocess, golden, std, most=0.01):
     """The golden images that come out otherwise: name → the largest difference, in steps of uint8.
 
@@ -322,25 +326,6 @@ assert all(name in names for name, names in naming.items()), "the right cause is
 alone = sum(len(names) == 1 for names in naming.values())
 # --8<-- [end:explained_claims]
 
-
-# --8<-- [start:own]
-def server(encoded):
-    """A serving pipeline of somebody's own, with OpenCV."""
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-    small = cv2.resize(pixels, (12, 12), interpolation=cv2.INTER_LINEAR)
-    values = (small / 255 - training.mean) / training.std
-    return values.transpose(2, 0, 1).astype(np.float32)
-
-
-for name, steps in broken(server, golden, training.std).items():
-    print(f"{name:9} off by up to {steps:.0f} of 255")
-print("explained by:", explained(server))
-# --8<-- [end:own]
-
-# --8<-- [start:own_claims]
-assert explained(server) == ["OpenCV INTER_LINEAR"]
-# --8<-- [end:own_claims]
-
 # --8<-- [start:loaders]
 import tempfile
 
@@ -381,7 +366,7 @@ assert loaded["TIFF"] == ["turns", "turns", "fails", "fails"], "Pillow turns a T
 assert loaded["AVIF"] == ["–", "turns", "–", "–"], "imread leaves an AVIF as it is"
 # --8<-- [end:loaders_claims]
 
-# --8<-- [start:texts]
+# --8<-- [start:golden_texts]
 import json
 
 import tokenizers
@@ -403,6 +388,10 @@ TEXTS = {
 }
 
 
+# --8<-- [end:golden_texts]
+
+
+# --8<-- [start:texts]
 def digests(encode):
     """A contract for text: for each golden text, a digest of its ids."""
     return {
@@ -511,6 +500,25 @@ assert text_lost["accents stripped"] == text_lost["a special token in front"] <=
 unseen = [name for name, (_, finding) in found.items() if finding != "yes"]
 text_accuracy = np.median(author_right["as trained"].mean(1))
 # --8<-- [end:text_claims]
+
+
+# --8<-- [start:own]
+def server(encoded):
+    """A serving pipeline of somebody's own, with OpenCV."""
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    small = cv2.resize(pixels, (12, 12), interpolation=cv2.INTER_LINEAR)
+    values = (small / 255 - training.mean) / training.std
+    return values.transpose(2, 0, 1).astype(np.float32)
+
+
+for name, steps in broken(server, golden, training.std).items():
+    print(f"{name:9} off by up to {steps:.0f} of 255")
+print("explained by:", explained(server))
+# --8<-- [end:own]
+
+# --8<-- [start:own_claims]
+assert explained(server) == ["OpenCV INTER_LINEAR"]
+# --8<-- [end:own_claims]
 
 # --8<-- [start:problems]
 photo_pixels, input_side = 4000, 224
