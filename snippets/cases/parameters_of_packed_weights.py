@@ -47,11 +47,14 @@ for attention, feed_forward in product(range(5), range(4)):  # how many matrices
         found.append((rest // a_rank, attention, feed_forward))
 print(f"{rest:,} are left over")
 for rank, attention, feed_forward in found:
-    print(f"rank {rank}: {attention} of attention, {feed_forward} of feed-forward")
+    print(f"adapters of rank {rank} on {attention} + {feed_forward} matrices of a layer, or")
+rows, uneven = divmod(rest, 2 * hidden)
+print(f"{rows:,} more rows in embedding and head")
 # --8<-- [end:rest]
 
 # --8<-- [start:rest_claims]
-assert found == [(16, 4, 3)], "Adapters of rank 16 on all seven matrices, and nothing else that fits"
+assert found == [(16, 4, 3)], "Of all adapters, those of rank 16 on all seven matrices, and no others"
+assert uneven == 0 and rows % 64, "A larger vocabulary fits too, but is no multiple of 64"
 assert rest == sum(tensor.numel for tensor in weigh.Lora(rank=16).adapters(seven))
 # --8<-- [end:rest_claims]
 
