@@ -214,10 +214,10 @@ for cause, release in releases.items():
     values = [change.place for change in weigh.compare(old, release).changes]
     said = [f"{len(tensors)} tensors"] * bool(tensors) + [f"`{place}`" for place in values]
     table[cause] = kept(dict.fromkeys(PARTS, release)), len(changed), said, named[cause]
-print("| Changed | Answers kept | Files with other bytes | `weigh diff` names | Diagnosis |")
+print("| Changed | Kept | Other bytes | `weigh diff` names | Diagnosis |")
 print("| --- | ---: | ---: | --- | --- |")
 for cause, (figure, files, said, found_in) in table.items():
-    print(f"| {cause} | {figure} of {QUESTIONS} | {files} | {', '.join(said) or 'nothing'} | {', '.join(found_in)} |")
+    print(f"| {cause} | {figure} | {files} | {', '.join(said) or 'nothing'} | {', '.join(found_in)} |")
 # --8<-- [end:causes_table]
 
 # --8<-- [start:causes_claims]
@@ -315,7 +315,7 @@ for number, (label, values) in enumerate(shares.items()):
     ax.barh(places, [values[part] for part in PARTS if part in values], height=0.25, label=label)
 ax.set_yticks(range(len(PARTS)), PARTS)
 ax.invert_yaxis()
-ax.set(xlabel=f"answers lost, of {QUESTIONS}")
+ax.set(xlabel=f"answers lost, of {QUESTIONS}", xticks=range(-QUESTIONS, 1, 5))
 ax.legend(loc="lower left", frameon=False)
 plot_words = "Bars for each part. " + " ".join(
     f"{label.capitalize()}: " + ", ".join(f"{part} {value:.1f}" for part, value in values.items()) + "."
@@ -326,7 +326,13 @@ fig
 
 # --8<-- [start:own]
 (FOLDER / "release-1.0.json").write_text(run("manifest", "release-1.0"), encoding="utf-8")
-print(run("manifest", "weights", "--check", "release-1.0.json"))
+copy = shutil.copytree(old, FOLDER / "copy")
+write(copy, "decoding", {**fields(old / "generation_config.json"), "do_sample": True})
+(copy / "prompt.json").unlink()
+file = manifest.files["model.safetensors"]
+pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{file.sha256}\nsize {file.bytes}\n"
+(copy / "model.safetensors").write_text(pointer, encoding="utf-8")
+print(run("manifest", "copy", "--check", "release-1.0.json"))
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
