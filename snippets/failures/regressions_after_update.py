@@ -227,6 +227,8 @@ assert [cause for cause in table if not table[cause][2]] == ["nothing"]
 assert all(table[cause][0] < QUESTIONS for cause in PARTS)
 least, most = min(PARTS, key=lambda part: table[part][0]), max(PARTS, key=lambda part: table[part][0])
 assert most == "guardrail"
+refused = [answer for answer in golden if any(word in answer.lower() for word in CHANGED["guardrail"]["words"])]
+assert ["will" in answer for answer in refused].count(True) == 1
 # --8<-- [end:causes_claims]
 
 # --8<-- [start:second]
