@@ -188,6 +188,7 @@ PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "permuted ids": ("tokens against the embedding", permuted),
     "no training": ("tokens against the embedding", weights(untrained)),
     "no end": ("end tokens", no_end),
+    "no end in the file that counts": ("end tokens", generation(eos_token_id=None)),
     "an end of another model": ("end tokens", generation(eos_token_id=2)),
     "an id beyond": ("generation config", generation(eos_token_id=[0, 128_001])),
     "greedy with a temperature": ("generation config", generation(do_sample=False)),

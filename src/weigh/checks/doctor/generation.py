@@ -18,14 +18,14 @@ _NEUTRAL = {"temperature": (1,), "top_k": (50, 0), "top_p": (1,), "min_p": (0,),
 def end_tokens(home: ModelDirectory) -> CheckResult:
     """End tokens: a model that writes text, and no file that says where it ends, or an end that is a word of the text.
 
-    Without a generation config, the ids of `config.json` count.
+    Without a generation config, the ids of `config.json` count. With one, they count no longer.
     """
     if not home.generates:
         raise NotExamined("the config is that of no model that writes text")
     if not home.artifacts["weights"]:
         raise NotExamined("there are no weights to write text with")
     said = {name: ids(home.fields(name)) for name in ("config.json", FILE)}
-    end = said[FILE].get("eos") or said["config.json"].get("eos") or ()
+    end = said[FILE if home.holds(FILE) else "config.json"].get("eos")  # transformers asks one of them alone
     faults = [] if end else [Fault(FILE, "eos_token_id", "missing", "the id of the end token")]
     for role in ("bos", "eos"):
         one, other = (said[name].get(role) for name in ("config.json", FILE))
