@@ -305,17 +305,26 @@ figure_words = (
 import matplotlib.pyplot as plt
 
 FORKS = {
-    "area": ("the doctor: area under the curve", ("wrong tokenizer", "wrong checkpoint"), 0.75),
-    "known": ("loss on the known text ÷ the release's", ("wrong checkpoint", "wrong tokenizer"), 1.05),
-    "adapter": ("loss with the adapter − without, bits per byte", ("incompatible adapter",), -0.05),
-    "prompt": ("what the prompt costs, bits per byte", ("bad prompt",), 0.1),
-    "input": ("loss on the input ÷ on the known text", ("out-of-distribution input",), 1.5),
+    "area": ("the doctor: area under the curve", 0.75),
+    "known": ("loss on the known text ÷ the release's", 1.05),
+    "adapter": ("loss with the adapter − without, bits per byte", -0.05),
+    "prompt": ("what the prompt costs, bits per byte", 0.1),
+    "input": ("loss on the input ÷ on the known text", 1.5),
 }
+
+
+def fork(cause, seen):
+    """The fork that parts a system from the rest; none if it is sound."""
+    return None if cause == "sound" else "area" if "swapped" in seen else list(seen)[-1]
+
+
 fig, axes = plt.subplots(len(FORKS), 1, figsize=(7, 5.6), layout="constrained")
-for ax, (measure, (title, causes, limit)) in zip(axes, FORKS.items(), strict=True):
-    for row, (among, mark) in enumerate([(True, "C1o"), (False, "C0s")]):
-        values = [seen[measure] for cause, _, seen in answers if measure in seen and (cause in causes) == among]
-        ax.plot(values, [row] * len(values), mark, alpha=0.6, label="this fork's cause" if among else "all others")
+left = [(fork(cause, seen), seen) for cause, _, seen in answers]
+for ax, (measure, (title, limit)) in zip(axes, FORKS.items(), strict=True):
+    for row, (here, mark) in enumerate([(True, "C1o"), (False, "C0s")]):
+        values = [seen[measure] for at, seen in left if measure in seen and (at == measure) == here]
+        ax.plot(values, [row] * len(values), mark, alpha=0.6, label="broken here" if here else "all others")
+    left = [(at, seen) for at, seen in left if at != measure]
     ax.axvline(limit, color="C3", linestyle=":", label="the fork")
     ax.set(ylim=(-0.8, 1.8), yticks=[], title=title)
     ax.grid(False)
