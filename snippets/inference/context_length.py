@@ -133,6 +133,9 @@ learned = [name for name, kind, *_ in ROWS if "learned" in kind]
 assert all(happened[name][0] == "read" != happened[name][1] for name in learned), "learned positions stop at the bound"
 assert all(happened[name][1] == happened[name][2] for name in happened)
 assert all(set(happened[name]) == {"read"} for name in happened if name not in learned), "the others go on in silence"
+room = transformers.StaticCache(config=model.config, max_cache_len=8)
+full = attempt(lambda given: model(given, past_key_values=room), text(9))
+assert full == "`IndexError`", "a static cache takes no more than it was made for"
 assert attempt(SMALL["ResNet"], image(1)) == "read", "a ResNet reads an image of one pixel"
 # --8<-- [end:over_claims]
 
