@@ -304,6 +304,8 @@ for name, case, options, measured in MEASURED:
 # TinyLlama's run of 32,768 tokens: asked for at its peak, reserved by the allocator then, and what the process holds
 # on the card beyond what the allocator has reserved (read when the run was over).
 ASKED, RESERVED, OUTSIDE = 2_268_516_620 + 2_391_015_424, 5_326_766_080, 4_022_337_536 - 3_135_242_240
+# The same of two layers of gpt-oss-20b with stored scores.
+RESERVED_LARGE, OUTSIDE_LARGE = 40_779_120_640, 41_588_621_312 - 40_779_120_640
 longest_run = weigh.inference(weigh.params("models/tinyllama-1.1b"), context=32_768)
 # --8<-- [end:gpu]
 
@@ -318,6 +320,7 @@ assert 0.9 < beyond / repeated_heads < 1.1, "what pieces cost beyond the predict
 logits_cost = MEASURED[-1][-1] / MEASURED[-2][-1]
 assert logits_cost > 5, "scoring the whole prompt multiplies the peak where the vocabulary is large"
 assert longest_run.total_bytes < ASKED < RESERVED
+assert RESERVED_LARGE > 7 * RESERVED and OUTSIDE_LARGE < 1.1 * OUTSIDE, "what is outside does not grow with the rest"
 real = RESERVED + OUTSIDE
 assert real > 1.2 * longest_run.total_bytes
 # --8<-- [end:gpu_claims]
