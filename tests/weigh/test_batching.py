@@ -121,8 +121,8 @@ def exponential_queue(load: float, deterministic: bool, seed: int, count: int = 
 @pytest.mark.parametrize(("deterministic", "expected"), [(False, 0.6 / 0.4), (True, 0.6 / 0.4 / 2)])
 def test_a_single_place_waits_as_m_m_1_and_m_d_1_do(deterministic: bool, expected: float) -> None:
     """Pollaczek and Khinchine: load / (1 - load) services, and half of it if all are as long."""
-    waits = [exponential_queue(0.6, deterministic, seed) for seed in range(8)]
-    spread = (sum((wait - fmean(waits)) ** 2 for wait in waits) / 7 / 8) ** 0.5
+    waits = [exponential_queue(0.6, deterministic, seed) for seed in range(6)]
+    spread = (sum((wait - fmean(waits)) ** 2 for wait in waits) / 5 / 6) ** 0.5
     assert abs(fmean(waits) - expected) < 3.5 * spread + 0.01 * expected
 
 
@@ -225,7 +225,7 @@ def test_percentiles_are_order_statistics() -> None:
 def test_the_interval_covers_the_percentile_of_dependent_times(stays: float) -> None:
     """An autoregression of which the percentile is known; with neighbours taken for independent it would not."""
     covered = counted = 0
-    for seed in range(200):
+    for seed in range(120):
         generator, value, times = random.Random(seed), random.Random(-1 - seed).gauss(0, 1), []
         for _ in range(1500):
             value = stays * value + (1 - stays**2) ** 0.5 * generator.gauss(0, 1)
@@ -234,8 +234,8 @@ def test_the_interval_covers_the_percentile_of_dependent_times(stays: float) -> 
         assert found.low is not None and found.high is not None
         covered += found.low <= 1.2815515655 <= found.high
         counted += found.independent < 0.6 * found.count
-    assert covered >= 180, "95 % are promised"
-    assert (counted > 150) == (stays > 0)
+    assert covered >= 106, "95 % are promised"
+    assert (counted > 90) == (stays > 0)
 
 
 def test_arrivals_at_random_are_poisson() -> None:

@@ -65,7 +65,7 @@ devices = st.sampled_from(list(weigh.DEVICES.values()))
 models = st.sampled_from([weigh.params(f"models/{name}") for name in ("llama-3-8b", "gemma-2-2b", "tinyllama-1.1b")])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(models, devices, ask)
 def test_bounds_move_as_they_must(model: weigh.Model, device: weigh.Device, demand: weigh.Demand) -> None:
     found = weigh.budget(model, device, demand)
