@@ -72,8 +72,8 @@ for ax in (left, right):
 fig.legend(loc="outside upper center", ncols=2)
 batch_words = (
     f"Both against batch 1. Left: at batch 256 a step takes {measured[-1]:.0f} times as long for Quill and, by the "
-    f"roofline, {predicted[4]:.1f} times for Llama-3-8B. Right: tokens in a second grow to {256 / measured[-1]:.0f} times and to "
-    f"{256 / predicted[4]:.0f} times. The curves flatten as caches and operations outweigh the weights."
+    f"roofline, {predicted[4]:.1f} times for Llama-3-8B. Right: tokens in a second grow to {256 / measured[-1]:.0f} "
+    f"times and to {256 / predicted[4]:.0f} times. The curves flatten as caches and operations outweigh the weights."
 )
 fig
 # --8<-- [end:predict_plot]
