@@ -215,7 +215,7 @@ for ax, (what, title) in zip(axes, (("first_token", "first token"), ("per_token"
             at, [1000 * one.value for one in found], f"{marker}-", label=f"p{100 * share:.0f}", markersize=4
         )
         for x, one in zip(at, found, strict=True):
-            top = one.high or 4 * one.value  # an interval without an end leaves the picture
+            top = one.high or 1000  # an interval without an end leaves the picture
             ax.plot([x, x], [1000 * one.low, 1000 * top], color=line.get_color(), linewidth=3, alpha=0.3)
     ax.axvline(most, color=plt.rcParams["text.color"], linestyle=":", linewidth=1)
     ax.set(title=title, yscale="log", ylabel="ms")
