@@ -172,6 +172,21 @@ def test_every_device_and_a_trace(tmp_path: Path) -> None:
     assert "the longest request of the trace has 9,009 tokens, and the model is made for 8,192" in long.output
 
 
+def test_a_trace_that_no_replica_keeps_up_with(tmp_path: Path) -> None:
+    """Its requests are of a mean length that fits, and one is too long for the memory or the time."""
+    trace = tmp_path / "trace.csv"
+    rows = [f"{number},100,50" for number in range(60)]
+    trace.write_text("\n".join(["seconds,prompt_tokens,generated_tokens", *rows, "60,400000,50"]))
+    args = ("models/llama-3-8b", "--latency", "30ms", "--trace", trace, "--prompt", 100, "--device", "l40s")
+    facts = json.loads(run(*args, "--json").output)
+    assert (facts["simulated"]["replicas"], facts["replicas"]) == (None, 1)
+    assert "one request needs" in facts["simulated"]["problem"]
+    assert "simulated: none are enough" in run(*args).output
+    trace.write_text("\n".join(["seconds,prompt_tokens,generated_tokens", *rows]))
+    late = json.loads(run(*args, "--first-token", "25ms", "--json", "--step-tokens", 20).output)
+    assert late["simulated"]["problem"] == "p95 misses it with a replica for each request"
+
+
 def test_what_cannot_be_met_exits_with_one() -> None:
     from weigh.cli import main
 

@@ -120,7 +120,7 @@ def _simulated(found: "Budget", requests: "list[Request]", share: float, step_to
     try:
         replicas, run = replicas_for(found, requests, share=share, step_tokens=step_tokens)
     except WeighError as error:
-        if error.where != "latency target":
+        if error.where not in ("latency target", "cache limit"):
             raise
         return {"replicas": None, "problem": error.problem}
     return {"replicas": replicas, **run.as_dict()}

@@ -31,7 +31,7 @@ def simulate_replicas(
     extra, cost = found.demand.template, found.cost()
     longer = [Request(each.arrival, each.prompt + extra, each.generated) for each in requests]
     room = found.device.memory * found.devices - found.memory.weight_bytes
-    limit = max(1, min(found.batch, len(longer)))
+    limit = max(1, min(found.batch, len(longer), step_tokens - 1 if step_tokens else found.batch))
     runs = [
         simulate_serving(longer[number::replicas], cost, batch=limit, cache_limit=room, step_tokens=step_tokens)
         for number in range(min(replicas, len(longer)))
