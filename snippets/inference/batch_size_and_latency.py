@@ -124,7 +124,7 @@ runs = {
 # --8<-- [end:kinds]
 
 # --8<-- [start:kinds_table]
-print("| Batching | Rate | Done/s | Padding | First token: p50 | p99 |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+print("| Batching | Rate | Done/s | Padding | p50 | p99 |\n| --- | ---: | ---: | ---: | ---: | ---: |")
 for (kind, batch, speed), run in runs.items():
     p50, p99 = (run.percentile("first_token", share).value for share in (0.5, 0.99))
     print(
@@ -265,7 +265,7 @@ for load in (0.3, 0.6, 0.9):
 # --8<-- [end:sure]
 
 # --8<-- [start:sure_table]
-print("| Load | As if independent | Blocks of neighbours | of these, no upper end |\n| ---: | ---: | ---: | ---: |")
+print("| Load | As if independent | By blocks | No upper end |\n| ---: | ---: | ---: | ---: |")
 for load, (one, other, open_ended) in covered.items():
     print(f"| {load:.0%} | {one:.0%} | {other:.0%} | {open_ended:.0%} |")
 # --8<-- [end:sure_table]

@@ -38,10 +38,10 @@ kept = {name: weigh.replicas_for(found, arriving, share=0.95) for name, found in
 # --8<-- [end:devices]
 
 # --8<-- [start:devices_table]
-print("| Device | Batch | Requests/s | Replicas | p95 kept with | Binds |\n| --- | ---: | ---: | ---: | ---: | --- |")
+print("| Device | Batch | Rate | Bound | p95 | Binds |\n| --- | ---: | ---: | ---: | ---: | --- |")
 for name, found in choices.items():
-    needed = kept[name][0] if name in kept else "–"
-    print(f"| {name} | {found.batch} | {found.capacity:.1f} | {found.replicas or '–'} | {needed} | {found.binding} |")
+    needed, binds = kept[name][0] if name in kept else "–", found.binding.removeprefix("memory ")
+    print(f"| {name} | {found.batch} | {found.capacity:.1f} | {found.replicas or '–'} | {needed} | {binds} |")
 # --8<-- [end:devices_table]
 
 # --8<-- [start:devices_claims]
