@@ -360,14 +360,14 @@ assert all(
 
 # --8<-- [start:own]
 def break_even(tokens_per_pass, drafted):
-    """The cost of a draft's pass, in passes of the target, at which speculative decoding gains nothing."""
+    """What a draft's pass may cost, in passes of the target."""
     return (tokens_per_pass - 1) / drafted
 
 
-log = {"passes": 250, "drafted": 4, "written": 610}  # of a server's counters
-print(f"break-even: {break_even(log['written'] / log['passes'], log['drafted']):.2f}")
-cost = decoding(SMALL, 1, 8192).seconds / decoding(LARGE, 1, 8192).seconds
-print(f"Llama-3-8B for Llama-3-70B, at batch 1: {cost:.2f}")
+passes, drafted_each, tokens = 250, 4, 610  # of a server's counters
+print(f"may cost {break_even(tokens / passes, drafted_each):.2f}")
+drafting, judging = (decoding(one, 1, 8192) for one in (SMALL, LARGE))
+print(f"8B for 70B costs {drafting.seconds / judging.seconds:.2f}, at batch 1")
 # --8<-- [end:own]
 
 # --8<-- [start:problems]

@@ -236,19 +236,16 @@ fig
 
 
 # --8<-- [start:fates_table]
-def between(what, name, key, form):
-    """The least and the most over both models."""
-    both = sorted(fates[one, name, model][key] for one in what for model in ("Quill", "MiniLM"))
-    least, most = form.format(both[0]), form.format(both[-1])
-    return least if least == most else f"{least} – {most}"
+def worst(name, key, *what):
+    """The most of both models, of weights, activations or both."""
+    return max(fates[one, name, model][key] for one in what for model in ("Quill", "MiniLM"))
 
 
-EACH = ("weights", "activations")
-print("| Format | Weights become 0 | Activations become 0 | Subnormal | Error |\n| --- | ---: | ---: | ---: | ---: |")
+print("| Format | Weights to 0 | Activations to 0 | Subnormal | Error |\n| --- | ---: | ---: | ---: | ---: |")
 for name in FORMATS:
-    zero = " | ".join(between([what], name, "zero", "{:.2%}") for what in EACH)
-    small = between(EACH, name, "subnormal", "{:.1%}") if name in FLOATS else "–"
-    print(f"| {name} | {zero} | {small} | {between(EACH, name, 'error', '{:.1g}')} |")
+    zero = " | ".join(f"{worst(name, 'zero', what):.2%}" for what in ("weights", "activations"))
+    subnormal, error = (worst(name, key, "weights", "activations") for key in ("subnormal", "error"))
+    print(f"| {name} | {zero} | {f'{subnormal:.1%}' if name in FLOATS else '–'} | {error:.1g} |")
 # --8<-- [end:fates_table]
 
 # --8<-- [start:fates_claims]
@@ -603,10 +600,11 @@ from safetensors.torch import save_file
 TEMPORARY = tempfile.TemporaryDirectory()
 FOLDER = Path(TEMPORARY.name)
 for power in (12, -18):
-    weights = {name: one.float().contiguous() for name, one in shifted(power).items()}
-    save_file(weights, FOLDER / f"{power}.safetensors")
-    done = weigh.export(FOLDER / f"{power}.safetensors", FOLDER / f"{power}", dtype="float16")
-    print(f"2^{power}: {done.overflowed} weights became infinite, {done.underflowed} became 0")
+    file = FOLDER / f"{power}.safetensors"
+    save_file({n: w.float() for n, w in shifted(power).items()}, file)
+    done = weigh.export(file, FOLDER / f"{power}", dtype="float16")
+    print(f"2^{power}: {done.overflowed} weights became infinite,")
+    print(f"    {done.underflowed} became 0")
 # --8<-- [end:own]
 
 # --8<-- [start:own_claims]
@@ -616,17 +614,20 @@ assert done.overflowed == too_large[-18], "the command counts what the figure sh
 
 # --8<-- [start:activations]
 def largest_outputs(model, *inputs, most=3):
-    """The modules of any PyTorch model whose outputs are largest, with the largest number of each."""
+    """The modules of a model whose outputs are largest."""
     found = {}
 
     def keep(name):
         def hook(module, given, made):
-            if isinstance(made, torch.Tensor) and made.is_floating_point():
+            if isinstance(made, torch.Tensor):
                 found[name] = float(made.abs().max())
 
         return hook
 
-    hooks = [one.register_forward_hook(keep(name)) for name, one in model.named_modules()]
+    hooks = [
+        one.register_forward_hook(keep(name))
+        for name, one in model.named_modules()
+    ]  # fmt: skip
     model(*inputs)
     for hook in hooks:
         hook.remove()
@@ -634,7 +635,7 @@ def largest_outputs(model, *inputs, most=3):
 
 
 for name, number in largest_outputs(quill, texts[:1]):
-    print(f"{name}: {number:.0f}, {65504 / number:,.0f} times below FP16's end")
+    print(f"{name}: {number:.0f}")
 # --8<-- [end:activations]
 
 # --8<-- [start:problems]
