@@ -12,7 +12,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
-"$folder/env/bin/python" -m pip install --quiet torch==2.13.0 transformers==5.23.0 numpy==2.3.5
+"$folder/env/bin/python" -m pip install --quiet torch==2.13.0 transformers==5.23.0 numpy==2.3.5 scikit-learn==1.9.1
 cd "$folder"
 cat > write.py <<'PY'
 import importlib.util
@@ -58,10 +58,10 @@ runs = {str(seed): written(seed) for seed in (None, *range(1, 9))}
 print("scikit-learn:", bool(importlib.util.find_spec("sklearn")), "transformers", transformers.__version__)
 json.dump(runs, open(sys.argv[1], "w"))
 PY
-env/bin/python write.py without.json
-env/bin/python -m pip install --quiet scikit-learn==1.9.1
 env/bin/python write.py with.json
 env/bin/python write.py again.json
+env/bin/python -m pip uninstall --quiet --yes scikit-learn
+env/bin/python write.py without.json
 env/bin/python - <<'PY'
 import json
 
