@@ -419,7 +419,7 @@ def sampled(many, tokens):
     return words.decode_batch(torch.cat(out, dim=1).tolist())
 
 
-own = sampled(48, 32)
+own = sampled(48, 24)
 FILTERS = {
     "words, anywhere": lambda texts: np.array([any(in_a_text(word, text, False) for word in LISTED) for text in texts]),
     "words, whole": lambda texts: np.array([any(in_a_text(word, text, True) for word in LISTED) for text in texts]),

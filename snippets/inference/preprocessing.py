@@ -350,7 +350,7 @@ with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"photo.{kind}")
         tag = Image.Exif()  # a new one, since saving an AVIF takes the orientation out of it
         tag[0x0112] = 6
-        Image.fromarray(flower).save(file, exif=tag)
+        Image.fromarray(flower[:96, :128]).save(file, exif=tag)
         loaded[kind.upper()] = [turns(read, file) for read in READERS.values()]
 # --8<-- [end:loaders]
 
@@ -459,7 +459,7 @@ BOOKS = [HOME / "held-out.txt", Path("models/quill-milton/held-out.txt")]
 passages, authors = [], []
 for author, book in enumerate(BOOKS):
     lines = [line for line in book.read_text(encoding="utf-8").splitlines() if len(line) > 24]
-    few = ["\n".join(lines[start : start + 3]) for start in range(0, 1200, 3)]
+    few = ["\n".join(lines[start : start + 3]) for start in range(0, 900, 3)]
     passages += few
     authors += [author] * len(few)
 authors = np.array(authors)
