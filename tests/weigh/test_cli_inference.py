@@ -123,3 +123,8 @@ def test_a_formula_is_computed_as_it_is_written(formula: str, value: int) -> Non
 def test_a_formula_has_nothing_else_in_it_and_gives_whole_bytes(formula: str) -> None:
     with pytest.raises(ValueError, match=r"a formula cannot have|no whole number"):
         step("x", formula, N=5)
+
+
+def test_more_tokens_than_the_model_is_made_for_are_said() -> None:
+    assert "made for 256 tokens, and 600 are asked for" in weigh("inference", "models/quill", "--context", "600").stdout
+    assert "made for" not in weigh("inference", "models/quill", "--context", "256").stdout

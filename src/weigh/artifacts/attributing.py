@@ -74,7 +74,7 @@ class Attribution:
         None contains another. If the new release has the old figure, the only one is the empty set.
         """
         found: list[Parts] = []
-        for new, figure in reversed(self.measured.items()):  # the fewest put back first
+        for new, figure in reversed(tuple(self.measured.items())):  # the fewest put back first
             back = frozenset(self.parts) - new
             if abs(figure - self.before) <= tolerance and not any(smaller <= back for smaller in found):
                 found.append(back)

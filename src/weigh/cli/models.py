@@ -118,6 +118,8 @@ def inference_command(
         click.echo(json.dumps(facts, indent=2))
     else:
         _show_inference(f"{config} ({model.architecture})", facts, show_work)
+        if model.longest is not None and estimate.context > model.longest:
+            click.echo(f"note: the model is made for {model.longest:,} tokens, and {estimate.context:,} are asked for")
     return 0
 
 
