@@ -46,10 +46,12 @@ for name in ("config.json", "model.safetensors", "tokenizer.json"):
 # --8<-- [end:release]
 
 # --8<-- [start:system]
+import math
+import re
+from collections import Counter
 from functools import cache
 
 from safetensors.torch import load_file
-from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Tokenizer
 
 import weigh
@@ -79,12 +81,28 @@ def model(path):
     return network.eval()
 
 
+def features(text, analyzer, ngrams):
+    """How often each run of words, or of letters within a word, is in a text."""
+    words = re.findall(r"\w\w+", text.lower())
+    units = [words] if analyzer == "word" else [f" {word} " for word in words]
+    sizes = range(ngrams[0], ngrams[1] + 1)
+    return Counter(tuple(unit[i : i + n]) for unit in units for n in sizes for i in range(len(unit) - n + 1))
+
+
 @cache
 def found(analyzer, ngrams, passages):
-    """For each question the passage that is nearest by TF-IDF."""
-    by = TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams).fit(passages)
-    near = (by.transform(questions) @ by.transform(passages).T).toarray()
-    return [passages[row.argmax()] for row in near]
+    """For each question the passage that is nearest by TF-IDF: features in common, rare ones counting more."""
+    counted = [features(passage, analyzer, ngrams) for passage in passages]
+    spread = Counter(feature for each in counted for feature in each)
+    rarity = {feature: math.log((1 + len(passages)) / (1 + times)) + 1 for feature, times in spread.items()}
+
+    def near(question, passage):
+        shared = question.keys() & passage.keys()
+        length = math.hypot(*(passage[feature] * rarity[feature] for feature in passage))
+        return math.fsum(question[feature] * passage[feature] * rarity[feature] ** 2 for feature in shared) / length
+
+    asked = [features(question, analyzer, ngrams) for question in questions]
+    return [max(zip(passages, counted, strict=True), key=lambda pair: near(each, pair[1]))[0] for each in asked]
 
 
 @cache
@@ -338,8 +356,6 @@ print(run("manifest", "copy", "--check", "release-1.0.json"))
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
-import math
-
 runs = 2 * len(PARTS)
 interaction = both[LENGTHS] - sum(blame.alone[part] for part in LENGTHS) + blame.before
 rare, chance = 0.01, 0.95
