@@ -240,6 +240,21 @@ def test_a_vocabulary_twice_and_weights_twice_are_no_fault_where_they_agree(quil
     assert {"two formats", "two spellings of the vocabulary", "chat template"} <= {r.check for r in report.results}
 
 
+def test_a_gguf_file_of_another_model(quill: Path) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(quill / "model.gguf", "llama")
+    writer.add_tensor("token_embd.weight", np.ones((64, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    report = weigh.diagnose(quill)
+    assert found_in(report) == {"two formats"}
+    rows = next(result for result in report.results if result.check == "two formats").evidence
+    assert all(row["file"] == "model.gguf" and row["should be"].endswith("as in model.safetensors") for row in rows)
+
+
 def test_a_body_in_a_model_with_a_head_is_no_fault(quill: Path) -> None:
     tensors(quill, lambda all: [all.update({name.removeprefix("model."): all.pop(name)}) for name in list(all)])
     assert weigh.diagnose(quill).finding == "no", "transformers puts the prefix back"

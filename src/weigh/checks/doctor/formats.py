@@ -67,7 +67,8 @@ def _sets(home: ModelDirectory) -> dict[str, Contents]:
                 found[name] = read_file(File(home.path / name))
             except WeighError:
                 continue
-    return {name: contents for name, contents in found.items() if contents.parameters or name.endswith(_MODELS)}
+    names = sorted(found, key=lambda name: name.endswith(_MODELS))  # what transformers loads stands first
+    return {name: found[name] for name in names if found[name].parameters or name.endswith(_MODELS)}
 
 
 def _names(first: str, one: Contents, second: str, other: Contents) -> list[Fault]:
