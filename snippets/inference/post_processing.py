@@ -115,8 +115,7 @@ for pattern, language in LANGUAGES.items():
 print("| Pattern | Tokens first | Texts | llguidance | outlines-core |\n| --- | ---: | ---: | ---: | ---: |")
 for pattern, (truth, by) in compared.items():
     first = "/".join(str(len(one)) for one in (viable(truth), by["llguidance"][1], by["outlines"][1]))
-    shown = pattern.replace("|", "\\|")
-    print(f"| `{shown}` | {first} | {len(truth)} | {len(by['llguidance'][0])} | {len(by['outlines'][0])} |")
+    print(f"| `{pattern}` | {first} | {len(truth)} | {len(by['llguidance'][0])} | {len(by['outlines'][0])} |")
 # --8<-- [end:languages_table]
 
 # --8<-- [start:languages_claims]
@@ -443,10 +442,10 @@ def precision(name, rate=1e-3):
     return [rate * hit / (rate * hit + (1 - rate) * alarms) for alarms in (false.high, false.low)]
 
 
-print("| Filter | False alarms | On Quill's | Misses | Right at 1 in 1,000 |\n| --- | ---: | ---: | ---: | ---: |")
+print("| Filter | Alarms | Quill's | Misses | Right |\n| --- | ---: | ---: | ---: | ---: |")
 for name, (false, ours, hits) in caught.items():
     low, high = precision(name)
-    print(f"| {name} | {share(false)} | {share(ours)} | {share(~hits)} | {low:.1%}–{high:.1%} |")
+    print(f"| {name} | {share(false)} | {share(ours)} | {share(~hits)} | {100 * low:.1f}–{100 * high:.1f}% |")
 # --8<-- [end:filters_table]
 
 # --8<-- [start:filters_claims]

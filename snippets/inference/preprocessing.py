@@ -264,6 +264,7 @@ for name, of in losses.items():
 accuracy = np.median(as_trained.mean(-1), axis=1)
 assert 0.6 < accuracy[0] < 0.8 and accuracy[1] > 0.9
 assert [name for name, by in caught.items() if not by] == ["torch bilinear, antialias"], "which is the same filter"
+assert "gray" not in caught["channels BGR"] and list(caught["EXIF not applied"]) == ["sideways"]
 assert np.array_equal(served["torch bilinear, antialias"], as_trained), "and answers the same"
 letter_lost, photo_lost = ({name: of[k] for name, of in losses.items()} for k in (0, 1))
 for name in ("OpenCV INTER_LINEAR", "torch bilinear, no antialias", "OpenCV INTER_NEAREST", "EXIF not applied"):
@@ -332,9 +333,9 @@ import tempfile
 cv2.utils.logging.setLogLevel(0)  # the table says what failed
 READERS = {
     "Pillow": lambda file: np.asarray(Image.open(file).convert("RGB")),
-    "+ `exif_transpose`": lambda file: np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB")),
-    "`imread`": lambda file: cv2.imread(str(file)),
-    "`UNCHANGED`": lambda file: cv2.imread(str(file), cv2.IMREAD_UNCHANGED),
+    "transposed": lambda file: np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB")),
+    "imread": lambda file: cv2.imread(str(file)),
+    "unchanged": lambda file: cv2.imread(str(file), cv2.IMREAD_UNCHANGED),
 }
 
 
