@@ -433,7 +433,7 @@ caught = {name: [block(some) for some in (hold[0], own, hold[1])] for name, bloc
 def share(blocked):
     """A share in percent with Wilson's interval."""
     figure = weigh.Figure.share("", int(blocked.sum()), len(blocked))
-    return f"{figure.value:.0%} ({100 * figure.low:.0f}–{100 * figure.high:.0f})"
+    return f"{100 * figure.value:.0f} ({100 * figure.low:.0f}–{100 * figure.high:.0f})"
 
 
 def precision(name, rate=1e-3):
@@ -442,10 +442,10 @@ def precision(name, rate=1e-3):
     return [rate * hit / (rate * hit + (1 - rate) * alarms) for alarms in (false.high, false.low)]
 
 
-print("| Filter | Alarms | Quill's | Misses | Right |\n| --- | ---: | ---: | ---: | ---: |")
+print("| Filter | Alarms, % | Quill's, % | Misses, % | Right, % |\n| --- | ---: | ---: | ---: | ---: |")
 for name, (false, ours, hits) in caught.items():
     low, high = precision(name)
-    print(f"| {name} | {share(false)} | {share(ours)} | {share(~hits)} | {100 * low:.1f}–{100 * high:.1f}% |")
+    print(f"| {name} | {share(false)} | {share(ours)} | {share(~hits)} | {100 * low:.1f}–{100 * high:.1f} |")
 # --8<-- [end:filters_table]
 
 # --8<-- [start:filters_claims]
@@ -486,7 +486,7 @@ for number in ids[:4000]:
 # --8<-- [end:when]
 
 # --8<-- [start:when_table]
-print("| Asked | Calls a text | Tokens seen first | False alarms | Misses |\n| --- | ---: | ---: | ---: | ---: |")
+print("| Asked | Calls a text | Tokens seen first | Alarms, % | Misses, % |\n| --- | ---: | ---: | ---: | ---: |")
 after = caught["classifier"]
 print(f"| behind the text | 1 | none, but all wait | {share(after[0])} | {share(~after[2])} |")
 print(f"| at every token | {looks:.0f} | {shown_first:.0f} | {share(streaming[0] > 0)} | {share(streaming[1] == 0)} |")
