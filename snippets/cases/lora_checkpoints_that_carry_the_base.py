@@ -36,10 +36,10 @@ assert round(CHECKPOINT / 1e9) == 95, "The title's 95 GB are the 88.7 GiB of the
 import tempfile
 from pathlib import Path
 
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
-base = load_file("models/quill/model.safetensors")
-adapter = load_file("models/quill-milton/adapter_model.safetensors")
+base = load(Path("models/quill/model.safetensors").read_bytes())
+adapter = load(Path("models/quill-milton/adapter_model.safetensors").read_bytes())
 
 folder = tempfile.TemporaryDirectory()
 everything = Path(folder.name, "everything.safetensors")

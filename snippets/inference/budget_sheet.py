@@ -129,17 +129,6 @@ for ax in axes:
 fig
 # --8<-- [end:cliff_plot]
 
-# --8<-- [start:own]
-yours = weigh.budget(
-    weigh.params("models/mistral-7b"),  # or: your config.json
-    weigh.Device("mine", memory=24 * weigh.GB, bandwidth=1.008e12, flops=165e12),
-    weigh.Demand(rate=2, prompt=800, generated=200, per_token=0.030),
-    efficiency=0.8,  # what your engine was measured to reach
-)
-print(f"replicas: {yours.replicas}, with {yours.batch} sequences at most")
-print(f"{yours.binding} binds, then {yours.next_binding}")
-# --8<-- [end:own]
-
 # --8<-- [start:command]
 from click.testing import CliRunner
 
@@ -156,6 +145,17 @@ print(said.output)
 assert said.exit_code == 0
 assert f"replicas: {sheet.replicas} at least" in said.output
 # --8<-- [end:command_claims]
+
+# --8<-- [start:own]
+yours = weigh.budget(
+    weigh.params("models/mistral-7b"),  # or: your config.json
+    weigh.Device("mine", memory=24 * weigh.GB, bandwidth=1.008e12, flops=165e12),
+    weigh.Demand(rate=2, prompt=800, generated=200, per_token=0.030),
+    efficiency=0.8,  # what your engine was measured to reach
+)
+print(f"replicas: {yours.replicas}, with {yours.batch} sequences at most")
+print(f"{yours.binding} binds, then {yours.next_binding}")
+# --8<-- [end:own]
 
 # --8<-- [start:problems]
 step_seconds = 0.020

@@ -20,6 +20,7 @@ EXTRAS = {
         "cleanlab",
         "datasketch",
         "gguf",
+        "jinja2",
         "krippendorff",
         "narwhals",
         "polars",

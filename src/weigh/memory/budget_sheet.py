@@ -109,8 +109,11 @@ class Budget:
     """A deployment, worked through its boundaries. Times are in seconds and bounds, unless the efficiency is below 1.
 
     Attributes:
-        model, device, demand: What it is of.
-        dtype, kv_dtype: The formats of weights and cache.
+        model: The model that is deployed.
+        device: The device of a replica.
+        demand: What is asked of it.
+        dtype: The format of the weights.
+        kv_dtype: That of the cache.
         devices: The devices of a replica.
         efficiency: The share of the sheet's figures that is reached.
         longest: The tokens that the model is made for; `None` if nothing says.
