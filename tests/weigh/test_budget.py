@@ -241,3 +241,13 @@ def test_what_is_not_said_is_asked_for(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_times_are_read_in_milliseconds_too() -> None:
     assert parse_seconds("30ms") == pytest.approx(0.03)
+
+
+def test_the_least_demand_takes_a_replica_too() -> None:
+    assert weigh.budget(EIGHT, H100, replace(USUAL, rate=1e-300)).replicas == 1
+
+
+@pytest.mark.parametrize("efficiency, flops", [(1e-320, 1e14), (1.0, 1e-320)])
+def test_a_rate_whose_inverse_is_no_number_is_refused(efficiency: float, flops: float) -> None:
+    with pytest.raises(weigh.WeighError, match="1 in a second"):
+        weigh.budget(EIGHT, replace(H100, flops=flops), USUAL, efficiency=efficiency)

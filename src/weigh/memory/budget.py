@@ -60,7 +60,7 @@ def budget(
     fits = model.longest is None or tokens <= model.longest
     waits = demand.first_token is None or replica.first_token <= demand.first_token
     feasible = fits and waits and capacity > 0
-    needed = ceil(demand.asked / capacity - 1e-9) if feasible else None
+    needed = max(1, ceil(demand.asked / capacity - 1e-9)) if feasible else None
     order = replica.binding()
     if not fits or not waits:
         order = ["time to first token" if fits else "context length", *order]

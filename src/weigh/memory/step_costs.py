@@ -135,6 +135,9 @@ class RooflineCost:
     ) -> None:
         if not 0 < efficiency <= 1:
             raise WeighError("efficiency", f"must be above 0 and at most 1, not {efficiency}")
+        for name, rate in (("bandwidth", bandwidth), ("FLOP/s", flops)):
+            if 0 < rate * efficiency < 1:
+                raise WeighError(name, f"must be 1 in a second at least, not {rate * efficiency}")
         decode_bound(model, bandwidth=bandwidth, flops=flops, dtype=dtype, kv_dtype=kv_dtype, context=1)  # may refuse
         self._per_byte, self._per_flop = 1 / (bandwidth * efficiency), 1 / (flops * efficiency)
         serving = Serving(model, dtype, kv_dtype)
