@@ -225,6 +225,13 @@ def test_a_layer_of_another_scale_is_an_outlier(quill: Path) -> None:
     assert found_in(weigh.diagnose(quill)) == {"outliers"}, "which takes three layers to see"
 
 
+@pytest.mark.parametrize("what", ({}, []))
+def test_a_model_type_that_is_no_text_is_read_by_every_examination(draft: Path, what: object) -> None:
+    fields(draft, model_type=what)
+    report = weigh.diagnose(draft)
+    assert len(report.results) + len(report.not_examined) == len(EXAMINATIONS) + 2
+
+
 def test_every_examination_has_a_planted_fault() -> None:
     assert {name for name, _ in EXAMINATIONS} - {"adapter"} == {name for name, _ in PLANTED.values()}
 

@@ -96,7 +96,7 @@ def _positions(config: Mapping[str, Any]) -> int | None:
     """The most tokens that a model has positions for, by its config."""
     found = next((number for name in _POSITIONS if (number := _number(config.get(name)))), None)
     pad = config.get("pad_token_id")
-    if found is None or config.get("model_type") not in _COUNTED_FROM_PAD or type(pad) is not int:
+    if found is None or str(config.get("model_type")) not in _COUNTED_FROM_PAD or type(pad) is not int:
         return found
     return _number(found - pad - 1)
 
