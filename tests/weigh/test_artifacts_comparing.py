@@ -349,3 +349,10 @@ def test_what_is_no_model_is_refused_in_one_line(
         assert said.out == "" and said.err.startswith("weigh: ") and said.err.count("\n") == 1
     with pytest.raises(errors.NotFound):
         compare(model, model / "config.json")
+
+
+def test_a_link_to_nothing_is_not_compared(model: Path, tmp_path: Path) -> None:
+    copy = copied(model, tmp_path)
+    (copy / "lonely.json").symlink_to("nowhere")
+    found = compare(model, copy)
+    assert found.same and found.not_compared["lonely.json"] == f"a link to nothing in {copy}"

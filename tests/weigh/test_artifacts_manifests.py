@@ -146,3 +146,17 @@ def test_what_is_no_manifest_is_refused(
             main(["manifest", *arguments])
         said = capsys.readouterr()
         assert exit.value.code == 2 and said.out == "" and said.err.count("\n") == 1
+
+
+def test_a_directory_without_files_has_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(errors.NotFound, match="holds no file"):
+        model_manifest(tmp_path)
+
+
+def test_a_file_that_became_a_link_to_nothing_is_missing(release: Path) -> None:
+    manifest = model_manifest(release)
+    (release / "config.json").unlink()
+    (release / "config.json").symlink_to("gone")
+    found = verify_manifest(release, manifest)
+    assert found.missing == ("config.json",) and not found.changed and found.same == len(manifest.files) - 1

@@ -232,6 +232,20 @@ def test_a_model_type_that_is_no_text_is_read_by_every_examination(draft: Path, 
     assert len(report.results) + len(report.not_examined) == len(EXAMINATIONS) + 2
 
 
+def test_a_link_to_nothing_does_not_stop_a_comparison(draft: Path, quill: Path) -> None:
+    manifest = model_manifest(draft)
+    (draft / "notes.txt").symlink_to("gone")
+    report = weigh.diagnose(draft, draft, manifest)
+    assert found_in(report) == {"partial download", "changes since the manifest"}
+    (draft / "notes.txt").unlink()
+    (draft / "README.md").unlink(missing_ok=True)
+    (draft / "model.safetensors").unlink()
+    (draft / "model.safetensors").symlink_to("gone")
+    rows = next(r for r in weigh.diagnose(draft, None, manifest).results if r.check.startswith("changes")).evidence
+    assert ("model.safetensors", "missing") in {(row["file"], row["is"]) for row in rows}
+    assert "changed weights" in found_in(weigh.diagnose(draft, quill))
+
+
 def test_every_examination_has_a_planted_fault() -> None:
     assert {name for name, _ in EXAMINATIONS} - {"adapter"} == {name for name, _ in PLANTED.values()}
 

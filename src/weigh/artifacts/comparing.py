@@ -99,6 +99,10 @@ def compare(
             raise NotFound(side, "holds no file of a model; give the directory of its config.json or weights")
     compared: dict[str, str] = {}
     not_compared = {name: why for _, left_out in listed for name, why in left_out.items()}
+    for side, (found, _) in zip(sides, listed, strict=True):
+        for name in [name for name in found if not (side / name).exists()]:
+            found.remove(name)
+            not_compared[name] = f"a link to nothing in {side}"
     tensors, unread = (set[str](), None) if tensors_by_digest else _files_of_tensors(sides)
     if unread:
         not_compared["tensors"] = f"{unread.where}: {unread.problem}; files by SHA-256"

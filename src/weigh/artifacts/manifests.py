@@ -9,7 +9,7 @@ from typing import Any
 
 from weigh.artifacts.digests import Pointer, digest, list_files, pointer
 from weigh.artifacts.values import parse_json
-from weigh.errors import InvalidArtifact
+from weigh.errors import InvalidArtifact, NotFound
 from weigh.sources import MAX_HEADER, File
 
 _VERSION = 1
@@ -94,6 +94,8 @@ def model_manifest(directory: str | os.PathLike[str]) -> ModelManifest:
     """
     root = Path(directory)
     names, left_out = list_files(root)
+    if not names:
+        raise NotFound(root, "holds no file that is not hidden; give the directory of a model")
     return ModelManifest({name: _file(root / name) for name in names}, left_out)
 
 
@@ -142,12 +144,12 @@ def verify_manifest(
             left_out[name] = "the manifest itself"
     pointers: list[str] = []
     changed: list[str] = []
+    there = {name for name in names if (root / name).exists()}  # a link to nothing is no file
     for name in names:
-        if name not in expected or _is(root / name, expected[name]):
+        if name not in expected or name not in there or _is(root / name, expected[name]):
             continue
         found = pointer(root / name)
         (pointers if found and found.sha256 == expected[name].sha256 else changed).append(name)
-    there = set(names)
     missing = [name for name in expected if name not in there]
     added = [name for name in names if name not in expected]
     same = len(expected) - len(missing) - len(changed) - len(pointers)
