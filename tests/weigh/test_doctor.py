@@ -232,6 +232,14 @@ def test_a_model_type_that_is_no_text_is_read_by_every_examination(draft: Path, 
     assert len(report.results) + len(report.not_examined) == len(EXAMINATIONS) + 2
 
 
+def test_what_is_absent_is_why_it_was_not_examined(draft: Path) -> None:
+    only = weigh.diagnose(MODELS / "llama-3-8b").not_examined
+    assert only["two formats"] == only["number formats"] == "there are no weights"
+    assert only["two spellings of the vocabulary"] == only["vocabulary"] == "there is no tokenizer file"
+    whole = weigh.diagnose(draft).not_examined
+    assert "one format alone" in whole["two formats"] and "one file alone" in whole["two spellings of the vocabulary"]
+
+
 def test_a_link_to_nothing_does_not_stop_a_comparison(draft: Path, quill: Path) -> None:
     manifest = model_manifest(draft)
     (draft / "notes.txt").symlink_to("gone")

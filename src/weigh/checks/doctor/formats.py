@@ -56,6 +56,8 @@ def two_formats(home: ModelDirectory) -> CheckResult:
 def _sets(home: ModelDirectory) -> dict[str, Contents]:
     """Whole sets of weights, by the file that stands for each: an index for its shards."""
     names = [name for name in home.artifacts["weights"] if not name.startswith("adapter_model")]
+    if not names:
+        raise NotExamined("there are no weights")
     unread = [name for name in names if name in home.damage or name in home.pointers]
     if unread:
         raise NotExamined(f"{unread[0]} cannot be read")

@@ -75,6 +75,8 @@ def special_tokens(home: ModelDirectory) -> CheckResult:
 def spellings(home: ModelDirectory) -> CheckResult:
     """Spellings: a vocabulary that lies there twice, as `tokenizer.json` and in the older files, and differs."""
     older = [name for name in ("vocab.json", "vocab.txt", "merges.txt", "tokenizer.model") if home.holds(name)]
+    if not any(home.holds(name) for name in FILES):
+        raise NotExamined("there is no tokenizer file")
     if not home.holds("tokenizer.json") or not older:
         raise NotExamined("the vocabulary is in one file alone")
     pieces = {piece: number for number, piece in home.tokenizer.pieces().items()}
