@@ -166,6 +166,7 @@ PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "a link to nothing": ("partial download", lambda home: (home / "vocab.json").symlink_to(home / "gone")),
     "a shard missing": ("partial download", lambda home: sharded(home, lambda index: None, lost=True)),
     "a wrong total": ("partial download", lambda home: sharded(home, lambda i: i["metadata"].update(total_size=9))),
+    "a size that is none": ("damaged files", lambda home: fields(home, hidden_size="abc")),
     "a broken config": ("damaged files", file("config.json", b"{")),
     "a broken tokenizer": ("damaged files", file("tokenizer.json", b'{"model": {}}')),
     "a broken generation config": ("damaged files", file("generation_config.json", b"[]")),

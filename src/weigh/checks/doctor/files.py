@@ -5,7 +5,7 @@ import re
 from weigh.checks.doctor.directory import ModelDirectory
 from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.results import CheckResult
-from weigh.errors import HeaderTooLarge, InvalidShards, NotFound, TruncatedFile, WeighError
+from weigh.errors import HeaderTooLarge, InvalidConfig, InvalidShards, NotFound, TruncatedFile, WeighError
 
 _UNFINISHED = re.compile(r".*\.(incomplete|part|partial|aria2|crdownload|download|tmp)")
 _PARTIAL = (TruncatedFile, HeaderTooLarge, InvalidShards, NotFound)
@@ -52,18 +52,30 @@ def partial_download(home: ModelDirectory) -> CheckResult:
 
 
 def damaged_files(home: ModelDirectory) -> CheckResult:
-    """Damaged files: JSON that does not parse, headers and tokenizers that their readers refuse."""
+    """Damaged files: JSON that does not parse, headers and tokenizers that their readers refuse, impossible sizes."""
     faults = [
         Fault(name, _place(error), error.problem, "readable")
         for name, error in home.damage.items()
         if not isinstance(error, _PARTIAL) and not _is_empty(home, name)
     ]
+    faults += _impossible_sizes(home)
     return counted(
         "files that cannot be read",
         faults,
         "a loader stops there, or falls back on its defaults; take the file from where the model was published",
         cost={"files": sum(map(len, home.artifacts.values()))},
     )
+
+
+def _impossible_sizes(home: ModelDirectory) -> list[Fault]:
+    """A field of the config from which no size of a tensor can follow."""
+    try:
+        home.model  # noqa: B018 (it is read for what it refuses)
+    except InvalidConfig as error:
+        return [Fault("config.json", _place(error), error.problem, "a config of this model")]
+    except NotExamined:
+        pass
+    return []
 
 
 def _is_empty(home: ModelDirectory, name: str) -> bool:
