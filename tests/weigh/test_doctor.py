@@ -241,6 +241,20 @@ def test_what_is_absent_is_why_it_was_not_examined(draft: Path) -> None:
     assert "one format alone" in whole["two formats"] and "one file alone" in whole["two spellings of the vocabulary"]
 
 
+def test_a_file_without_permission_is_a_finding(draft: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Path.open
+
+    def refused(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == "model.safetensors":
+            raise PermissionError(13, "Permission denied")
+        return usual(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    report = weigh.diagnose(draft)
+    assert found_in(report) == {"partial download"}
+    assert "permission denied" in str(next(r for r in report.results if r.finding == "yes").evidence)
+
+
 def test_a_link_to_nothing_does_not_stop_a_comparison(draft: Path, quill: Path) -> None:
     manifest = model_manifest(draft)
     (draft / "notes.txt").symlink_to("gone")

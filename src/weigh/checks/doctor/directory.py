@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,12 @@ class ModelDirectory:
     @cached_property
     def pointers(self) -> dict[str, int]:
         """Git LFS pointers by file, each with the bytes of the file that it stands for."""
-        there = [name for name in self.files if (self.path / name).is_file()]
-        return {name: found.size for name in there if (found := pointer(self.path / name))}
+        found = {}
+        for name in self.files:
+            with suppress(NotFound):  # a link to nothing, or no permission: what is needed of it is damage
+                if there := pointer(self.path / name):
+                    found[name] = there.size
+        return found
 
     @cached_property
     def damage(self) -> dict[str, WeighError]:
