@@ -269,6 +269,13 @@ def test_a_link_to_nothing_does_not_stop_a_comparison(draft: Path, quill: Path) 
     assert "changed weights" in found_in(weigh.diagnose(draft, quill))
 
 
+@pytest.mark.parametrize("change", [{"r": "8"}, {"lora_alpha": 0}, {"lora_alpha": "16"}, {"r": True}], ids=str)
+def test_an_adapter_without_a_rank_or_a_scale(change: dict[str, object], tmp_path: Path) -> None:
+    milton = Path(shutil.copytree(MODELS / "quill-milton", tmp_path / "milton"))
+    fields(milton, "adapter_config.json", **change)
+    assert "adapter" in found_in(weigh.diagnose(milton, MODELS / "quill"))
+
+
 def test_every_examination_has_a_planted_fault() -> None:
     assert {name for name, _ in EXAMINATIONS} - {"adapter"} == {name for name, _ in PLANTED.values()}
 

@@ -21,11 +21,17 @@ _PART = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(A|B)(?:\.default)?\.wei
 
 
 def adapter(home: ModelDirectory) -> CheckResult:
-    """Adapter: pairs of thin matrices that have no partner, another rank than the config says, or were left out."""
+    """Adapter: pairs of thin matrices that have no partner, another rank than the config says, or were left out, and
+    a rank or a scale that is no number above 0.
+    """
     config, pairs = home.adapter, _pairs(home)
     rank, targets = config.get("r"), config.get("target_modules")
     patterns = config.get("rank_pattern") or {}
-    faults = []
+    faults = [
+        Fault(ADAPTER, name, config[name], "a number above 0")
+        for name in ("r", "lora_alpha")
+        if name in config and not (type(config[name]) in (int, float) and config[name] > 0)
+    ]
     for module, pair in pairs.items():
         if len(pair) < 2:
             faults.append(Fault(_FILE, module, f"lora_{'AB'['A' in pair]} is missing", "both"))
