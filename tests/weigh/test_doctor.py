@@ -111,6 +111,11 @@ def older_tokenizer(home: Path, swap: bool) -> None:
     (home / "vocab.json").write_text(json.dumps(vocab))
 
 
+def shorter_vocabulary(home: Path) -> None:
+    older_tokenizer(home, False)
+    fields(home, "vocab.json", the=None)
+
+
 def second_file(home: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     import torch
 
@@ -193,6 +198,7 @@ PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "an end that is another": ("special tokens", settings_of(eos_token="the")),
     "an end that is none": ("special tokens", settings_of(eos_token="</s>")),
     "two files of tokens": ("two spellings of the vocabulary", lambda home: older_tokenizer(home, True)),
+    "a token lost from one file": ("two spellings of the vocabulary", shorter_vocabulary),
     "permuted ids": ("tokens against the embedding", permuted),
     "no training": ("tokens against the embedding", weights(untrained)),
     "no end": ("end tokens", no_end),

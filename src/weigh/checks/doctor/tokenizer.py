@@ -81,15 +81,22 @@ def spellings(home: ModelDirectory) -> CheckResult:
         raise NotExamined("the vocabulary is in one file alone")
     pieces = {piece: number for number, piece in home.tokenizer.pieces().items()}
     fields = home.object("tokenizer.json")
+    added = {each.get("content") for each in fields.get("added_tokens") or [] if isinstance(each, dict)}
     faults: list[Fault] = []
     for name in older:
         if name == "merges.txt":
             faults += _merges(home.text(name), fields)
-        else:
+            continue
+        theirs = list(_older(home, name))
+        faults += [
+            Fault(name, f"token {piece!r}", number, pieces.get(piece, "no such token, as in tokenizer.json"))
+            for piece, number in theirs
+            if pieces.get(piece) != number
+        ]
+        if name != "tokenizer.model":  # which leaves out what its library adds
             faults += [
-                Fault(name, f"token {piece!r}", number, pieces.get(piece, "no such token, as in tokenizer.json"))
-                for piece, number in _older(home, name)
-                if pieces.get(piece) != number
+                Fault(name, f"token {piece!r}", "no such token", f"{pieces[piece]}, as in tokenizer.json")
+                for piece in sorted(pieces.keys() - added - {piece for piece, _ in theirs}, key=pieces.__getitem__)
             ]
     return counted(
         "tokens that two files of the tokenizer number differently",
