@@ -67,4 +67,6 @@ print("steps 201 to 250, resumed:        ", digest(replayed))
 # --8<-- [start:problem]
 border_epoch, border_done = divmod(250, steps)
 assert (border_epoch, border_done) == (2, 0) and digest(faithful) != digest(replayed)
+first_epoch, at = divmod(75, steps)
+assert epoch_order(first_epoch)[at:] == replayed, "stopped within epoch 0, the epoch that is set is the right one"
 # --8<-- [end:problem]
