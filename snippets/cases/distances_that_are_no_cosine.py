@@ -63,6 +63,7 @@ assert max(list(share.values())[4:]) < 0.8
 assert share["queries normalised, stored not, by L2"] < share["not normalised, by L2"]
 favoured = np.bincount(neighbours(stores["queries normalised, stored not, by L2"])[:, 0], minlength=len(raw))
 shortest = float(np.median(lengths[favoured > 0]) / np.median(lengths))
+assert shortest < 0.5, "what a unit query finds is short"
 # --8<-- [end:claims]
 
 # --8<-- [start:own]
