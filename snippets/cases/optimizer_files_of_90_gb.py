@@ -27,10 +27,10 @@ FILES = {
     "model_states.pt": ("15G", model_states),
     "both": ("105 GB", optim_states + model_states),
 }
-print("| File | Published | Predicted | `du -h` | GB |")
-print("| --- | ---: | ---: | ---: | ---: |")
+print("| File | Published | Predicted | `du -h` |")
+print("| --- | ---: | ---: | ---: |")
 for name, (published, size) in FILES.items():
-    print(f"| {name} | {published} | {size:,} | {du(size)} | {size / 1e9:.1f} |")
+    print(f"| {name} | {published} | {size:,} | {du(size)} |")
 # --8<-- [end:table]
 
 # --8<-- [start:table_claims]
