@@ -92,8 +92,9 @@ assert file.parameters < quill
 # --8<-- [start:own]
 from weigh.cli import weigh as command
 
+command.main(["params", "models/llama-2-7b"], standalone_mode=False)
+print()
 code = command.main(["inference", "models/llama-2-7b", "--dtype", "nf4-double"], standalone_mode=False)
-print(f"{seven.parameters:,} parameters")
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
