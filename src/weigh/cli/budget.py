@@ -76,7 +76,8 @@ def budget_command(
     """Work one deployment of CONFIG through the seven boundaries of inference, to a device, a batch and replicas.
 
     CONFIG is a Hugging Face config.json, or a directory that holds one. Times are roofline bounds, which no engine
-    beats, unless --efficiency says what yours reaches. Exits with 1 if the targets cannot be met.
+    beats, unless --efficiency says what yours reaches. Binding is what limits a replica, where twice as much would help
+    most; then what would limit it next. Exits with 1 if the targets cannot be met.
 
     Example: weigh budget config.json --latency 30ms --rate 20 --prompt 1000 --generated 250 --device h100
     """
