@@ -17,8 +17,8 @@ from weigh.cli.terminal import printable
 def doctor_command(directory: str, against: str | None, manifest: str | None, as_json: bool) -> int:
     """Examine the model or adapter in DIRECTORY: files, tensors, tokenizer, generation config, chat template.
 
-    Each check says yes, which is a fault, or no, or undecided. Nothing is run, rendered or unpickled. What is damaged is
-    a finding, and what is absent is listed as not examined. Exits with 1 if a fault is found.
+    Each check says yes, which is a fault, or no, or undecided. Nothing is run, rendered or unpickled. What is damaged
+    is a finding, and what is absent is listed as not examined. Exits with 1 if a fault is found.
 
     Example: weigh doctor path/to/model --against path/to/earlier
     """

@@ -27,7 +27,7 @@ _MOST_TENSORS, _MOST_IN_A_FILE = 20, 10
     "--all",
     "show_all",
     is_flag=True,
-    help=f"List every change, not {_MOST_TENSORS} tensors, weights first, and {_MOST_IN_A_FILE} changes of each file.",
+    help=f"List every change. Without it: {_MOST_TENSORS} tensors, weights first, and {_MOST_IN_A_FILE} changes of each file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, every change in it.")
 def diff_command(before: str, after: str, show_all: bool, as_json: bool) -> int:
@@ -153,7 +153,7 @@ def manifest_command(directory: str, manifest: str | None, as_json: bool) -> int
     Files are read to the end. Hidden files and folders are left out. Git LFS pointers in place of files are named.
     With --check: which files were changed, are missing or were added since. Exits with 1 if there are any.
 
-    Example: weigh manifest served --check manifest.json
+    Example: weigh manifest served > manifest.json, and later weigh manifest served --check manifest.json
     """
     from weigh.artifacts.manifests import model_manifest, verify_manifest
 
