@@ -27,7 +27,7 @@ _MOST_TENSORS, _MOST_IN_A_FILE = 20, 10
     "--all",
     "show_all",
     is_flag=True,
-    help=f"List every change. Without it: {_MOST_TENSORS} tensors, weights first, and {_MOST_IN_A_FILE} changes of each file.",
+    help=f"List every change, and not only {_MOST_TENSORS} tensors and {_MOST_IN_A_FILE} changes of each file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, every change in it.")
 def diff_command(before: str, after: str, show_all: bool, as_json: bool) -> int:
