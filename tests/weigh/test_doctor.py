@@ -158,6 +158,11 @@ def no_end(home: Path) -> None:
     (home / "generation_config.json").unlink()
 
 
+def no_template(home: Path) -> None:
+    (home / "additional_chat_templates").mkdir()
+    (home / "additional_chat_templates" / "tools.jinja").symlink_to("gone")
+
+
 def chat(home: Path) -> None:
     fields(home, "tokenizer_config.json", chat_template="{{ messages[0].content }}{{ eos_token }}")
     template("{{ messages[-1].content }}")(home)
@@ -169,6 +174,7 @@ PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "an empty file": ("partial download", file("model.safetensors", b"")),
     "a download left over": ("partial download", file("x.incomplete", b"1")),
     "a link to nothing": ("partial download", lambda home: (home / "vocab.json").symlink_to(home / "gone")),
+    "a link to no template": ("partial download", no_template),
     "a shard missing": ("partial download", lambda home: sharded(home, lambda index: None, lost=True)),
     "a wrong total": ("partial download", lambda home: sharded(home, lambda i: i["metadata"].update(total_size=9))),
     "a size that is none": ("damaged files", lambda home: fields(home, hidden_size="abc")),

@@ -32,7 +32,7 @@ def templates(home: ModelDirectory) -> dict[tuple[str, str], str]:
             if isinstance(each, dict) and isinstance(each.get("template"), str):
                 found[file, f"chat_template {each.get('name')}"] = each["template"]
     folder = home.path / "additional_chat_templates"
-    for path in sorted(folder.glob("*.jinja")):
+    for path in sorted(path for path in folder.glob("*.jinja") if path.is_file()):
         found[f"{folder.name}/{path.name}", "the whole file"] = path.read_text(encoding="utf-8", errors="replace")
     if not found:
         raise NotExamined("there is no chat template")

@@ -2,6 +2,7 @@
 
 import re
 
+from weigh.artifacts.digests import list_files
 from weigh.checks.doctor.directory import ModelDirectory
 from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.results import CheckResult
@@ -26,13 +27,14 @@ def pointers(home: ModelDirectory) -> CheckResult:
 
 def partial_download(home: ModelDirectory) -> CheckResult:
     """Partial download: files that end early, are empty, are missing, or whose download left a part of itself."""
+    names = sorted({*home.files, *list_files(home.path)[0]})
     faults = [
         Fault(name, "the whole file", "a link to nothing", "a file")
-        for name in home.files
+        for name in names
         if not (home.path / name).exists()
     ]
     cache = home.path / ".cache" / "huggingface" / "download"
-    left = [name for name in home.files if _UNFINISHED.fullmatch(name)]
+    left = [name for name in names if _UNFINISHED.fullmatch(name)]
     left += sorted(path.relative_to(home.path).as_posix() for path in cache.rglob("*.incomplete"))
     faults += [Fault(name, "the whole file", "a download that did not finish", "nothing") for name in left]
     faults += [
@@ -47,7 +49,7 @@ def partial_download(home: ModelDirectory) -> CheckResult:
         "files that are missing, or end early",
         faults,
         "what is missing is filled with random numbers, or stops the loader; fetch the file again",
-        cost={"files": len(home.files)},
+        cost={"files": len(names)},
     )
 
 
