@@ -179,6 +179,8 @@ PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "a wrong total": ("partial download", lambda home: sharded(home, lambda i: i["metadata"].update(total_size=9))),
     "a size that is none": ("damaged files", lambda home: fields(home, hidden_size="abc")),
     "a broken config": ("damaged files", file("config.json", b"{")),
+    "a template that is no text": ("damaged files", file("chat_template.jinja", b"\xff{{ x }}")),
+    "a vocabulary that is no text": ("damaged files", file("vocab.txt", b"\xff\xfe")),
     "a broken tokenizer": ("damaged files", file("tokenizer.json", b'{"model": {}}')),
     "a broken generation config": ("damaged files", file("generation_config.json", b"[]")),
     "a header that is none": ("damaged files", file("model.safetensors", b"\2" + b"\0" * 7 + b"[]")),

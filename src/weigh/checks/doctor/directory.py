@@ -1,6 +1,5 @@
 """A model directory as the examinations see it: each file read once, and damage remembered instead of raised."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -13,7 +12,7 @@ from weigh.checks.doctor.examination import NotExamined
 from weigh.checks.doctor.numbers import Numbers, numbers
 from weigh.checks.tokenizer.boundary import ModelFacts, model_facts
 from weigh.dtypes import DTYPES
-from weigh.errors import InvalidConfig, NotFound, UnknownDtype, WeighError
+from weigh.errors import InvalidArtifact, InvalidConfig, NotFound, UnknownDtype, WeighError
 from weigh.files.directories import find_artifacts, read_file
 from weigh.files.inspecting import inspect
 from weigh.models.config import load
@@ -92,6 +91,8 @@ class ModelDirectory:
             read_file(File(self.path / name))
         elif name.endswith(".json"):
             load(self.path / name)
+        elif name.endswith((".jinja", ".txt")):
+            self._decoded(name)
 
     def _sound(self, name: str) -> None:
         if not self.holds(name):
@@ -113,19 +114,15 @@ class ModelDirectory:
     def text(self, name: str) -> str:
         """The text of a file in UTF-8."""
         self._sound(name)
+        return self._decoded(name)
+
+    def _decoded(self, name: str) -> str:
         with opening(self.path / name):
             raw = (self.path / name).read_bytes()
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
-            raise NotExamined(f"{name} is not UTF-8") from None
-
-    def any_json(self, name: str) -> Any:
-        """What a JSON file holds, which need be no object."""
-        try:
-            return json.loads(self.text(name))
-        except (ValueError, RecursionError):
-            raise NotExamined(f"{name} is not JSON") from None
+            raise InvalidArtifact(self.path / name, "is no text in UTF-8; fetch it again") from None
 
     @cached_property
     def config(self) -> dict[str, Any]:
