@@ -350,12 +350,13 @@ assert padded(POLICIES["as they come"])[0] > 2.5 * padded(POLICIES["one by one"]
 
 
 # --8<-- [start:shapes]
-def tell(_, inputs):
-    rows, width = inputs[0].shape
+def tell(_, inputs, named):
+    ids = inputs[0] if inputs else named["input_ids"]  # model(ids), or model(**batch)
+    rows, width = ids.shape
     print(f"{rows} rows × {width} tokens")
 
 
-hook = MODELS["quill-draft"].register_forward_pre_hook(tell)
+hook = MODELS["quill-draft"].register_forward_pre_hook(tell, with_kwargs=True)
 serve(Service(batches=as_they_come), requests(0))
 hook.remove()
 # --8<-- [end:shapes]
