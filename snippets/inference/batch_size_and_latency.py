@@ -141,6 +141,7 @@ assert padding["static", 128, "1"] > padding["static", 32, "1"] > 0.6, "a larger
 assert abs(done["static", 128, "1"] / done["static", 32, "1"] - 1) < 0.05, "so four times the batch serves no more"
 assert done["continuous", 32, "1"] > 0.98 * rate and padding["continuous", 32, "1"] == 0
 waits = {name: run.percentile("first_token", 0.5).value for name, run in runs.items()}
+assert runs["continuous", 32, "1"].percentile("first_token", 0.99).value < 0.1
 assert waits["static", 32, "¼"] > 20 * waits["continuous", 32, "¼"], "static is slow even where it keeps up"
 # --8<-- [end:kinds_claims]
 
@@ -302,7 +303,7 @@ yours = weigh.RooflineCost(
 )  # or measured: weigh.LinearCost(fixed, per_token, per_cached_byte, bytes_per_token)
 run = weigh.simulate_serving(requests, yours, batch=64, step_tokens=1024)
 p99 = run.percentile("first_token", 0.99)
-print("p99:", p99)
+print(f"p99: {p99.value:.2f} s ({p99.low:.2f} to {p99.high or 'unknown'})")
 print(f"{run.mean_batch:.1f} sequences at a time, of {run.batch}")
 # --8<-- [end:own]
 
