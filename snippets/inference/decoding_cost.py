@@ -116,8 +116,8 @@ costs |= {f"best of {n}": (1.0, float(n), best_of[n]) for n in (8, 32)}
 # --8<-- [start:bought_table]
 print("| Strategy | Passes | Tokens processed | Log-probability |\n| --- | ---: | ---: | ---: |")
 for name, (passes, work, mean) in costs.items():
-    print(f"| {name} | {passes:.2f} | {work:.2f} | {mean:.2f} |")
-print(f"| *Macbeth* itself | | | {of_play:.2f} |")
+    print(f"| {name} | {passes:.2f} | {work:.2f} | {mean:.2f} |".replace("-", "−"))
+print(f"| *Macbeth* itself | | | {of_play:.2f} |".replace("-", "−"))
 # --8<-- [end:bought_table]
 
 # --8<-- [start:bought_claims]
