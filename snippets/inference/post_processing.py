@@ -312,7 +312,7 @@ for stop in STOPS:
 # --8<-- [start:stops_table]
 print("| Stop string | In the text | Missed by ids | Begins inside a token |\n| --- | ---: | ---: | ---: |")
 for stop, (there, missed, within) in stopped.items():
-    print(f"| `{json.dumps(stop)[1:-1]}` | {there:,} | {missed / there:.0%} | {within / there:.0%} |")
+    print(f"| `{json.dumps(stop)[1:-1].replace(' ', '␣')}` | {there:,} | {missed / there:.0%} | {within / there:.0%} |")
 # --8<-- [end:stops_table]
 
 
