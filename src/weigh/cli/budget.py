@@ -162,7 +162,8 @@ def _show(title: str, found: "Budget", facts: dict[str, Any], show_work: bool) -
         click.echo(f"replicas: {found.replicas:,} at least, {found.devices:,} x {printable(found.device.name)} each")
     else:
         click.echo("replicas: none can meet this")
-    click.echo(f"binding: {found.binding}; then {found.next_binding}")
+    still = ", and after twice of it still" if found.next_binding == found.binding else "; then"
+    click.echo(f"binding: {found.binding}{still} {found.next_binding}")
     if run := facts.get("simulated"):
         click.echo(
             f"replicas for p{100 * run['share']:.0f} of the trace, simulated: {run['replicas'] or 'none are enough'}"

@@ -1,5 +1,7 @@
 """`weigh doctor`: what is wrong with a model directory."""
 
+from dataclasses import replace
+
 import click
 
 from weigh.cli.check.group import as_json as json_option
@@ -17,15 +19,16 @@ from weigh.cli.terminal import printable
 def doctor_command(directory: str, against: str | None, manifest: str | None, as_json: bool) -> int:
     """Examine the model or adapter in DIRECTORY: files, tensors, tokenizer, generation config, chat template.
 
-    Each check says yes, which is a fault, or no, or undecided. Nothing is run, rendered or unpickled. What is damaged
-    is a finding, and what is absent is listed as not examined. Exits with 1 if a fault is found.
+    Shows each fault with its evidence, and ends with what is sound and what could not be examined. Nothing is run,
+    rendered or unpickled; what is damaged is a finding. Exits with 1 if a fault is found.
 
     Example: weigh doctor path/to/model --against path/to/earlier
     """
     from weigh.checks.doctor.check import diagnose
 
     found = diagnose(directory, against, manifest)
-    code = report(found, as_json)
-    if not as_json:
-        click.echo(printable(found.summary))
-    return code
+    if as_json:
+        return report(found, as_json)
+    report(replace(found, results=tuple(result for result in found.results if result.finding != "no")), as_json)
+    click.echo(printable(found.summary))
+    return 1 if found.finding == "yes" else 0

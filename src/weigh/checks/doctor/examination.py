@@ -64,10 +64,15 @@ class Diagnosis(CheckReport):
 
     @property
     def summary(self) -> str:
-        """One line: what was examined, and what could not be and why."""
-        names = ", ".join(result.check for result in self.results)
-        left = "; ".join(f"{name} ({why})" for name, why in self.not_examined.items())
-        return f"examined: {names}" + (f"; not examined: {left}" if left else "")
+        """One line: the examinations by what they found, and what could not be examined and why."""
+        found = {"fault": "yes", "undecided": "undecided", "no fault": "no"}
+        parts = {
+            said: ", ".join(result.check for result in self.results if result.finding == finding)
+            for said, finding in found.items()
+        }
+        parts["not examined"] = "; ".join(f"{name} ({why})" for name, why in self.not_examined.items())
+        parts["fault"] = parts["fault"] or "none found"
+        return "; ".join(f"{said}: {names}" for said, names in parts.items() if names)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `--json` prints them."""
