@@ -120,7 +120,7 @@ PROMPTS = {
     "space": lambda text: text + " ",
     "end token": lambda text: text + "<|endoftext|>",
 }
-CODE = Path("src/quill/model.py").read_text(encoding="utf-8")
+CODE = Path("snippets/inference/memory_to_serve.py").read_text(encoding="utf-8")
 FAUST = (  # Goethe, 1808
     "Habe nun, ach! Philosophie, Juristerei und Medizin, und leider auch Theologie durchaus studiert, mit "
     "heißem Bemühn. Da steh ich nun, ich armer Tor! Und bin so klug als wie zuvor; heiße Magister, heiße "

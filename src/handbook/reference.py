@@ -201,22 +201,30 @@ def _link(page: str, path: str) -> str:
     return f"[{title[1] if title else file}]({address})"
 
 
-def command(group: click.Group, name: str, taught: dict[str, str], path: str = "tools/command-reference/") -> str:
+def command(
+    group: click.Group,
+    name: str,
+    taught: dict[str, str],
+    functions: dict[str, str],
+    path: str = "tools/command-reference/",
+) -> str:
     """The subcommands of a command: what each says with `--help`, an example, and a table of its options.
 
     Args:
         group: The command.
         name: Its name, and that of the package with a function for each subcommand: `check_splits` for `check splits`.
-        taught: Pages that teach, each with the subcommands it teaches, by the names of their functions.
+        taught: Pages that teach, each with the subcommands it teaches, spelled as functions.
+        functions: The functions that are not called as their subcommand.
         path: The address of the page that shows the reference, from the root of the site.
     """
     parent = context_of(group, name)
     links = {each: _link(page, path) for page, names in taught.items() for each in names.split()}
     parts = []
     for each, context in commands(parent):
-        function = each.replace(" ", "_")
+        spelled = each.replace(" ", "_")
+        function = functions.get(spelled, spelled)
         found = f"In Python: [`{name}.{function}`](../library/#{name}.{function})."
-        parts += [*_command(context), f"{found} Taught on {links[function]}." if function in links else found]
+        parts += [*_command(context), f"{found} Taught on {links[spelled]}." if spelled in links else found]
     return "\n\n".join(parts)
 
 

@@ -116,7 +116,7 @@ def test_downloads_are_the_program(program: Path) -> None:
     script = dict(downloads(ROOT, page))[f"programs/{page.removesuffix('.md')}.py"]
     begin = ast.parse(check(source, ROOT, name, REPOSITORY)).body
     first, *rest = ast.parse(source).body
-    assert begin and isinstance(first, ast.Expr), "what it needs is checked after its docstring"
+    assert isinstance(first, ast.Expr), "what it needs is checked after its docstring"
     assert [ast.dump(node) for node in ast.parse(script).body] == [ast.dump(node) for node in (first, *begin, *rest)]
     assert not any(MARKER.match(line) for line in script.splitlines())
     (title, *code) = cells(source)

@@ -151,9 +151,10 @@ def manifest_command(directory: str, manifest: str | None, as_json: bool) -> int
     """Print the manifest of the model DIRECTORY: name, size and SHA-256 of every file, as JSON.
 
     Files are read to the end. Hidden files and folders are left out. Git LFS pointers in place of files are named.
-    With --check: which files were changed, are missing or were added since. Exits with 1 if there are any.
+    Write it to a file by `> manifest.json`. With --check: which files were changed, are missing or were added since.
+    Exits with 1 if there are any.
 
-    Example: weigh manifest served > manifest.json, and later weigh manifest served --check manifest.json
+    Example: weigh manifest served --check manifest.json
     """
     from weigh.artifacts.manifests import model_manifest, verify_manifest
 

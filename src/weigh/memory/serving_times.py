@@ -34,7 +34,8 @@ class Percentile:
     Attributes:
         share: Which: 0.99 for p99.
         value: The time that this share of requests does not exceed.
-        low, high: The interval; `None` where the requests are too few to say.
+        low: The lower end of the interval; `None` where the requests are too few to say.
+        high: The upper end, or `None`.
         count: The requests.
         independent: As many independent requests would say as much.
     """
