@@ -61,13 +61,13 @@ def needs(source: str, root: Path) -> Needs:
 
 
 def _path(text: str, root: Path) -> str:
-    """As much of a text as is a path of the repository."""
+    """As much of a text as is a path of the repository; the built site is none."""
     if len(text) > 200 or set(text) & set(" \n\\*'"):
         return ""
     path = PurePosixPath(text.lstrip("/."))
     while path.name and not (root / path).exists():
         path = path.parent
-    return str(path) if path.name else ""
+    return str(path) if path.name and path.parts[0] != "site" else ""
 
 
 def check(source: str, root: Path, program: str, repository: str) -> str:

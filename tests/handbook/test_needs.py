@@ -114,3 +114,9 @@ def test_a_download_that_has_what_it_needs_prints_what_its_program_does(page: st
     assert done.returncode == 0, done.stderr
     program = run((ROOT / program_of(page)).read_text("utf-8"), ROOT)
     assert (done.stdout, done.stderr) == (program.stdout, program.stderr)
+
+
+def test_what_a_build_leaves_is_no_file_that_a_program_asks_for(tmp_path: Path) -> None:
+    for folder in ("site", "models"):
+        (tmp_path / folder).mkdir()
+    assert needs('rows["site"], open("models/x")', tmp_path).files == ("models",)
