@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weigh.artifacts.digests import digest, list_files, pointer
-from weigh.artifacts.reading import artifact_of, read_values
+from weigh.artifacts.reading import KINDS, artifact_of, read_values
 from weigh.artifacts.values import Values
 from weigh.errors import NotFound, WeighError
 from weigh.files.directories import ARTIFACTS, find_artifacts
@@ -114,8 +114,7 @@ def compare(
     found_artifacts = {artifact_of(name) for name in (*names, *tensors)}
     not_compared |= {artifact: "in neither directory" for artifact in ARTIFACTS if artifact not in found_artifacts}
     not_compared["outside the directories"] = OUTSIDE
-    order = [*ARTIFACTS, "adapter", "model card", "other files"]
-    changes.sort(key=lambda change: order.index(change.artifact))
+    changes.sort(key=lambda change: KINDS.index(change.artifact))
     return Comparison(tuple(changes), compared, not_compared, tuple(sorted(tensors)))
 
 

@@ -21,6 +21,9 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """What else a model directory holds, by the names of its files. All that is left is "other files"."""
 
+KINDS = (*ARTIFACTS, *OTHERS, "other files")
+"""What a file may belong to, in the order in which changes are told."""
+
 LARGEST = 2**26
 """The most bytes of a file that is read as values; the largest tokenizers have half of them."""
 

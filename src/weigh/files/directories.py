@@ -32,9 +32,11 @@ llama.cpp give them. A file belongs to the last artifact that its name matches."
 # The first of these that is there holds the weights, as when transformers loads the directory.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
-# What a training checkpoint's files of tensors end in, and those of whole models.
+# What a training checkpoint's files of tensors end in.
 _CHECKPOINTS = tuple(suffix for each in FORMATS if each.checkpoints for suffix in each.suffixes)
-_MODELS = tuple(pattern.lstrip("*") for each in FORMATS if each.is_model for pattern in each.weights)
+
+WHOLE_MODELS = tuple(pattern.lstrip("*") for each in FORMATS if each.is_model for pattern in each.weights)
+"""The ends of files that are a model each, with names of their own for tensors."""
 
 
 def read(directory: Path) -> Contents:
@@ -73,7 +75,7 @@ def read(directory: Path) -> Contents:
 
 def _counted(names: list[str]) -> list[str]:
     """The files of weights to count, each weight once: where each file, or set of numbered ones, is a whole model."""
-    others = [name for name in names if not name.endswith(_MODELS)]
+    others = [name for name in names if not name.endswith(WHOLE_MODELS)]
     if others or not names:
         return next(([name] for name in _WEIGHTS if name in others), others)
     model = [re.sub(r"-\d{5}-of-\d{5}", "", name) for name in names]

@@ -88,17 +88,23 @@ def experts_touched(used: int, count: int, tokens: int) -> float:
     return count * (1 - (1 - used / count) ** tokens)
 
 
+def bytes_read(serving: Serving) -> tuple[list[int], list[int]]:
+    """The bytes of each weight that every step reads, of the layers and the head, and of each one of an expert."""
+    head = lm_head(serving.model)
+    always, routed = [], []
+    for one in serving.weights:
+        if one.tensor.role.startswith("expert "):
+            routed.append(one.nbytes)
+        elif one.tensor.layer is not None or (head and one.tensor.name == head.storage):
+            always.append(one.nbytes)
+    return always, routed
+
+
 def _weights_read(serving: Serving, tokens: int) -> int:
     """The layers and the head. Of the experts, those that the tokens are expected to touch."""
     used, count = serving.model.experts or (1, 1)
-    head = lm_head(serving.model)
-    read = 0
-    for one in serving.weights:
-        if one.tensor.role.startswith("expert "):
-            read += int(one.nbytes * experts_touched(used, count, tokens) / count)
-        elif one.tensor.layer is not None or (head and one.tensor.name == head.storage):
-            read += one.nbytes
-    return read
+    always, routed = bytes_read(serving)
+    return sum(always) + sum(int(each * experts_touched(used, count, tokens) / count) for each in routed)
 
 
 def layer_flops(model: Model) -> int:

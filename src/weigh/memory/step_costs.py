@@ -14,9 +14,9 @@ from typing import Protocol
 from weigh.errors import WeighError
 from weigh.memory.inference import Serving
 from weigh.memory.kv_cache import cache_bytes
-from weigh.memory.roofline import decode_bound, experts_touched, head_flops, layer_flops
+from weigh.memory.roofline import bytes_read, decode_bound, experts_touched, head_flops, layer_flops
 from weigh.models.caches import KeyValue, State
-from weigh.models.matrices import lm_head, matrices
+from weigh.models.matrices import matrices
 from weigh.models.parameters import Model
 
 Work = tuple[int, int]
@@ -143,13 +143,7 @@ class RooflineCost:
         serving = Serving(model, dtype, kv_dtype)
         used, count = model.experts or (1, 1)
         self._experts = used, count
-        head = lm_head(model)
-        read = [
-            one for one in serving.weights
-            if one.tensor.layer is not None or (head and one.tensor.name == head.storage)
-        ]  # fmt: skip
-        routed = [one.nbytes for one in read if one.tensor.role.startswith("expert ")]
-        self._routed, self._always = sum(routed), sum(one.nbytes for one in read) - sum(routed)
+        self._always, self._routed = map(sum, bytes_read(serving))
         self._multiplied, self._head = layer_flops(model), head_flops(model)
         kinds = Counter(model.caches)
         sizes = {layer: number * cache_bytes([layer], 1, 1, serving.kv_dtype, 1) for layer, number in kinds.items()}

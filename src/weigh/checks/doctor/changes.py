@@ -5,16 +5,13 @@ from pathlib import Path
 
 from weigh.artifacts.comparing import Comparison, compare
 from weigh.artifacts.manifests import ModelManifest, verify_manifest
-from weigh.artifacts.reading import artifact_of
+from weigh.artifacts.reading import KINDS, artifact_of
 from weigh.checks.doctor.directory import ModelDirectory
 from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.results import CheckResult
 from weigh.errors import MissingPackage, WeighError
 from weigh.files.comparing import diff
 from weigh.files.directories import ARTIFACTS
-
-WHERE = (*ARTIFACTS, "adapter", "model card", "other files")
-"""What a change is attributed to."""
 
 
 def since_manifest(home: ModelDirectory, manifest: ModelManifest | Path) -> CheckResult:
@@ -46,7 +43,7 @@ def attributed(home: ModelDirectory, other: ModelDirectory) -> Iterator[tuple[st
         other: The one that its changes are counted from.
     """
     found = compare(other.path, home.path)
-    changed: dict[str, list[Fault]] = {artifact: [] for artifact in WHERE}
+    changed: dict[str, list[Fault]] = {artifact: [] for artifact in KINDS}
     for change in found.changes:
         place, before, after = change.place or "the whole file", change.before or "absent", change.after or "absent"
         changed[change.artifact].append(Fault(change.file, place, after, f"{before}, as it was"))
@@ -55,7 +52,7 @@ def attributed(home: ModelDirectory, other: ModelDirectory) -> Iterator[tuple[st
         artifact = "adapter" if home.is_adapter and not home.holds("config.json") else "weights"
         changed[artifact] += tensors
     there = {*ARTIFACTS, *(artifact_of(name) for name in (*found.compared, *found.tensors))}
-    for artifact in filter(there.__contains__, WHERE):
+    for artifact in filter(there.__contains__, KINDS):
         name = f"changed {artifact}"
         if artifact == "weights" and isinstance(tensors, NotExamined):
             yield name, tensors

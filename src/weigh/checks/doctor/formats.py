@@ -8,16 +8,12 @@ from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.results import CheckResult
 from weigh.errors import WeighError
 from weigh.files.comparing import diff
-from weigh.files.directories import read_file
-from weigh.formats import FORMATS
+from weigh.files.directories import WHOLE_MODELS, read_file
 from weigh.sources import File
 from weigh.tensors import Contents
 
 MOST_BYTES = 2 * 10**9
 """The most bytes of weights whose numbers are compared; of larger ones, names and shapes are."""
-
-_MODELS = tuple(pattern.lstrip("*") for each in FORMATS if each.is_model for pattern in each.weights)
-"""The ends of files that are a model each, with names of their own for tensors."""
 
 
 def two_formats(home: ModelDirectory) -> CheckResult:
@@ -32,7 +28,7 @@ def two_formats(home: ModelDirectory) -> CheckResult:
     (first, one), *others = sets.items()
     faults, notes = [], []
     for name, other in others:
-        if name.endswith(_MODELS) or first.endswith(_MODELS):
+        if name.endswith(WHOLE_MODELS) or first.endswith(WHOLE_MODELS):
             faults += _shapes(first, one, name, other)
         elif max(one.bytes_in_tensors, other.bytes_in_tensors) > MOST_BYTES:
             faults += _names(first, one, name, other)
@@ -69,8 +65,8 @@ def _sets(home: ModelDirectory) -> dict[str, Contents]:
                 found[name] = read_file(File(home.path / name))
             except WeighError:
                 continue
-    names = sorted(found, key=lambda name: name.endswith(_MODELS))  # what transformers loads stands first
-    return {name: found[name] for name in names if found[name].parameters or name.endswith(_MODELS)}
+    names = sorted(found, key=lambda name: name.endswith(WHOLE_MODELS))  # what transformers loads stands first
+    return {name: found[name] for name in names if found[name].parameters or name.endswith(WHOLE_MODELS)}
 
 
 def _names(first: str, one: Contents, second: str, other: Contents) -> list[Fault]:
