@@ -444,3 +444,10 @@ def test_a_directory_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(NotFound, match="holds no file of a model"):
         weigh.diagnose(tmp_path)
+
+
+def test_a_tokenizer_that_is_a_link_to_nothing_is_not_examined(quill: Path) -> None:
+    (quill / "tokenizer.json").unlink()
+    (quill / "tokenizer.json").symlink_to(quill / "gone")
+    report = weigh.diagnose(quill)
+    assert "vocabulary" in report.not_examined and "partial download" in found_in(report)

@@ -147,9 +147,11 @@ def _compare(
     artifact = artifact_of(name)
     if here is None or there is None:
         compared[name] = "on one side only"
-        yield ArtifactChange(artifact, name, "", *(_described(side) for side in (here, there)))
+        sides = (None if side is None else _described(side, digest(side)) for side in (here, there))
+        yield ArtifactChange(artifact, name, "", *sides)
         return
-    if File(here).size == File(there).size and digest(here) == digest(there):
+    one, other = digest(here), digest(there)
+    if one == other:
         compared[name] = "same bytes"
         if pointer(here):
             not_compared[name] = "a Git LFS pointer on both sides; the file that it stands for is not here"
@@ -161,19 +163,17 @@ def _compare(
         values = None
     if not values or values[0] is None or values[1] is None:
         compared[name] = "by SHA-256"
-        yield ArtifactChange(artifact, name, "", _described(here), _described(there))
+        yield ArtifactChange(artifact, name, "", _described(here, one), _described(there, other))
         return
     compared[name] = values[0].how
     for place, before, after in _different(values[0], values[1]):
         yield ArtifactChange(artifact, name, place, *_shortened(before, after))
 
 
-def _described(path: Path | None) -> str | None:
-    if path is None:
-        return None
+def _described(path: Path, sha256: str) -> str:
     if found := pointer(path):
         return f"a Git LFS pointer to {found.size:,} bytes, SHA-256 {found.sha256[:16]}…"
-    return f"{File(path).size:,} bytes, SHA-256 {digest(path)[:16]}…"
+    return f"{File(path).size:,} bytes, SHA-256 {sha256[:16]}…"
 
 
 def _different(one: Values, other: Values) -> Iterator[tuple[str, str | None, str | None]]:

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from weigh.artifacts.reading import LARGEST
 from weigh.checks.doctor.directory import ModelDirectory
 from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.doctor.generation import ids
 from weigh.checks.results import CheckResult, Figure
 from weigh.optional import needed
+from weigh.sources import File
 
 FILE = "chat_template.jinja"
 _MARK = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_\w{1,30}>|<｜[^｜<>]{1,40}｜>")
@@ -33,7 +35,8 @@ def templates(home: ModelDirectory) -> dict[tuple[str, str], str]:
                 found[file, f"chat_template {each.get('name')}"] = each["template"]
     folder = home.path / "additional_chat_templates"
     for path in sorted(path for path in folder.glob("*.jinja") if path.is_file()):
-        found[f"{folder.name}/{path.name}", "the whole file"] = path.read_text(encoding="utf-8", errors="replace")
+        text = File(path).first(LARGEST).decode("utf-8", errors="replace")
+        found[f"{folder.name}/{path.name}", "the whole file"] = text
     if not found:
         raise NotExamined("there is no chat template")
     return found

@@ -1,4 +1,4 @@
-"""A model directory as the examinations see it: each file read once, and damage remembered instead of raised."""
+"""A model directory as the examinations see it: tokenizers and headers read once, damage remembered, not raised."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weigh.artifacts.digests import pointer
+from weigh.artifacts.reading import LARGEST
 from weigh.checks.cards.weights import ADAPTER
 from weigh.checks.doctor.examination import NotExamined
 from weigh.checks.doctor.numbers import Numbers, numbers
@@ -45,6 +46,7 @@ class ModelDirectory:
         with opening(where):
             self.files = sorted(each.name for each in where.iterdir() if each.is_file() or each.is_symlink())
             self.artifacts = find_artifacts(where)
+        self._tokenizers: dict[str, Tokenizer] = {}
         if not any(self.artifacts.values()) and ADAPTER not in self.files:
             raise NotFound(path, "holds no file of a model; give the directory of its config.json or weights")
 
@@ -76,17 +78,21 @@ class ModelDirectory:
                 found[name] = error
         if not found and not self.pointers:
             try:
-                inspect(self.path)
+                self._inspected  # noqa: B018 (it is read for what it refuses)
             except NotFound:
                 pass
             except WeighError as error:
                 found["weights"] = error
         return found
 
+    @cached_property
+    def _inspected(self) -> Contents:
+        return inspect(self.path)
+
     def _read(self, name: str) -> None:
         weights = name in self.artifacts["weights"] + self.artifacts["checkpoint"] + self.artifacts["optimizer state"]
         if name in FILES:
-            tokenizer(self.path / name)
+            self._tokenizers[name] = tokenizer(self.path / name)
         elif weights and not name.endswith("training_args.bin"):
             read_file(File(self.path / name))
         elif name.endswith(".json"):
@@ -117,10 +123,10 @@ class ModelDirectory:
         return self._decoded(name)
 
     def _decoded(self, name: str) -> str:
-        with opening(self.path / name):
-            raw = (self.path / name).read_bytes()
+        if File(self.path / name).size > LARGEST:
+            raise InvalidArtifact(self.path / name, f"is no text: it has more than {LARGEST:,} bytes; fetch it again")
         try:
-            return raw.decode("utf-8")
+            return File(self.path / name).first(LARGEST).decode("utf-8")
         except UnicodeDecodeError:
             raise InvalidArtifact(self.path / name, "is no text in UTF-8; fetch it again") from None
 
@@ -149,7 +155,7 @@ class ModelDirectory:
         if unread or "weights" in self.damage:
             raise NotExamined(f"{(unread or ['the weights'])[0]} cannot be read")
         try:
-            found = inspect(self.path)
+            found = self._inspected
         except WeighError as error:
             raise NotExamined(error.problem) from None
         if not found.named:
@@ -181,8 +187,14 @@ class ModelDirectory:
         name = next((name for name in FILES if self.holds(name)), None)
         if name is None:
             raise NotExamined("there is no tokenizer file")
+        return self.tokenizer_in(name)
+
+    def tokenizer_in(self, name: str) -> Tokenizer:
+        """The tokenizer in a file, one of `FILES`."""
         self._sound(name)
-        return tokenizer(self.path / name)
+        if name not in self._tokenizers:
+            raise NotExamined(f"{name} is a link to nothing")
+        return self._tokenizers[name]
 
     @cached_property
     def facts(self) -> ModelFacts:

@@ -7,7 +7,7 @@ from weigh.checks.doctor.directory import ModelDirectory
 from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.results import CheckResult
 from weigh.checks.tokenizer.boundary import ids_without_rows, special_ids
-from weigh.tokenizers.reading import FILES, tokenizer
+from weigh.tokenizers.reading import FILES
 
 _ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 PADDED = 0.1
@@ -115,9 +115,7 @@ def _older(home: ModelDirectory, name: str) -> Iterator[tuple[str, Any]]:
         yield from ((line.rstrip("\r"), number) for number, line in enumerate(lines[: -1 if not lines[-1] else None]))
     else:
         home.object("tokenizer.json")  # sound, as the other must be
-        if name in home.damage or name in home.pointers:
-            raise NotExamined(f"{name} cannot be read")
-        yield from ((piece, number) for number, piece in tokenizer(home.path / name).pieces().items())
+        yield from ((piece, number) for number, piece in home.tokenizer_in(name).pieces().items())
 
 
 def _merges(text: str, fields: Mapping[str, Any]) -> list[Fault]:
