@@ -8,7 +8,7 @@ import click
 from weigh.cli.group import weigh
 from weigh.cli.models import cache_formats, weight_formats
 from weigh.cli.options import POSITIVE, Known
-from weigh.cli.terminal import grid, printable
+from weigh.cli.terminal import formulas, grid, printable
 from weigh.errors import WeighError
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def _show(title: str, found: "Budget", facts: dict[str, Any], show_work: bool) -
             f"the longest request of the trace has {longest:,} tokens, and the model is made for {found.longest:,}"
         )
     if show_work:
-        for one in facts["steps"]:
-            click.echo(f"{one['name']} = {one['formula']} = {one['substituted']} = {one['value']:,} bytes")
+        formulas(facts["steps"])
         for name, capacity in found.doubled.items():
             click.echo(f"twice the {name}: {capacity:.3g} requests/s a replica")
         for assumption in facts["assumptions"]:

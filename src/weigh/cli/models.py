@@ -8,7 +8,7 @@ import click
 
 from weigh.cli.group import weigh
 from weigh.cli.options import POSITIVE, Known
-from weigh.cli.terminal import table
+from weigh.cli.terminal import formulas, table
 
 
 @weigh.command("params")
@@ -150,8 +150,7 @@ def _show_inference(title: str, facts: dict[str, Any], show_work: bool) -> None:
                 f"at most {speed['tokens_per_second']:,.0f} tokens a second"
             )
     if show_work:
-        for one in facts["steps"]:
-            click.echo(f"{one['name']} = {one['formula']} = {one['substituted']} = {one['value']:,} bytes")
+        formulas(facts["steps"])
         for assumption in facts["assumptions"]:
             click.echo(f"assumed: {assumption}")
 

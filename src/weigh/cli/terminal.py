@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -13,6 +14,12 @@ from weigh.units import format_bytes
 def printable(text: str) -> str:
     """Text without control characters: names come from files, and a terminal would obey them."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def formulas(steps: Iterable[Mapping[str, Any]]) -> None:
+    """Print the formula of each step of an estimate, with its numbers, and what they give."""
+    for one in steps:
+        click.echo(f"{one['name']} = {one['formula']} = {one['substituted']} = {one['value']:,} bytes")
 
 
 def table(title: str, counts: dict[str, int], sizes: dict[str, int]) -> None:
