@@ -29,9 +29,12 @@ class Block:
     Attributes:
         code: Its source.
         language: `python`, `bash` or `sh`.
-        output: `text`, `markdown`, `html` or `figure`: how the value of a last line is written; `printed` writes none.
+        output: `text`, `markdown`, `html`, `figure` or `answer`: how the value of a last line is written; `printed`
+            writes none.
         alt: The text alternative of a figure; after `=`, a formula for it.
         caption: A line below a figure.
+        unit: The unit of an answer.
+        within: Percent by which a reader's number may differ from it.
         raises: The name of the exception that the block is to end with, or nothing.
         returncode: The exit code that a shell is to end with.
         session: The namespace in which it runs, by name.
@@ -45,6 +48,8 @@ class Block:
     output: str = "text"
     alt: str = ""
     caption: str = ""
+    unit: str = ""
+    within: float = 1
     raises: str = ""
     returncode: int = 0
     session: str = PAGE
@@ -142,6 +147,10 @@ def _shown(value: Any, block: Block, namespace: dict[str, Any]) -> str:
         return ""
     if block.output == "text":
         return f"{value!r}\n"
+    if block.output == "answer":
+        from handbook.study.answers import answer
+
+        return answer(value, block.unit, block.within)
     if block.output != "figure":
         return f"{value}\n"
     from matplotlib.figure import Figure

@@ -24,10 +24,13 @@ class Fence:
         number: Its place among the executed fences of its page, counted from 0.
         source: In the short form, `above` the output, `hide` it, or `fold` it under `title`; in the full form, as
             markdown-exec has it.
-        output: As `text`, `markdown`, `html` or `figure`, which it must then have; `auto` is text if there is any, and
-            `hide` shows none. What is `printed` is taken as markdown-exec takes it.
+        output: As `text`, `markdown`, `html`, `figure` or `answer`, which it must then have; `auto` is text if there is
+            any, and `hide` shows none. An answer comes without its source, which would give it away. What is `printed`
+            is taken as markdown-exec takes it.
         alt: The text alternative of a figure, or a formula for it after `=`.
         caption: A line below a figure.
+        unit: The unit of an answer.
+        within: Percent by which a reader's number may differ from an answer.
         raises: The exception that it is to end with.
         returncode: The exit code that a shell is to end with.
         session: The namespace in which it runs, by name; nothing for one of its own.
@@ -49,6 +52,8 @@ class Fence:
     output: str = "auto"
     alt: str = ""
     caption: str = ""
+    unit: str = ""
+    within: float = Block("").within
     raises: str = ""
     returncode: int = 0
     session: str = PAGE
@@ -75,6 +80,8 @@ class Fence:
         said = {each.name: values[each.name] for each in fields(cls) if each.name in values}
         if form is Form.FULL:
             said = {"session": OWN, "source": "", "output": "printed", "front": _front(language, options)} | said
+        if values.get("output") == "answer":
+            said["source"] = "hide"
         highlight = {name: value for name, value in values.items() if name in HIGHLIGHT}
         return cls(language=language, highlight=highlight, **said)
 
@@ -124,11 +131,14 @@ def _check_together(values: dict[str, Any]) -> None:
     Raises:
         Misuse: Some of them do not.
     """
-    is_figure = values.get("output") == "figure"
+    is_figure, is_answer = (values.get("output") == kind for kind in ("figure", "answer"))
     shown = {"source", "output", "alt", "html", "result", "tabs"} & set(values)
     mistakes = {
         'output="figure" needs alt="what it shows", and nothing else has alt or caption': (
             is_figure != bool(values.get("alt", "").strip()) or ("caption" in values and not is_figure)
+        ),
+        'output="answer" shows no source, and nothing else has unit or within': (
+            values.keys() & ({"source"} if is_answer else {"unit", "within"})
         ),
         'source="fold" needs title="what is folded"': values.get("source") == "fold" and "title" not in values,
         "setup shows neither source nor output": "setup" in values and shown,

@@ -20,6 +20,7 @@ from handbook.pages import finder
 from handbook.serve.live import Live
 from handbook.serve.reuse import Reuse
 from handbook.site import site
+from handbook.study import questions
 
 log = logging.getLogger("mkdocs.hooks.handbook")
 
@@ -78,9 +79,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """Show the outputs of a notebook, and end a page that has run with how its figures were made."""
+    """Show the outputs of a notebook, mark study cards, and end a page that has run with how its figures were made."""
     path = page.file.src_uri
-    html = labs.fill(html, path)
+    html = questions.mark(labs.fill(html, path))
     return html + foot(page, site.entries[path], site.root) if path in site.entries else html
 
 

@@ -232,7 +232,7 @@ def _result(fence: Fence, output: str) -> dict[str, Any]:
     if fence.output in ("auto", "text"):
         return {"output_type": "stream", "name": "stdout", "text": output}
     if fence.output != "figure":
-        return _data(f"text/{fence.output}", output)
+        return _data("text/html" if fence.output == "answer" else f"text/{fence.output}", output)
     drawn = output[output.index("<svg") : output.rindex("</svg>") + len("</svg>")]
     return _data("image/svg+xml", drawn)
 

@@ -148,6 +148,7 @@ RUN: dict[str, Kind] = {
     "workdir": _text,
 }
 RUN_PYTHON: dict[str, Kind] = {"session": _text, "raises": _text, "alt": _text, "caption": _text}
+ANSWER: dict[str, Kind] = {"unit": _text, "within": _number(0, 100, 'a share such as "2%"', float, suffix="%")}
 RUN_SHELL: dict[str, Kind] = {"returncode": _number(0, 256, "an exit code, from 0 to 255", int)}
 FULL: dict[str, Kind] = {
     "id": _text,
@@ -169,8 +170,8 @@ def kinds_of(language: str, form: Form) -> dict[str, Kind]:
     if language in TEXT:
         return HIGHLIGHT | FULL
     common = HIGHLIGHT | RUN | (RUN_PYTHON if language in PYTHON else RUN_SHELL)
-    figure = ("figure",) if language in PYTHON else ()
     if form is Form.FULL:
-        return common | FULL | ({"output": _choice(*figure)} if figure else {})
-    output = _choice("auto", "text", "markdown", "html", *figure, "hide")
-    return common | {"source": _choice("above", "hide", "fold"), "output": output}
+        return common | FULL | ({"output": _choice("figure")} if language in PYTHON else {})
+    own = ("figure", "answer") if language in PYTHON else ()
+    output = _choice("auto", "text", "markdown", "html", *own, "hide")
+    return common | (ANSWER if own else {}) | {"source": _choice("above", "hide", "fold"), "output": output}

@@ -79,6 +79,8 @@ def _short(fence: Fence, output: str, md: Markdown) -> str:
             classes = "output varies" if fence.varies else "output"
             code = f"<pre><span></span><code>{escape(output.rstrip(), quote=False)}\n</code></pre>"
             parts.append(f'<div class="language-text {classes} highlight">{code}</div>')
+        elif fence.output == "answer":
+            parts.append(output)
         else:
             html = _by_markdown_exec(fence, output, md, html=fence.output != "markdown", id_prefix="")
             parts.append(f'<div class="varies">{html}</div>' if fence.varies else html)

@@ -1,0 +1,61 @@
+"""What the tests of cards and problems share: Chromium, and a server of small sites that use the scripts of the real one."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPTS = ROOT / "docs" / "assets" / "js"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".js": "text/javascript"}
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium: the system's, or else Playwright's own."""
+    system = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+        except Error as error:
+            pytest.fail(f"no browser: run `.venv/bin/python -m playwright install chromium`\n{error}", pytrace=False)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Serves a folder at a port of its own, as `http://localhost:…/`, which browsers trust as they do https."""
+    with ExitStack() as servers:
+
+        def start(folder: Path) -> str:
+            handler = functools.partial(Handler, directory=str(folder))
+            server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            servers.callback(server.shutdown)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            return f"http://localhost:{server.server_port}/"
+
+        yield start
+
+
+@pytest.fixture
+def small_site(tmp_path: Path) -> Path:
+    """A folder with the site's scripts under `assets/js/`, to which a test adds its pages."""
+    shutil.copytree(SCRIPTS, tmp_path / "assets" / "js")
+    return tmp_path
