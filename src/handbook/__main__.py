@@ -1,4 +1,4 @@
-"""What a contributor asks of the machinery beside a build: `python -m handbook run`, `outputs` and `portable`."""
+"""What a contributor asks of the machinery beside a build: `python -m handbook run`, `outputs`, `cards`, `portable`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from mkdocs.config import load_config
 from handbook.outputs import differences, records, renew, run_pages, start_pages
 from handbook.portable import check, settings
 from handbook.runs import PageError
+from handbook.study import register
+from handbook.study.rules import broken_rules
+from handbook.study.texts import all_cards
 
 
 @click.group()
@@ -46,6 +49,15 @@ def outputs(compare: bool) -> None:
         raise click.ClickException(
             "these outputs are not the recorded ones: see whether they should differ, then `make outputs`"
         )
+
+
+@main.command()
+def cards() -> None:
+    """Give an id to each study card that has none, register those of all, and say what is wrong with the cards."""
+    given, now = register.renew(Path()), all_cards(Path())
+    click.echo(f"{given} of {len(now)} cards got an id")
+    if wrong := broken_rules(Path(), now) + register.lost(now, register.read(Path())):
+        raise click.ClickException("\n".join(["these cards are not as Writing a page says:", *wrong]))
 
 
 @main.command()

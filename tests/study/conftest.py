@@ -1,4 +1,4 @@
-"""What the tests of cards and problems share: Chromium, and a server of small sites that use the scripts of the real one."""
+"""What the tests of cards and problems share: Chromium, and a server of small sites with the scripts of the site."""
 
 from __future__ import annotations
 

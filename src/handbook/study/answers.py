@@ -43,11 +43,11 @@ def answer(value: Any, unit: str = "", within: float = 1) -> str:
             raise ValueError(f"an answer is a finite number other than 0, not {number}")
     for wrong in mistakes:  # of two mistakes the nearer is meant; what is right is never a mistake
         if abs(wrong - right) <= within / 100 * (abs(wrong) + abs(right)):
-            raise ValueError(
-                f"a number between {_text(right)}, right within {within:g} %, and {_text(wrong)} may be both"
-            )
+            both = f"{_text(right)}, right within {within:g} %, and {_text(wrong)}"
+            raise ValueError(f"a number between {both} may be both")
+    said = f'data-answer="{_text(right)}" data-unit="{escape(unit)}" data-within="{within:g}"'
     lines = [
-        f'<div class="problem" data-answer="{_text(right)}" data-unit="{escape(unit)}" data-within="{within:g}" hidden>',
+        f'<div class="problem" {said} hidden>',
         *(f'<p class="mistake" data-value="{_text(wrong)}">{escape(why)}</p>' for wrong, why in mistakes.items()),
         *(f'<p class="hint">{escape(hint)}</p>' for hint in hints),
         "</div>",
@@ -55,7 +55,7 @@ def answer(value: Any, unit: str = "", within: float = 1) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parts(value: Any) -> tuple[Real, dict[Real, str], list[str]]:
+def _parts(value: Any) -> tuple[float, dict[float, str], list[str]]:
     right, *rest = value if isinstance(value, tuple) else (value,)
     mistakes = rest.pop(0) if rest and isinstance(rest[0], dict) else {}
     numbers, words = (right, *mistakes), (*mistakes.values(), *rest)
@@ -64,5 +64,5 @@ def _parts(value: Any) -> tuple[Real, dict[Real, str], list[str]]:
     return right, mistakes, rest
 
 
-def _text(number: Real) -> str:
+def _text(number: float) -> str:
     return str(int(number)) if isinstance(number, Integral) else f"{float(number):.{DIGITS}g}"

@@ -93,7 +93,8 @@ class Problem:
 
 def source_of(page: Page) -> Source:
     """Where the questions of a page stand."""
-    topic = page.ancestors[-1].title if page.ancestors else page.title
+    parts = list(page.ancestors)
+    topic = parts[-1].title if parts else page.title
     return Source(page.file.src_uri, page.url, str(page.title), str(topic))
 
 
