@@ -1,0 +1,298 @@
+/* The reader's reviews, which are all the state there is: they are kept in the browser (IndexedDB) and sent nowhere.
+
+   A review is a row of its own, so two tabs never overwrite each other, and merging is a union. Whatever goes wrong with
+   the storage is told (`trouble`), and takes nothing: a review that could not be written waits in memory, is written with
+   the next one, and can be saved as a file meanwhile. */
+
+const NAME = "weights-and-measures";
+const REVIEWS = "reviews";
+const FORMAT = "weights-and-measures reviews";
+const VERSION = 1;
+const PATIENCE = 4000; // milliseconds: some browsers never answer to `open`
+const LATEST = 4_102_444_800_000; // the year 2100: a later time is no review's
+const MONTH = 30 * 86_400_000;
+const EXPORTED = "wm-exported-at";
+const ASKED = "wm-asked-to-persist";
+
+/** @typedef {import("./schedule.js").Review} Review */
+
+const TROUBLES = {
+  blocked: "This browser does not let the site keep anything, as in a private window or with cookies blocked.",
+  old: "Another tab holds an older version of this site. Close it, so that your reviews can be kept.",
+  newer: "Another tab has opened a newer version of this site. Reload this page, so that your reviews can be kept.",
+  full: "The browser's storage is full. Make room, so that your reviews can be kept.",
+  slow: "The browser's storage does not answer.",
+  failed: "The browser's storage has failed.",
+};
+
+const REFUSALS = {
+  VersionError: "newer",
+  QuotaExceededError: "full",
+  SecurityError: "blocked",
+  InvalidStateError: "blocked", // Firefox, where it keeps no history
+};
+
+const keyOf = ({ card, at }) => `${card} ${at}`;
+
+/** An error whose message is for the reader. */
+export class ImportError extends Error {}
+
+/**
+ * Says `change` when reviews have come or gone, here or in another tab, and `trouble` when `trouble` has changed.
+ */
+export class Store extends EventTarget {
+  /** What is wrong with the storage, and `kind`, a key of `TROUBLES`. @type {{kind: string, message: string} | null} */
+  trouble = null;
+  #database = null; // a promise of it, once asked for
+  #waiting = new Map(); // reviews that are not written yet
+  #own = new WeakSet(); // those of them that were made here, and not imported
+  #channel = null;
+
+  constructor() {
+    super();
+    const changed = () => this.dispatchEvent(new Event("change"));
+    try {
+      this.#channel = new BroadcastChannel(NAME);
+      this.#channel.onmessage = changed;
+    } catch {
+      addEventListener("focus", changed); // an older browser learns of other tabs when this one is looked at
+    }
+    addEventListener("beforeunload", (event) => {
+      if (this.#waiting.size) event.preventDefault(); // the browser asks whether to leave
+    });
+  }
+
+  /** How many reviews wait in memory, since they could not be written. */
+  get waiting() {
+    return this.#waiting.size;
+  }
+
+  /** All reviews, also of cards that the site no longer has. @returns {Promise<Review[]>} */
+  async reviews() {
+    let kept = [];
+    try {
+      kept = await this.#run("readonly", (rows) => rows.getAll());
+      if (!this.#waiting.size) this.#tell(null);
+    } catch (error) {
+      this.#tell(error);
+    }
+    const all = new Map(kept.filter(isReview).map((review) => [keyOf(review), review]));
+    for (const [key, review] of this.#waiting) all.set(key, review);
+    return [...all.values()];
+  }
+
+  /** Keeps a review, at least in memory. @param {string} card @param {number} grade @returns {Promise<Review>} */
+  async add(card, grade, at = Date.now()) {
+    const review = { card, at, grade };
+    while (this.#waiting.has(keyOf(review))) review.at += 1;
+    this.#waiting.set(keyOf(review), review);
+    this.#own.add(review);
+    persist();
+    await this.#write();
+    return review;
+  }
+
+  /** Takes a review back. @param {Review} review @returns {Promise<boolean>} whether it is gone */
+  async remove(review) {
+    const waited = this.#waiting.delete(keyOf(review));
+    try {
+      await this.#run("readwrite", (rows) => rows.delete([review.card, review.at]));
+    } catch (error) {
+      this.#tell(error);
+      if (!waited) return false;
+    }
+    this.#changed();
+    return true;
+  }
+
+  /**
+   * Adds the reviews of a file to those kept: all of them or, if anything is wrong with it, none.
+   *
+   * @param {string} text @returns {Promise<{added: number, known: number}>} @throws {ImportError}
+   */
+  async import(text) {
+    const reviews = parse(text);
+    const kept = new Set((await this.reviews()).map(keyOf));
+    const fresh = new Map(reviews.filter((review) => !kept.has(keyOf(review))).map((review) => [keyOf(review), review]));
+    for (const [key, review] of fresh) this.#waiting.set(key, review);
+    await this.#write();
+    return { added: fresh.size, known: reviews.length - fresh.size };
+  }
+
+  /** The text of a file with all reviews. */
+  async export() {
+    const reviews = (await this.reviews()).sort((a, b) => a.at - b.at);
+    return JSON.stringify({ format: FORMAT, version: VERSION, reviews }) + "\n";
+  }
+
+  /** Offers that file to the reader. */
+  async save() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await this.export()], { type: "application/json" }));
+    link.download = `weights-and-measures-reviews-${new Date().toISOString().slice(0, 10)}.json`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    remember(EXPORTED, Date.now());
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** How many reviews no file has. */
+  async unsaved() {
+    const since = Number(recall(EXPORTED)) || 0;
+    return (await this.reviews()).filter(({ at }) => at > since).length;
+  }
+
+  /** Deletes all reviews. @returns {Promise<boolean>} whether they are gone */
+  async forget() {
+    this.#waiting.clear();
+    try {
+      await this.#run("readwrite", (rows) => rows.clear());
+    } catch (error) {
+      this.#tell(error);
+      return false;
+    }
+    remember(EXPORTED, 0);
+    this.#changed();
+    return true;
+  }
+
+  /* Writes what waits, all in one transaction: these come one after the other, those of other tabs too. A grade whose
+     millisecond is taken gets the next one; what was imported and is there by now stays as it is. */
+  async #write() {
+    const batch = [...this.#waiting];
+    const put = (rows, review) => {
+      const request = rows.add(review);
+      request.onerror = (event) => {
+        if (request.error.name !== "ConstraintError") return;
+        event.preventDefault(); // else the whole transaction ends
+        event.stopPropagation();
+        if (!this.#own.has(review)) return;
+        review.at += 1;
+        put(rows, review);
+      };
+    };
+    try {
+      await this.#run("readwrite", (rows) => batch.forEach(([, review]) => put(rows, review)));
+      for (const [key] of batch) this.#waiting.delete(key);
+      this.#tell(null);
+    } catch (error) {
+      this.#tell(error);
+    }
+    this.#changed();
+  }
+
+  #changed() {
+    this.#channel?.postMessage("change");
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #tell(error) {
+    const kind = error && (error.kind ?? (error.name === "QuotaExceededError" ? "full" : "failed"));
+    if (kind === (this.trouble?.kind ?? null) && !this.#waiting.size) return;
+    this.trouble = kind && { kind, message: TROUBLES[kind] };
+    this.dispatchEvent(new Event("trouble"));
+  }
+
+  /* Runs `ask` on the rows in a transaction, and gives what it asked for once that is on disk. */
+  async #run(mode, ask, again = true) {
+    this.#database ??= this.#open();
+    try {
+      const database = await this.#database;
+      return await new Promise((resolve, reject) => {
+        const transaction = database.transaction(REVIEWS, mode, { durability: "strict" });
+        const request = ask(transaction.objectStore(REVIEWS));
+        transaction.oncomplete = () => resolve(request?.result);
+        transaction.onabort = () => reject(transaction.error ?? new Error("the storage gave up"));
+      });
+    } catch (error) {
+      const closed = error.name === "InvalidStateError"; // as after the browser has emptied its storage
+      if (closed || error.kind) this.#database = null;
+      if (closed && again) return this.#run(mode, ask, false);
+      throw error;
+    }
+  }
+
+  #open() {
+    return new Promise((resolve, reject) => {
+      const refuse = (kind) => reject(Object.assign(new Error(kind), { kind }));
+      const patience = setTimeout(refuse, PATIENCE, "slow");
+      let request;
+      try {
+        request = indexedDB.open(NAME, VERSION);
+      } catch {
+        clearTimeout(patience);
+        return refuse("blocked");
+      }
+      request.onupgradeneeded = () => request.result.createObjectStore(REVIEWS, { keyPath: ["card", "at"] });
+      request.onblocked = () => refuse("old");
+      request.onerror = () => {
+        clearTimeout(patience);
+        refuse(REFUSALS[request.error?.name] ?? "failed");
+      };
+      request.onsuccess = () => {
+        clearTimeout(patience);
+        const database = request.result;
+        database.onversionchange = ({ newVersion }) => {
+          database.close(); // else a newer version of the site could not open it, nor the reader delete it
+          if (newVersion === null) return void (this.#database = null);
+          this.#database = Promise.reject(Object.assign(new Error("newer"), { kind: "newer" }));
+          this.#database.catch(() => this.#tell({ kind: "newer" }));
+        };
+        database.onclose = () => (this.#database = null);
+        resolve(database);
+      };
+    });
+  }
+}
+
+let shared;
+
+/** The store of this page, which its parts share. */
+export const store = () => (shared ??= new Store());
+
+function isReview({ card, at, grade }) {
+  return (
+    typeof card === "string" && /^card-[0-9a-f]{6}$/.test(card) &&
+    Number.isInteger(at) && at >= 0 && at < LATEST &&
+    Number.isInteger(grade) && grade >= 1 && grade <= 4
+  );
+}
+
+function parse(text) {
+  let file;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    throw new ImportError("This file cannot be read as reviews: it is no JSON, or only a part of it. Nothing was imported.");
+  }
+  if (file?.format !== FORMAT) throw new ImportError("This file holds no reviews of this site. Nothing was imported.");
+  if (file.version !== VERSION) {
+    throw new ImportError("This file was saved by a newer version of this site. Reload the page and try again.");
+  }
+  const wrong = Array.isArray(file.reviews) ? file.reviews.findIndex((review) => !review || !isReview(review)) : 0;
+  if (wrong >= 0) throw new ImportError(`Review ${wrong + 1} in this file is damaged. Nothing was imported.`);
+  return file.reviews.map(({ card, at, grade }) => ({ card, at, grade }));
+}
+
+/* Asks the browser to keep the reviews when it makes room. Some ask their reader, so it is asked with the first grade, and not again for a month. */
+function persist() {
+  if (Number(recall(ASKED)) > Date.now() - MONTH) return;
+  remember(ASKED, Date.now());
+  navigator.storage?.persist?.().catch(() => {});
+}
+
+function recall(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function remember(name, value) {
+  try {
+    localStorage.setItem(name, String(value));
+  } catch {
+    /* A browser that keeps nothing is asked again. */
+  }
+}
