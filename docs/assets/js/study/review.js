@@ -11,7 +11,7 @@ export { statePanel } from "./panel.js";
 const AHEAD = 20 * 60_000; // as in Anki: what waits for minutes is asked before its time if nothing else is left
 const REMIND = 200; // reviews that no file holds, after which one is proposed
 const MEANINGS = ["I did not know it", "I knew it, with effort", "I knew it", "I knew it at once"];
-const KEYS = [["Space", "shows the answer"], ["1", "to"], ["4", "grade it"], ["U", "undoes"], ["Esc", "ends"]];
+const KEYS = [["Space", " shows the answer, "], ["1", " to "], ["4", " grade it, "], ["U", " undoes, "], ["Esc", " ends."]];
 
 let current; // one review at a time, so that keys are for one
 
@@ -68,7 +68,7 @@ class Session {
       this.controls,
       this.status,
       this.trouble,
-      el("p", { class: "wm-review__keys" }, ...KEYS.flatMap(([key, does]) => [el("kbd", {}, key), ` ${does} `])),
+      el("p", { class: "wm-review__keys" }, ...KEYS.flatMap(([key, does]) => [el("kbd", {}, key), does])),
     );
   }
 
@@ -117,6 +117,7 @@ class Session {
     if (!card) return this.#finish();
     this.#asked = card;
     this.#shown = false;
+    this.card.dataset.card = card.id;
     const schedule = this.#schedules.get(card.id);
     this.question = el("div", { class: "wm-review__question", role: "group", "aria-label": "Question", tabindex: -1 }, card.question);
     this.card.replaceChildren(

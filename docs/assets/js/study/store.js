@@ -22,7 +22,7 @@ const TROUBLES = {
   newer: "Another tab has opened a newer version of this site. Reload this page, so that your reviews can be kept.",
   full: "The browser's storage is full. Make room, so that your reviews can be kept.",
   slow: "The browser's storage does not answer.",
-  failed: "The browser's storage has failed.",
+  failed: "The browser's storage has failed, as it does when the disk is full.",
 };
 
 const REFUSALS = {
@@ -44,7 +44,8 @@ export class Store extends EventTarget {
   /** What is wrong with the storage, and `kind`, a key of `TROUBLES`. @type {{kind: string, message: string} | null} */
   trouble = null;
   #database = null; // a promise of it, once asked for
-  #waiting = new Map(); // reviews that are not written yet
+  #known = []; // what was last read or written: on a full disk, Chromium can no longer read either
+  #waiting = new Set(); // reviews that are not written yet
   #own = new WeakSet(); // those of them that were made here, and not imported
   #channel = null;
 
@@ -69,23 +70,24 @@ export class Store extends EventTarget {
 
   /** All reviews, also of cards that the site no longer has. @returns {Promise<Review[]>} */
   async reviews() {
-    let kept = [];
     try {
-      kept = await this.#run("readonly", (rows) => rows.getAll());
+      this.#known = (await this.#run("readonly", (rows) => rows.getAll())).filter(isReview);
       if (!this.#waiting.size) this.#tell(null);
     } catch (error) {
       this.#tell(error);
     }
-    const all = new Map(kept.filter(isReview).map((review) => [keyOf(review), review]));
-    for (const [key, review] of this.#waiting) all.set(key, review);
+    const all = new Map(this.#known.map((review) => [keyOf(review), review]));
+    for (const review of this.#waiting) {
+      while (this.#own.has(review) && all.has(keyOf(review))) review.at += 1;
+      all.set(keyOf(review), review);
+    }
     return [...all.values()];
   }
 
   /** Keeps a review, at least in memory. @param {string} card @param {number} grade @returns {Promise<Review>} */
   async add(card, grade, at = Date.now()) {
     const review = { card, at, grade };
-    while (this.#waiting.has(keyOf(review))) review.at += 1;
-    this.#waiting.set(keyOf(review), review);
+    this.#waiting.add(review);
     this.#own.add(review);
     persist();
     await this.#write();
@@ -94,13 +96,15 @@ export class Store extends EventTarget {
 
   /** Takes a review back. @param {Review} review @returns {Promise<boolean>} whether it is gone */
   async remove(review) {
-    const waited = this.#waiting.delete(keyOf(review));
+    const same = [...this.#waiting].find((each) => keyOf(each) === keyOf(review));
+    const waited = this.#waiting.delete(same);
     try {
       await this.#run("readwrite", (rows) => rows.delete([review.card, review.at]));
     } catch (error) {
       this.#tell(error);
       if (!waited) return false;
     }
+    this.#known = this.#known.filter((each) => keyOf(each) !== keyOf(review));
     this.#changed();
     return true;
   }
@@ -114,7 +118,7 @@ export class Store extends EventTarget {
     const reviews = parse(text);
     const kept = new Set((await this.reviews()).map(keyOf));
     const fresh = new Map(reviews.filter((review) => !kept.has(keyOf(review))).map((review) => [keyOf(review), review]));
-    for (const [key, review] of fresh) this.#waiting.set(key, review);
+    for (const review of fresh.values()) this.#waiting.add(review);
     await this.#write();
     return { added: fresh.size, known: reviews.length - fresh.size };
   }
@@ -151,6 +155,7 @@ export class Store extends EventTarget {
       this.#tell(error);
       return false;
     }
+    this.#known = [];
     remember(EXPORTED, 0);
     this.#changed();
     return true;
@@ -172,8 +177,9 @@ export class Store extends EventTarget {
       };
     };
     try {
-      await this.#run("readwrite", (rows) => batch.forEach(([, review]) => put(rows, review)));
-      for (const [key] of batch) this.#waiting.delete(key);
+      await this.#run("readwrite", (rows) => batch.forEach((review) => put(rows, review)));
+      for (const review of batch) this.#waiting.delete(review);
+      this.#known.push(...batch);
       this.#tell(null);
     } catch (error) {
       this.#tell(error);

@@ -1,0 +1,120 @@
+"""When cards come again: schedule.js gives what py-fsrs, the reference of FSRS in Python, gives for the same grades."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fsrs import Card, Rating, Scheduler, State
+from playwright.sync_api import Browser, Page
+
+VENDORED = Path(__file__).parent.parent.parent / "docs" / "assets" / "js" / "vendor"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000  # milliseconds, as all times here
+BEGIN = 20_500 * DAY  # a day of February 2026
+HUNDRED_YEARS = 36_500
+
+
+class Reference:
+    """A card of py-fsrs, with the names of schedule.js."""
+
+    scheduler = Scheduler(enable_fuzzing=False)
+
+    def __init__(self) -> None:
+        self.card = Card(card_id=1)
+
+    def review(self, at: int, grade: int) -> None:
+        """Grade it, at a time in milliseconds since 1970, from 1 to 4."""
+        time = EPOCH + timedelta(milliseconds=at)
+        self.card, _ = self.scheduler.review_card(self.card, Rating(grade), time)
+
+    @property
+    def due(self) -> int:
+        return round((self.card.due - EPOCH) / timedelta(milliseconds=1))
+
+    @property
+    def course(self) -> tuple[int, str, int]:
+        return self.due, State(self.card.state).name.lower(), self.card.step or 0
+
+    @property
+    def memory(self) -> tuple[float, float]:
+        assert self.card.stability and self.card.difficulty
+        return self.card.stability, self.card.difficulty
+
+
+def history(draw: random.Random) -> tuple[list[tuple[int, int]], Reference]:
+    """A card's grades at random times: at once, on time, too early, too late, around a day and around midnight."""
+    card, grades = Reference(), []
+    at = BEGIN + draw.randrange(DAY)
+    weights = draw.choice([(1, 1, 6, 2), (4, 2, 3, 1), (1, 1, 1, 1), (8, 1, 1, 0)])
+    for _ in range(draw.randint(1, 16)):
+        before = card.card
+        grade = draw.choices([1, 2, 3, 4], weights)[0]
+        card.review(at, grade)
+        if card.memory[0] > HUNDRED_YEARS:  # the largest stability of ts-fsrs, to which nobody's card comes
+            card.card = before
+            break
+        grades.append((at, grade))
+        wait = card.due - at
+        at += round(
+            draw.choice(
+                [
+                    wait,
+                    wait * draw.uniform(0.2, 3),
+                    draw.randrange(1, 20 * MINUTE),
+                    draw.randrange(HOUR, 3 * DAY),
+                    DAY + draw.choice([-1, 0, 1, -HOUR, HOUR]),
+                    0.5 * DAY,
+                ]
+            )
+        )
+    return grades, card
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser, serve: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page that can import the scripts, in a time zone whose clocks change."""
+    folder = tmp_path_factory.mktemp("schedule")
+    (folder / "js").symlink_to(VENDORED.parent)
+    (folder / "index.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
+    with chromium.new_context(timezone_id="America/New_York") as context:
+        page = context.new_page()
+        page.goto(serve(folder))
+        yield page
+
+
+def call(page: Page, expression: str, given: Any = None) -> Any:
+    """What an expression gives that sees the names of schedule.js, and `given`."""
+    seeing = f"with (await import('/js/study/schedule.js')) return {expression}"
+    return page.evaluate(f"async (given) => {{ {seeing} }}", given)
+
+
+def test_that_ts_fsrs_is_as_it_was_published() -> None:
+    digest = hashlib.sha256((VENDORED / "ts-fsrs-5.4.2.mjs").read_bytes()).hexdigest()
+    assert digest == "ad4a4b3b7e259fcbf02764454c8f9db4ea3bf5aae2f473198129ecb7728f1a19"  # dist/index.mjs of npm's 5.4.2
+    assert "MIT License" in (VENDORED / "ts-fsrs-5.4.2.LICENSE.txt").read_text()
+
+
+def test_thousands_of_random_histories(page: Page) -> None:
+    draw = random.Random(16)
+    histories = [history(draw) for _ in range(2000)]
+    reviews = [
+        {"card": str(number), "at": at, "grade": grade}
+        for number, (grades, _) in enumerate(histories)
+        for at, grade in grades
+    ]
+    draw.shuffle(reviews)  # the fold sorts them
+    folded = call(page, "Object.fromEntries(fold(given))", reviews)
+    assert len(folded) == len(histories) and len(reviews) > 15_000
+    for number, (grades, want) in enumerate(histories):
+        got = folded[str(number)]
+        assert (got["due"], got["state"], got["step"]) == want.course, grades
+        for one, other in zip((got["stability"], got["difficulty"]), want.memory, strict=True):
+            # ts-fsrs keeps eight decimals, which are less than a millionth from a stability of 0.1 on
+            assert isclose(one, other, rel_tol=1e-6, abs_tol=1e-7), (one, other, grades)
