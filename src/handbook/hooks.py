@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jinja2
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
 from handbook import labs, programs
@@ -20,7 +22,7 @@ from handbook.pages import finder
 from handbook.serve.live import Live
 from handbook.serve.reuse import Reuse
 from handbook.site import site
-from handbook.study import questions
+from handbook.study import filled, questions
 
 log = logging.getLogger("mkdocs.hooks.handbook")
 
@@ -51,6 +53,7 @@ def on_config(config: MkDocsConfig) -> None:
     site.root = Path(config.config_file_path).parent
     site.entries.clear()
     site.tasks.clear()
+    site.questions.clear()
     if live:
         live.begin(config, site.engine)
     else:
@@ -73,16 +76,30 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         live.note(files)
 
 
+def on_nav(nav: Navigation, **_: Any) -> None:
+    """Note in which order the pages ask."""
+    site.order = [page.file.src_uri for page in nav.pages]
+
+
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Have a notebook become Markdown."""
     return labs.markdown(page, config, files) if labs.is_lab(page.file.src_uri) else markdown
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """Show the outputs of a notebook, mark study cards, and end a page that has run with how its figures were made."""
+    """Show the outputs of a notebook, collect what the page asks, and end it with how its figures were made."""
     path = page.file.src_uri
     html = questions.mark(labs.fill(html, path))
+    source = questions.source_of(page)
+    site.questions[path] = list(questions.cards(html, source)), list(questions.problems(html, source))
     return html + foot(page, site.entries[path], site.root) if path in site.entries else html
+
+
+def on_env(env: jinja2.Environment, files: Files, **_: Any) -> None:
+    """Fill the pages that show what all pages ask, now that each has been rendered."""
+    for file in files.documentation_pages():
+        if file.page and file.src_uri in filled.PARTS:
+            filled.fill(file.page, site.cards, site.problems)
 
 
 def on_build_error(**_: Any) -> None:

@@ -15,6 +15,7 @@ from handbook.engine import Engine
 from handbook.fences import Fence
 from handbook.running import Task
 from handbook.store import Entry
+from handbook.study.questions import Card, Problem
 from handbook.worker import Job
 
 
@@ -29,6 +30,8 @@ class Site:
         tasks: The task of each page that runs, and how much of it was known when the page was rendered.
         entries: The outcome of each page that has run.
         fences: The executed fences of each page.
+        questions: The cards and the problems of each page that has been rendered.
+        order: The pages in the order of the navigation.
         inner: The Markdown extensions, with their configuration, that render output which is Markdown; those of the
             page if nobody says.
     """
@@ -39,6 +42,8 @@ class Site:
     tasks: dict[str, tuple[Task, int]] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     fences: dict[str, list[Fence]] = field(default_factory=dict)
+    questions: dict[str, tuple[list[Card], list[Problem]]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
     inner: tuple[list[str], dict[str, Any]] | None = None
     _engine: Engine | None = None
 
@@ -49,6 +54,20 @@ class Site:
             cache = Path(os.environ.get("HANDBOOK_CACHE", self.root / ".cache"))
             self._engine = Engine(self.root, cache / "pages")
         return self._engine
+
+    @property
+    def cards(self) -> list[Card]:
+        """The cards of all pages, in the order of the navigation; of those rendered so far, until all are."""
+        return [card for page in self._asking() for card in self.questions[page][0]]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The problems of all pages, as their cards."""
+        return [problem for page in self._asking() for problem in self.questions[page][1]]
+
+    def _asking(self) -> list[str]:
+        listed = [page for page in self.order if page in self.questions]
+        return listed + [page for page in self.questions if page not in self.order]
 
     def ask(self, page: str, job: Job) -> Task:
         """The task of a page that is being rendered, done unless the build does not wait for it.

@@ -1,0 +1,77 @@
+"""The deck: the cards of all pages, by topic, as the HTML of the page that reviews them.
+
+The HTML is all that the review's scripts know of the cards, and without scripts it is the deck.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape, unescape
+
+from mkdocs.utils import get_relative_url
+
+from handbook.study.questions import Card, relinked
+
+PAGE = "cards/"
+"""The address of the deck's page below that of the site."""
+
+ID = re.compile(r'\sid="([^"]+)"')
+
+
+def deck(cards: list[Card]) -> str:
+    """The HTML of the deck.
+
+    Args:
+        cards: The cards of all pages, in the order of the navigation, which is that of the topics and their pages.
+    """
+    return "".join(
+        # A section, since Material's search ends to exclude an element where the first one of the same name in it ends.
+        f'<section class="deck-topic" id="{anchor(topic)}" data-search-exclude>\n'
+        f"<h2>{_text(topic)} <span>{len(of_it)}</span></h2>\n{''.join(folded(card) for card in of_it)}</section>\n"
+        for topic, of_it in topics(cards).items()
+    )
+
+
+def topics(cards: list[Card]) -> dict[str, list[Card]]:
+    """The cards of each topic, in the order in which they come."""
+    found: dict[str, list[Card]] = {}
+    for card in cards:
+        found.setdefault(card.source.topic, []).append(card)
+    return found
+
+
+def anchor(topic: str) -> str:
+    """The id of a topic in the deck."""
+    return "topic-" + re.sub(r"[^a-z0-9]+", "-", unescape(topic).lower()).strip("-")
+
+
+def folded(card: Card) -> str:
+    """A card as the deck shows it, with its source; links and ids are those of the deck's page."""
+    source = card.source
+    about = f'data-kind="{card.kind}" data-topic="{_text(source.topic)}" data-page="{_text(source.url)}"'
+    link = f'<a href="{get_relative_url(source.url, PAGE)}#{card.id}">{_text(source.title)}</a>'
+    return (
+        f'<details class="question card" id="{card.id}" {about}>\n'
+        f"<summary>{_moved(card.question, card)}</summary>\n{_moved(card.answer, card)}\n"
+        f'<p class="card-source">From {link}</p>\n</details>\n'
+    )
+
+
+def _moved(html: str, card: Card) -> str:
+    """A part of a card for the deck's page: links lead where they led, and ids stay unlike those of other cards."""
+    page = get_relative_url(card.source.url, PAGE)
+    moved = relinked(html, card.source, PAGE)
+    for name in ID.findall(html):
+        own = f"{card.id}-{name}"
+        for before, after in (
+            (f' id="{name}"', f' id="{own}"'),
+            (f'href="{page}#{name}"', f'href="#{own}"'),
+            (f"url(#{name})", f"url(#{own})"),
+        ):
+            moved = moved.replace(before, after)
+    return moved
+
+
+def _text(text: str) -> str:
+    """A title, which MkDocs has escaped if it is that of a page and not if the navigation gives it."""
+    return escape(unescape(text))
