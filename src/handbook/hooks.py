@@ -22,7 +22,7 @@ from handbook.pages import finder
 from handbook.serve.live import Live
 from handbook.serve.reuse import Reuse
 from handbook.site import site
-from handbook.study import filled, questions
+from handbook.study import filled, offline, questions, scripts
 
 log = logging.getLogger("mkdocs.hooks.handbook")
 
@@ -35,6 +35,7 @@ def on_startup(command: str, dirty: bool) -> None:
     global reuse, live
     serves = command == "serve"
     site.show_errors = serves
+    site.released = not serves
     reuse = Reuse() if serves else None
     # Without live reload nobody would ever see what a page that was served early has become.
     context = click.get_current_context(silent=True)
@@ -50,6 +51,8 @@ def on_config(config: MkDocsConfig) -> None:
         mkdocs.setLevel(min(mkdocs.level, logging.WARNING))
     if reuse:
         reuse.join(config)
+    if site.released:
+        scripts.put_into_pages(config)
     site.root = Path(config.config_file_path).parent
     site.entries.clear()
     site.tasks.clear()
@@ -72,6 +75,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
             prepare(md, file)
         for name, content in programs.downloads(site.root, file.src_uri, config.edit_uri_template):
             files.append(File.generated(config, name, content=content))
+    if site.released:
+        scripts.put_into_modules(config, files)
     if live:
         live.note(files)
 
@@ -108,8 +113,10 @@ def on_build_error(**_: Any) -> None:
         live.end()
 
 
-def on_post_build(**_: Any) -> None:
-    """Say what was run."""
+def on_post_build(config: MkDocsConfig, **_: Any) -> None:
+    """Say what was run, and complete what browsers are to keep of a release."""
+    if site.released:
+        offline.write(Path(config.site_dir))
     site.engine.finish()
     if live:
         live.end()

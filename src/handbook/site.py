@@ -26,6 +26,7 @@ class Site:
     Attributes:
         root: The root of the repository.
         show_errors: Show what fails in the page instead of stopping.
+        released: The build is for readers, whose browsers may keep it.
         deadline: When the build stops to wait for what runs, on the clock of `time.monotonic`; never, unless it serves.
         tasks: The task of each page that runs, and how much of it was known when the page was rendered.
         entries: The outcome of each page that has run.
@@ -38,6 +39,7 @@ class Site:
 
     root: Path = field(default_factory=Path.cwd)
     show_errors: bool = False
+    released: bool = True
     deadline: float = math.inf
     tasks: dict[str, tuple[Task, int]] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)

@@ -18,13 +18,15 @@ PAGE = "cards/"
 ID = re.compile(r'\sid="([^"]+)"')
 
 
-def deck(cards: list[Card]) -> str:
+def deck(cards: list[Card], worker: str = "") -> str:
     """The HTML of the deck.
 
     Args:
         cards: The cards of all pages, in the order of the navigation, which is that of the topics and their pages.
+        worker: The address, from the deck's page, of the service worker that keeps it for offline use, if one is to.
     """
-    return "".join(
+    attribute = f' data-worker="{worker}"' if worker else ""
+    return f'<div class="deck-desk"{attribute}></div>\n' + "".join(
         # A section, since Material's search ends to exclude an element where the first one of the same name in it ends.
         f'<section class="deck-topic" id="{anchor(topic)}" data-search-exclude>\n'
         f"<h2>{_text(topic)} <span>{len(of_it)}</span></h2>\n{''.join(folded(card) for card in of_it)}</section>\n"

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
 
+from handbook.site import site
 from handbook.study.deck import deck
 from handbook.study.questions import Card, Problem
 
 Part = Callable[[list[Card], list[Problem]], str]
 
 PARTS: dict[str, tuple[str, Part]] = {
-    "cards.md": ('<div id="deck"></div>', lambda cards, _: deck(cards)),
+    "cards.md": ('<div id="deck"></div>', lambda cards, _: deck(cards, "../sw.js" if site.released else "")),
 }
 """The mark in each page, by the page's path below `docs/`, and what makes the HTML in its place."""
 
