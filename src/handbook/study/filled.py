@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
+from mkdocs.structure.toc import AnchorLink, TableOfContents
 
 from handbook.site import site
 from handbook.study.deck import deck
@@ -17,6 +19,10 @@ PARTS: dict[str, tuple[str, Part]] = {
     "cards.md": ('<div id="deck"></div>', lambda cards, _: deck(cards, "../sw.js" if site.released else "")),
 }
 """The mark in each page, by the page's path below `docs/`, and what makes the HTML in its place."""
+
+
+SECTION = re.compile(r'<section[^>]* id="(?P<id>[^"]+)"[^>]*>\s*<h2>(?P<title>.*?)(?: <span>.*?</span>)?</h2>')
+"""A part of the filled page that its table of contents is to have."""
 
 
 def fill(page: Page, cards: list[Card], problems: list[Problem]) -> None:
@@ -33,4 +39,19 @@ def fill(page: Page, cards: list[Card], problems: list[Problem]) -> None:
     mark, part = PARTS[page.file.src_uri]
     if page.content is None or mark not in page.content:
         raise PluginError(f"{page.file.src_uri} has no {mark}, in place of which the build puts what all pages ask")
-    page.content = page.content.replace(mark, part(cards, problems))
+    html = part(cards, problems)
+    sections = [AnchorLink(found["title"], found["id"], 2) for found in SECTION.finditer(html)]
+    page.toc = _with(page.toc, sections, page.content.partition(mark)[0])
+    page.content = page.content.replace(mark, html)
+
+
+def _with(toc: TableOfContents, sections: list[AnchorLink], before: str) -> TableOfContents:
+    """A table of contents that has these sections too, behind those of the HTML before. The one given stays as it is."""
+    whole = []
+    for item in toc:
+        title = AnchorLink(item.title, item.id, item.level)
+        first = [child for child in item.children if f'id="{child.id}"' in before]
+        title.children = [*first, *sections, *item.children[len(first) :]]
+        title.active = True  # type: ignore[attr-defined]  # as MkDocs marks the first, and a page has one
+        whole.append(title)
+    return TableOfContents(whole)

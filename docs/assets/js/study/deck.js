@@ -111,6 +111,7 @@ class Deck {
     count(counts, {
       "due now": due.length,
       "new today": fresh.length,
+      "being learned": this.shown.length - unseen.length - learned.length,
       learned: learned.length,
       "not yet seen": unseen.length,
       leeches: leeches.length,
@@ -122,6 +123,8 @@ class Deck {
         : `None of these cards is due. The next one is in ${inWords(next - now)}.`;
     label(review, "Review due cards", due.length);
     label(learn, "Learn new cards", fresh.length);
+    review.classList.toggle("md-button--primary", due.length > 0);
+    learn.classList.toggle("md-button--primary", !due.length && fresh.length > 0);
     label(quiz, "Quiz these", this.shown.length);
     stuck.hidden = !leeches.length;
     list.replaceChildren(...leeches.map(linked));

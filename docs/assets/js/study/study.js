@@ -45,25 +45,27 @@ function offer(cards) {
   const words = Object.assign(document.createElement("p"), { role: "status" });
   const start = Object.assign(document.createElement("button"), { type: "button", className: "md-button" });
   const deck = Object.assign(document.createElement("a"), { href: new URL("../../../cards/", import.meta.url) });
+  const head = document.createElement("div");
   const place = document.createElement("div");
   words.textContent = cards.length > 1 ? `${cards.length} cards from this page.` : "A card from this page.";
   start.textContent = cards.length > 1 ? "Review them" : "Review it";
   deck.textContent = "The whole deck";
   box.setAttribute("aria-label", "Review this page's cards");
-  box.append(words, start, " ", deck, place);
+  head.append(words, start, deck);
+  box.append(head, place);
   cards.at(-1).after(box);
 
   start.addEventListener("click", async () => {
     try {
       const [{ review }, read] = await Promise.all([import("./review.js"), import("./cards.js")]);
       const end = () => {
-        start.hidden = false;
+        head.hidden = false;
         start.focus();
       };
-      start.hidden = true;
+      head.hidden = true;
       await review(place, read.cards(document.querySelector("article")), { title: "Cards from this page", onEnd: end });
     } catch (error) {
-      start.hidden = false;
+      head.hidden = false;
       words.textContent = "The review could not be loaded. Reload the page, and try again.";
       console.error(error);
     }
