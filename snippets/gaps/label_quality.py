@@ -504,10 +504,10 @@ patterns, items = len(often.unique()), weigh.agreement(often, ["a", "b"]).cost["
 # --8<-- [end:cost]
 
 # --8<-- [start:problems]
-chance_99 = 0.99**2 + 0.01**2
-kappa_99 = (0.98 - chance_99) / (1 - chance_99)
+chance_95 = 0.95**2 + 0.05**2
+kappa_95 = (0.94 - chance_95) / (1 - chance_95)
 all_right = weigh.agreement(pl.DataFrame({"a": [0, 1] * 10, "b": [0, 1] * 10}), ["a", "b"])
 ceiling = 0.95 * 1.0
-assert kappa_99 < 0 < 0.98
+assert 0 < kappa_95 < 0.4 < 0.9 < chance_95
 assert all_right.figure.low == all_right.figure.high == 1
 # --8<-- [end:problems]
