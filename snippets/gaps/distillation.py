@@ -476,6 +476,7 @@ assert longer.cost == {"rows": 100 * len(table), "slices": searched, "searched":
 # --8<-- [start:problems]
 hidden = 0.1 * 20
 some_alarm = 1 - 0.95**50
+level_of_each = 0.025 / 50
 z = 1.96
 enough = next(rows for rows in range(1, 1000) if loss_interval(0, 0, rows)[1] <= 0.05)
 assert abs(z**2 / (enough + z**2) - 0.05) < 0.001, "without a row that differs the end is z² / (n + z²)"

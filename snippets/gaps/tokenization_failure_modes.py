@@ -498,6 +498,7 @@ assert by_name["special tokens in your texts"].figure.value == 1
 # --8<-- [end:call_claims]
 
 # --8<-- [start:problems]
+none_of_300 = 0.99**300
 texts_needed = next(n for n in range(10, 2000) if weigh.Figure.share("", 0, n).high <= 0.01)
 composed, decomposed = (len(words.ids([unicodedata.normalize(form, "é")])[0]) for form in ("NFC", "NFD"))
 rows_128 = -(-(2048 + 10) // 128) * 128
