@@ -75,11 +75,14 @@ assert tensor.to(torch.bfloat16).element_size() == tensor.element_size() // 2
 header = saved.bytes_on_disk - saved.bytes_in_tensors
 # --8<-- [end:saved_holds]
 
-# --8<-- [start:view]
+# --8<-- [start:problems]
 matrix = torch.zeros(1000, 1000)
 one_row = matrix[0]
 own = one_row.element_size() * one_row.nelement()
 held = one_row.untyped_storage().nbytes()
+# --8<-- [end:problems]
+
+# --8<-- [start:view]
 print(f"its own: {own:,} bytes; kept alive: {held:,} bytes")
 assert held == 1000 * own
 # --8<-- [end:view]

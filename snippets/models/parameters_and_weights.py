@@ -337,11 +337,16 @@ assert (round(gpt2_once / 2**20, 1), round(gpt2_twice / 2**20, 1)) == (474.7, 62
 assert qwen_twice > 1.25 * qwen.parameters
 # --8<-- [end:wrong]
 
+# --8<-- [start:problems]
+D, F, K, E = 4096, 14336, 8, 128  # of Llama-3-8B
+attention, feed_forward, norms = 2 * D * D + 2 * D * K * E, 3 * D * F, 2 * D
+by_hand = attention + feed_forward + norms
+bits_of_q4_0 = float(weigh.bits_per_weight("q4_0"))
+assert bits_of_q4_0 == 4 + 16 / 32
+# --8<-- [end:problems]
+
 # --8<-- [start:layer]
-one_layer = sum(tensor.numel for tensor in llama.distinct if ".layers.0." in tensor.name)
-D, F, K, E = 4096, 14336, 8, 128
-by_hand = 2 * D * D + 2 * D * K * E + 3 * D * F + 2 * D
-assert by_hand == one_layer
+assert by_hand == sum(tensor.numel for tensor in llama.distinct if ".layers.0." in tensor.name)
 outside = 2 * 128256 * D + D  # embeddings, head and the last norm
 print(f"{by_hand:,} in a layer, {32 * by_hand:,} in 32, {outside:,} outside of them")
 assert 32 * by_hand + outside == llama.parameters

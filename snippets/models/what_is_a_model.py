@@ -312,6 +312,14 @@ assert torch.equal(stored, torch.arange(512).unsqueeze(0))
 assert minilm_file.parameters == models["MiniLM-L6"].parameters == 22_713_216
 # --8<-- [end:counts]
 
+# --8<-- [start:problems]
+published = 548_105_171  # bytes of model.safetensors, as the hub lists it
+masks = 12 * 1024 * 1024  # a mask of 1,024 × 1,024 in each of 12 layers
+header = published - 4 * (gpt2.parameters + masks)
+to_try = 1.96**2 * 0.95 * 0.05 / 0.01**2  # photographs, for an interval of a point to each side
+assert all(abs(end - 0.95) < 0.011 for end in wilson(round(0.95 * to_try), round(to_try))), "Wilson's agrees"
+# --8<-- [end:problems]
+
 # --8<-- [start:by_hand]
 by_hand = [16 * 1 * 3 * 3 + 16, 32 * 16 * 3 * 3 + 32, 128 * 10 + 10]
 assert sum(by_hand) == cnn_file.parameters
@@ -319,9 +327,6 @@ print(*by_hand, sum(by_hand))
 # --8<-- [end:by_hand]
 
 # --8<-- [start:masks]
-published = 548_105_171  # bytes of model.safetensors, as the hub lists it
-masks = 12 * 1024 * 1024  # a mask of 1,024 × 1,024 in each of 12 layers
-header = published - 4 * (gpt2.parameters + masks)
 assert gpt2.parameters + masks == 137_022_720
 assert 0 < header < 20_000
 print(f"parameters {gpt2.parameters:>11,}")
