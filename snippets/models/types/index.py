@@ -259,5 +259,6 @@ print(f"agreement of clusters with labels {grouped:.2f}")
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
-rewards_for_a_label = label / (-0.1 * np.log2(0.1) - 0.9 * np.log2(0.9))  # a blind guess is right once in ten
+told_by_a_guess = -0.1 * np.log2(0.1) - 0.9 * np.log2(0.9)  # bits; a blind guess is right once in ten
+rewards_for_a_label = label / told_by_a_guess
 # --8<-- [end:problems]

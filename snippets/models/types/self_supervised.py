@@ -295,5 +295,7 @@ print(following_pairs, masked_pairs, sep="\n")
 
 # --8<-- [start:problems]
 BERT_SHARE = 0.15
-labels_next, labels_masked = 512 - 1, round(512 * BERT_SHARE)
+labels_next, labels_masked = 512 - 1, 512 * BERT_SHARE
+one_side, both_sides = (tasks[task][1] for task in list(tasks)[1:])  # perplexities
+told_by_the_next = float(np.log(one_side / both_sides))  # nats
 # --8<-- [end:problems]
