@@ -220,5 +220,6 @@ print(system_digest(HOME, **{**served, "dtype": "bfloat16"}))
 # --8<-- [start:problems]
 kept = 1 - count["int8, a scale a row"] / PROMPTS
 passing = [what for what, row in rows.items() if row[1] and row[3] and abs(row[3] / usual - 1) < 0.05]
-both = kept * (1 - count["those words masked"] / PROMPTS)
+changed_by_mask = count["those words masked"] / PROMPTS
+both = kept * (1 - changed_by_mask)
 # --8<-- [end:problems]

@@ -335,4 +335,7 @@ tall = {name: value for name, value in config.items() if name != "num_hidden_lay
 with model_directory(tall) as directory:
     tall_layers = max(tensor.layer or 0 for tensor in weigh.params(directory).named) + 1
 assert tall_layers == 32 and wide == (11_008, 192)
+mlp_of_513 = {name for name, *_ in shapes(config) ^ shapes(config | {"intermediate_size": 513})}
+mlp_matrices = len(mlp_of_513) // config["num_hidden_layers"]
+more_positions = (2048 - 512) * 384
 # --8<-- [end:problems]

@@ -266,7 +266,6 @@ assert list(check(model, right_file)) == []
 spare = contents.bytes_on_disk - parts["weights"]
 nine = len(outcomes["A layer missing"][1][1].missing_keys)
 assert nine == 9
-squares = [name for name, tensor in saved["model"].items() if tensor.dim() == 2 and len(set(tensor.shape)) == 1]
-matrices = sum(tensor.dim() == 2 for tensor in saved["model"].values())
+guessing = log(50_257)
 folder.cleanup()
 # --8<-- [end:problems]

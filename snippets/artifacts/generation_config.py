@@ -273,4 +273,5 @@ errors = sum(changed is None for _, changed in rows)
 silent = sum(bool(changed) and seen == "nothing" for seen, changed in rows)
 no_cache = sum(range(8, 8 + N))
 with_cache = 8 + N - 1
+unstopped = ends["… but in `config.json`"][1]
 # --8<-- [end:problems]

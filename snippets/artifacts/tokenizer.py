@@ -332,4 +332,6 @@ print(settings_of(MINILM))
 largest = max(vocab.values())
 kept = Tokenizer.from_file(str(MINILM / "tokenizer.json")).encode(play)
 assert len(kept.ids) == 128
+room = 128 - 2  # the special tokens take two places
+tokens_with_merges = effect["nothing"][0]
 # --8<-- [end:problems]

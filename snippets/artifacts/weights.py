@@ -301,6 +301,13 @@ square = [name for name, tensor in header.items() if len(tensor["shape"]) == 2 a
 groups = defaultdict(list)
 for name, tensor in header.items():
     groups[tuple(tensor["shape"])].append(name)
-exchangeable = sum(len(names) * (len(names) - 1) // 2 for names in groups.values())
+
+
+def pairs(count):
+    """How many pairs can be made of so many."""
+    return count * (count - 1) // 2
+
+
+exchangeable = sum(pairs(len(names)) for names in groups.values())
 assert len(square) == 8
 # --8<-- [end:problems]
