@@ -385,7 +385,6 @@ for artifact in ours:
 
 # --8<-- [start:problems]
 twenty = 20 * heavy.bytes_on_disk
-not_needed = checkpoint.bytes_on_disk - parts["weights"]
 assert twenty > 5 * weigh.GB > 20 * lean.bytes_on_disk
 scratch.cleanup()
 # --8<-- [end:problems]

@@ -377,20 +377,16 @@ for name in ("checkpoint.pt.tmp", "checkpoint.pt"):
     assert done.returncode == (2 if name.endswith(".tmp") else 0)
 # --8<-- [end:killed]
 
-# --8<-- [start:interval]
+# --8<-- [start:problems]
 from math import sqrt
 
 writing, between_failures = 60, 8 * 3600  # seconds
 interval = sqrt(2 * writing * between_failures)
-print(f"Every {interval / 60:.0f} minutes.")
-# --8<-- [end:interval]
 
-# --8<-- [start:reshuffled]
 examples, done_steps = 10_000_000, 30_000
 seen_share = done_steps * 256 / examples
 again = (examples - done_steps * 256) * seen_share
-print(f"About {again / 1e6:.2f} million twice, and as many never.")
-# --8<-- [end:reshuffled]
+# --8<-- [end:problems]
 
 # --8<-- [start:clean_up]
 temporary.cleanup()
