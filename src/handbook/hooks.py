@@ -22,7 +22,8 @@ from handbook.pages import finder
 from handbook.serve.live import Live
 from handbook.serve.reuse import Reuse
 from handbook.site import site
-from handbook.study import filled, offline, questions, scripts
+from handbook.study import export, filled, offline, questions, scripts
+from handbook.study.changes import changes
 
 log = logging.getLogger("mkdocs.hooks.handbook")
 
@@ -114,7 +115,10 @@ def on_build_error(**_: Any) -> None:
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
-    """Say what was run, and complete what browsers are to keep of a release."""
+    """Write the files that hold all questions, complete what browsers are to keep of a release, and say what was run."""
+    if "cards.md" in site.order:
+        changed = changes(site.root, committed=reuse is None)
+        export.write(Path(config.site_dir), site.cards, site.problems, config.site_url or "http://localhost/", changed)
     if site.released:
         offline.write(Path(config.site_dir))
     site.engine.finish()
