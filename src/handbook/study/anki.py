@@ -32,8 +32,10 @@ from handbook.study.changes import Changes
 from handbook.study.questions import KINDS, Card, Source, relinked
 
 NAME = "Weights & Measures"
+"""The name of the deck and of the note type. Anki finds the deck by it, and not by an id: of a reader who has renamed
+the deck, new cards go to a second one."""
 DECK, NOTE_TYPE = 1_607_392_319, 1_795_824_001
-"""The ids of the deck and of the note type, drawn once: with another one Anki would make a second."""
+"""The ids of both in the package. Anki keeps that of the note type, by which it finds it again."""
 FIRST_NOTE = 1_795_824_000_000
 """The first id of a note, in milliseconds since 1970: Anki shows the day that it stands for as that of creation."""
 FIELDS = ("Question", "Answer", "Kind", "Source", "ID")
@@ -150,7 +152,7 @@ def _html(html: str, source: Source, site: Path, address: str, media: dict[str, 
 def moved(html: str, source: Source, target: str) -> str:
     """HTML of a page with its links as they are to be elsewhere, but for those within it, as to a figure's marks."""
     found = relinked(html, source, target)
-    page = relinked('href="#"', source, target).removesuffix('"')
+    page = relinked('href="#a"', source, target).removesuffix('a"')
     for name in ID.findall(html):
         found = found.replace(f'{page}{name}"', f'href="#{name}"')
     return found
