@@ -115,12 +115,13 @@ def on_build_error(**_: Any) -> None:
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
-    """Write the files of all questions, complete what browsers are to keep of a release, and say what was run."""
+    """Write the files that hold all questions and what browsers are to keep of a release, and say what was run."""
+    folder = Path(config.site_dir)
     if "cards.md" in site.order:
-        changed = changes(site.root, committed=reuse is None)
-        export.write(Path(config.site_dir), site.cards, site.problems, config.site_url or "http://localhost/", changed)
+        changed = changes(site.root, committed=site.released)
+        export.write(folder, site.cards, site.problems, config.site_url or "http://localhost/", changed)
     if site.released:
-        offline.write(Path(config.site_dir))
+        offline.write(folder)
     site.engine.finish()
     if live:
         live.end()
