@@ -201,6 +201,7 @@ class Session {
 
   async #finish() {
     this.#asked = null;
+    this.#shown = false;
     const graded = new Set(this.#answers.map(({ card }) => card));
     const of = (grade) => this.#answers.filter(({ review }) => review.grade === grade).length;
     const grades = GRADES.map((name, index) => of(index + 1) && `${of(index + 1)} ${name.toLowerCase()}`).filter(Boolean);
