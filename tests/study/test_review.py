@@ -25,9 +25,9 @@ ANSWER = """
 <svg viewBox="0 0 9 9" role="img" aria-labelledby="name-{number}"><title id="name-{number}">A mark</title>
 <path id="mark-{number}" d="M0 0h3v3z"/><clipPath id="clip-{number}"><rect width="9" height="9"/></clipPath>
 <g clip-path="url(#clip-{number})"><use href="#mark-{number}" /></g></svg>
-<input type="radio" name="tabs" id="tab-{number}" checked><label for="tab-{number}">A tab</label>
+<input type="radio" name="tabs-{number}" id="tab-{number}" checked><label for="tab-{number}">A tab</label>
 <table><thead><tr><th>dtype</th><th>bytes</th></tr></thead><tbody><tr><td>float32</td><td>4</td></tr></tbody></table>
-<div class="highlight"><pre><code tabindex="0">one_long_line_of_code({number}, "which a phone has to scroll")</code></pre></div>
+<pre><code tabindex="0">one_long_line_of_code({number}, "which a phone has to scroll, as it is wide")</code></pre>
 """
 CARD = """<details class="question card" id="card-{number:06x}" data-kind="estimate" data-topic="Decoding"
 data-page="decoding/"><summary>Question {number}{words}?</summary>{answer}
@@ -217,9 +217,9 @@ def test_a_session(page: Page) -> None:
     expect(count).to_have_text("1 of 2 done")
     page.get_by_role("button", name="Show answer").press("Space")  # which clicks it, once
     expect(answer).to_be_focused()
-    page.keyboard.press("2")
-    expect(review).to_contain_text("2 cards: 1 hard, 1 easy.")  # it is not asked twice in a row
-    expect(review).to_contain_text("The next of these cards comes in 6 minutes.")
+    page.keyboard.press("1")
+    expect(review).to_contain_text("2 cards: 1 again, 1 easy.")  # it is not asked twice in a row
+    expect(review).to_contain_text("The next of these cards comes in 1 minute.")
     page.keyboard.press("3")  # nothing is asked
     page.get_by_role("button", name="Go on").click()
     expect(question).to_have_text("Question 1?")
@@ -317,7 +317,7 @@ def test_each_state_in_both_schemes(page: Page, tmp_path: Path) -> None:
     page.goto(page.url)
     page.wait_for_function("window.schedule")
     page.evaluate("statePanel(document.querySelector('#panel'))")
-    expect(panel).to_contain_text("17 reviews of 2 cards.")
+    expect(panel).to_contain_text("17 reviews of 1 card.")
     status = panel.get_by_role("status")
     page.locator("#panel input[type=file]").set_input_files(saved)
     expect(status).to_have_text("1 review added; 17 were here already.")
