@@ -46,7 +46,7 @@ def fill(page: Page, cards: list[Card], problems: list[Problem]) -> None:
 
 
 def _with(toc: TableOfContents, sections: list[AnchorLink], before: str) -> TableOfContents:
-    """A table of contents that has these sections too, behind those of the HTML before. The one given stays as it is."""
+    """A table of contents with these sections too, behind those of the HTML before. The one given stays as it is."""
     whole = []
     for item in toc:
         title = AnchorLink(item.title, item.id, item.level)
