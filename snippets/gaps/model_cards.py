@@ -391,6 +391,7 @@ assert agrees
 )
 rounded = weigh.drifted_metrics(weigh.read_card(clean), {"accuracy": 0.9149})
 assert rounded.finding == "no"
-hidden = max(0.9149 - 0.905, 0)
+hidden = 0.915 - 0.905
+noticed = min(0.03 / 0.1, 1)
 folder.cleanup()
 # --8<-- [end:problems]

@@ -593,7 +593,11 @@ share_70b = weigh.training(seventy, batch=1, sequence=1, zero=3, devices=devices
 stored_8k, fused_8k = (
     weigh.activations(eight, batch=1, sequence=8192, fused_attention=fused) for fused in (False, True)
 )
-scores_8k = sum(step.value for step in stored_8k.steps if step.name == "attention scores")
+stored_2k = weigh.activations(eight, batch=1, sequence=2048, fused_attention=False)
+scores_2k, scores_8k = (
+    sum(step.value for step in kept.steps if step.name == "attention scores") for kept in (stored_2k, stored_8k)
+)
+assert scores_8k == 16 * scores_2k, "A score for each pair of tokens"
 card = 24 * weigh.GiB
 assert qlora.range.low < card < qlora.range.high, "Whether QLoRA fits 24 GiB is open"
 assert recomputing.range.high < card, "With recomputation it fits"
