@@ -505,6 +505,7 @@ for T in (8192, 131_072):
 # --8<-- [start:problems]
 twice = (T := 2 * 512) * (L * matrices + table_of_tokens) + L * 2 * T * T * H * E
 by_two = twice / (512 * (L * matrices + table_of_tokens) + L * 2 * 512 * 512 * H * E)
+at_512 = L * 2 * 512 * 512 * H * E / (twice / by_two)  # the share of attention
 half_patch = ((224 // 8) ** 2 + 1) / patches
 fused = 4 * 32 * 8192**2
 # --8<-- [end:problems]
