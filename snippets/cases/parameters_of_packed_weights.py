@@ -98,6 +98,7 @@ code = command.main(["inference", "models/llama-2-7b", "--dtype", "nf4-double"],
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
+packed_weights = sum(tensor.numel for tensor in weigh.Lora(rank=1).adapted(seven))
 shown = counted(seven, packed_into_one=4, extra_per_weight=1 / 128)
 assert 1.9e9 < shown < 2e9
 # --8<-- [end:problems]
