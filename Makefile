@@ -13,7 +13,7 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build test test-all outputs portable lint lock bench quill findings clean clean-cache
+.PHONY: help setup serve build sheet test test-all outputs portable lint lock bench quill findings clean clean-cache
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ serve: $(SITE) ## Serve the site and reload the browser when a file changes
 
 build: $(SITE) ## Build the site into site/, with every warning an error
 	$(BIN)/python -m mkdocs build --strict
+
+sheet: $(STAMP) ## Print the study cards of the built site to a PDF file, by Chromium or Chrome
+	$(BIN)/python -m handbook sheet
 
 # Each process takes the next tests from the one that has most left, so that none is idle at the end.
 TESTS := -m pytest --numprocesses auto --dist worksteal

@@ -1,8 +1,9 @@
-"""What a contributor asks of the machinery beside a build: `python -m handbook run`, `outputs`, `cards`, `portable`."""
+"""What a contributor asks of the machinery beside a build: `run`, `outputs`, `cards`, `portable`, `sheet`."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from handbook.portable import check, settings
 from handbook.runs import PageError
 from handbook.study import register
 from handbook.study.rules import broken_rules
+from handbook.study.sheet import PAGE, PDF, print_to
 from handbook.study.texts import all_cards
 
 
@@ -74,6 +76,25 @@ def portable() -> None:
         click.echo(f"{setting!s:34}{'failed' if outcome.failed else outcome.pages:>17}{outcome.lines:>8}")
     if not all(outcome.good for outcome in outcomes.values()):
         raise click.ClickException("make these exact, or declare them: see Numbers that hold on any machine")
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option(
+    "--site", type=click.Path(path_type=Path), default=Path("site"), help="The built site, site/ if not said."
+)
+@click.option("--paper", type=click.Choice(["A4", "Letter"]), default="A4", help="A4 if not said.")
+def sheet(target: Path | None, site: Path, paper: str) -> None:
+    """Print the study cards of the built site to a PDF file: one that the site links, unless TARGET is another."""
+    if not (site / PAGE).is_file():
+        raise click.ClickException(f"{site / PAGE} is missing: make build")
+    from playwright.sync_api import sync_playwright  # which builds do not need
+
+    system = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+        print_to(target or site / PDF, site, browser, paper)
+    click.echo(f"{target or site / PDF} written")
 
 
 if __name__ == "__main__":
