@@ -11,6 +11,7 @@ from mkdocs.structure.toc import AnchorLink, TableOfContents
 
 from handbook.site import site
 from handbook.study.deck import deck
+from handbook.study.interview import interview
 from handbook.study.questions import Card, Problem
 from handbook.study.sheet import sheet
 
@@ -19,6 +20,7 @@ Part = Callable[[list[Card], list[Problem]], str]
 PARTS: dict[str, tuple[str, Part]] = {
     "cards.md": ('<div id="deck"></div>', lambda cards, _: deck(cards, "../sw.js" if site.released else "")),
     "cards-to-print.md": ('<div id="sheet"></div>', lambda cards, _: sheet(cards)),
+    "interview.md": ('<div id="interview"></div>', interview),
 }
 """The mark in each page, by the page's path below `docs/`, and what makes the HTML in its place."""
 
