@@ -45,7 +45,7 @@ def lost(cards: list[CardText], register: dict[str, str]) -> list[str]:
         elif register.get(card.id, "").startswith(RETIRED):
             wrong.append(f"{place} was retired, and readers' reviews of another card belong to it: remove it here")
         elif register.get(card.id) != card.page:
-            wrong.append(f"{place} is not in {REGISTER} as on this page: `python -m handbook cards` writes it")
+            wrong.append(f"{place} is not in {REGISTER} as on this page: `make cards` writes it")
         on[card.id] = card
     return wrong + [
         f"{page}: {id} has gone, and readers' reviews with it. A reworded card keeps its id; "

@@ -41,7 +41,7 @@ def faults(card: CardText, printed: str) -> Iterator[str]:
     if len(card.kinds) != 1:
         yield f"says what it asks for, by one of {', '.join(KINDS)}"
     if not card.id:
-        yield "has no id: `python -m handbook cards` gives it one"
+        yield "has no id: `make cards` gives it one"
     if others := [word for word in card.words if word not in KINDS and word != card.id]:
         yield f"has words that mean nothing: {' '.join(others)}"
     words = len(_prose(card.answer).split())
