@@ -263,6 +263,8 @@ def test_two_tabs_a_reworded_and_a_deleted_card(page: Page, site: str, folder: P
 LAPSES = """async () => {
     let at = 1_760_000_000_000
     for (let i = 0; i < 8; i++) for (const grade of [4, 1]) await store().add("card-000003", grade, at += 2e9)
+    const reviews = Array.from({length: 200}, (_, i) => ({card: "card-ffffff", at: at + i, grade: 3}))
+    await store().import(JSON.stringify({format: "weights-and-measures reviews", version: 1, reviews}))
 }"""
 FULL = """() => {
     Object.defineProperty(IDBTransaction.prototype, "error", {get: () => new DOMException("", "QuotaExceededError")})
@@ -277,8 +279,11 @@ def test_each_state_in_both_schemes(page: Page, tmp_path: Path) -> None:
     def look(state: str) -> None:
         for scheme, rules in {"default": {}, "slate": {"runOnly": ["color-contrast"]}}.items():
             page.evaluate("(scheme) => { document.body.dataset.mdColorScheme = scheme }", scheme)
-            axe = Axe().run(page, {"include": [["#host"], ["#panel"]]}, {"resultTypes": ["violations"], **rules})
-            wrong = [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in axe.response["violations"]]
+            violations = page.evaluate(
+                "(options) => axe.run({include: ['#host', '#panel']}, options).then(({violations}) => violations)",
+                {"resultTypes": ["violations"], **rules},
+            )
+            wrong = [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in violations]
             wide = page.evaluate("document.documentElement.scrollWidth")
             small = page.evaluate(
                 "[...document.querySelectorAll('#host button, #panel button, #panel input:not([hidden])')]"
@@ -286,19 +291,22 @@ def test_each_state_in_both_schemes(page: Page, tmp_path: Path) -> None:
             )
             found[f"{state}, {scheme}"] = [*wrong, *[f"{wide} px wide"] * (wide > 390), *["a small target"] * small]
 
+    page.evaluate(Axe().axe_script)
     page.evaluate(LAPSES)
     page.evaluate("statePanel(document.querySelector('#panel'))")
     panel = page.locator("#panel")
-    expect(panel).to_contain_text("16 reviews of 1 card.")
+    expect(panel).to_contain_text("216 reviews of 2 cards.")
     start(page, "all.slice(3, 5)")
     look("a question")
     expect(page.locator(".wm-review__leech")).to_contain_text("forgotten 8 times")
+    expect(page.locator(".wm-review__leech a")).to_have_attribute("href", "#evidence")
     page.keyboard.press("Space")
     look("an answer")
     grade(page, 4)
 
     page.evaluate(FULL)
     assert grade(page, 3) is None
+    expect(page.locator("#host")).to_contain_text("218 reviews are in this browser and in no file.")
     alert = page.locator("#host").get_by_role("alert")
     expect(alert).to_contain_text("full")
     expect(alert).to_contain_text("1 review is in the memory of this tab alone")
@@ -310,17 +318,17 @@ def test_each_state_in_both_schemes(page: Page, tmp_path: Path) -> None:
         alert.get_by_role("button", name="Save as a file").click()
     saved = tmp_path / "reviews.json"
     download.value.save_as(saved)
-    assert saved.read_text().count('"grade"') == 18
+    assert saved.read_text().count('"grade"') == 218
     assert not {state: wrong for state, wrong in found.items() if wrong}
 
     page.on("dialog", lambda dialog: dialog.accept())  # it asks before the review in memory is lost
     page.goto(page.url)
     page.wait_for_function("window.schedule")
     page.evaluate("statePanel(document.querySelector('#panel'))")
-    expect(panel).to_contain_text("17 reviews of 1 card.")
+    expect(panel).to_contain_text("217 reviews of 2 cards.")
     status = panel.get_by_role("status")
     page.locator("#panel input[type=file]").set_input_files(saved)
-    expect(status).to_have_text("1 review added; 17 were here already.")
+    expect(status).to_have_text("1 review added; 217 were here already.")
     (tmp_path / "other.json").write_text("{}")
     page.locator("#panel input[type=file]").set_input_files(tmp_path / "other.json")
     expect(status).to_contain_text("no reviews of this site")

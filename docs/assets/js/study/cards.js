@@ -9,6 +9,7 @@
  * @property {string} page The address of its page below that of the site; empty on that page itself.
  * @property {string} href Where it stands, from the page that is open.
  * @property {string} title The title of its page.
+ * @property {{href: string, title: string}} evidence What its answer links last; else where it stands.
  * @property {HTMLDetailsElement} element The folded question.
  * @property {DocumentFragment} question A new copy with each reading.
  * @property {DocumentFragment} answer A new copy with each reading, without the line that says where it is from.
@@ -21,13 +22,17 @@ export function cards(root = document) {
 
 function read(element) {
   const source = element.querySelector(":scope > .card-source a");
+  const href = source?.getAttribute("href") ?? `#${element.id}`;
+  const title = (source ?? document.querySelector("h1"))?.firstChild?.textContent.trim() ?? document.title;
+  const evidence = [...element.querySelectorAll(":scope > :not(summary, .card-source) a[href]")].at(-1);
   return {
     id: element.id,
     kind: element.dataset.kind ?? "",
     topic: element.dataset.topic ?? "",
     page: element.dataset.page ?? "",
-    href: source?.getAttribute("href") ?? `#${element.id}`,
-    title: (source ?? document.querySelector("h1"))?.firstChild?.textContent.trim() ?? document.title,
+    href,
+    title,
+    evidence: evidence ? { href: evidence.getAttribute("href"), title: evidence.textContent } : { href, title },
     element,
     get question() {
       return copy(element.querySelector(":scope > summary").childNodes);

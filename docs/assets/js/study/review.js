@@ -34,11 +34,11 @@ export async function review(host, cards, { title = "Review", onEnd, store = sha
 }
 
 class Session {
-  #begun = Date.now();
   #came = document.activeElement;
   #listening = new AbortController();
   #answers = []; // {card, review}, of which undo takes back the last
   #schedules = new Map();
+  #before; // the schedules with which this review began
   #asked = null; // the card whose question is shown
   #shown = false; // its answer too
   #busy = false; // a grade is being written: a second key is no second grade
@@ -79,6 +79,7 @@ class Session {
     this.store.addEventListener("change", () => this.#refresh(), { signal });
     this.store.addEventListener("trouble", () => tellTrouble(this.trouble, this.store), { signal });
     await this.#refresh();
+    this.#before = this.#schedules;
     tellTrouble(this.trouble, this.store);
     this.#ask(this.#next());
   }
@@ -91,7 +92,8 @@ class Session {
   #left() {
     const asked = new Set(this.#answers.map(({ card }) => card));
     const of = ({ id }) => this.#schedules.get(id);
-    const open = this.cards.filter((card) => !asked.has(card) && !(of(card)?.last > this.#begun));
+    const reps = (schedules, { id }) => schedules.get(id)?.reps ?? 0;
+    const open = this.cards.filter((card) => !asked.has(card) && reps(this.#schedules, card) <= reps(this.#before, card));
     const again = this.cards.filter((card) => asked.has(card) && of(card) && of(card).state !== "review");
     return { open, again: again.sort((a, b) => of(a).due - of(b).due) };
   }
@@ -171,7 +173,7 @@ class Session {
       this.#answers.push({ card, review: await this.store.add(card.id, grade) });
       await this.#refresh();
       const schedule = this.#schedules.get(card.id);
-      const lost = grade === AGAIN && isNewLeech(schedule) ? " It is forgotten again and again: read its section." : "";
+      const lost = grade === AGAIN && isNewLeech(schedule) ? " It is forgotten again and again: read its evidence." : "";
       this.status.textContent = `${GRADES[grade - 1]}: it comes again in ${inWords(schedule.due - schedule.last)}.${lost}`;
       this.#ask(this.#next());
     });
@@ -266,6 +268,7 @@ class Session {
 }
 
 function leech(card, { lapses }) {
-  const link = el("a", { href: card.href }, card.title);
-  return el("p", { class: "wm-review__leech" }, el("b", {}, "Leech: "), `forgotten ${lapses} times. Read its section again: `, link);
+  const { href, title } = card.evidence;
+  const words = `forgotten ${lapses} times. Read the evidence again: `;
+  return el("p", { class: "wm-review__leech" }, el("b", {}, "Leech: "), words, el("a", { href }, title), ".");
 }

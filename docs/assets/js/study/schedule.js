@@ -7,8 +7,8 @@
    - Days between two reviews. ts-fsrs counts midnights of UTC between them, so that in California a repetition at 16:01 of
      what was learnt at 15:59 is one of the next day, and lengthens the interval as such. py-fsrs counts whole days of 24
      hours. So does this: a schedule then depends on no time zone, and a file of reviews gives the same one anywhere.
-   - Time that goes back. ts-fsrs refuses a review whose day is before the last one's; py-fsrs takes it for one of the same
-     day. Here reviews are sorted first, so there is none.
+   - Time that goes back, as after a clock was set right. ts-fsrs refuses a review whose day is before the last one's;
+     py-fsrs takes it for one of the same day, and so does this. The next fold has the two in order.
    - Hard on a learning step. ts-fsrs always waits the mean of the first two steps, rounded to a minute: 6 minutes. py-fsrs
      waits 5½ on the first step, and repeats the step, 10 minutes, on the second.
    - Hard, Good and Easy on a card in review. ts-fsrs keeps them at least a day apart; py-fsrs lets them be equal.
@@ -57,7 +57,7 @@ export function fold(reviews) {
 
 /** The schedule after one more review. @param {Schedule | undefined} before @param {Review} review @returns {Schedule} */
 export function after(before, { card, at, grade }) {
-  const days = before ? Math.floor((at - before.last) / DAY) : 0;
+  const days = before ? Math.max(0, Math.floor((at - before.last) / DAY)) : 0;
   const { stability, difficulty } = model.next_state(before ?? null, days, grade);
   const lapses = (before?.lapses ?? 0) + (before?.state === "review" && grade === AGAIN);
   return {
