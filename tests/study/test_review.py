@@ -77,7 +77,9 @@ def site(folder: Path, serve: Callable[[Path], str]) -> str:
 @pytest.fixture
 def reader(chromium: Browser) -> Iterator[BrowserContext]:
     """A reader who comes for the first time."""
-    with chromium.new_context(timezone_id=str(HOME), viewport={"width": 390, "height": 844}) as context:
+    phone = {"width": 390, "height": 844}
+    # Motion is reduced, so that colours are looked at once they have changed.
+    with chromium.new_context(timezone_id=str(HOME), viewport=phone, reduced_motion="reduce") as context:
         yield context
 
 
