@@ -78,11 +78,18 @@ def test_two_tabs_at_once_lose_nothing(reader: BrowserContext, site: str) -> Non
         assert trouble(page) is None
 
 
+def test_grades_at_once_are_kept_once(reader: BrowserContext, site: str) -> None:
+    page = tab(reader, site)
+    page.evaluate("([card, at]) => Promise.all([1, 2, 3, 4].map(grade => kept.add(card, grade, at)))", [ONE, NOW])
+    assert reviews(page) == {(ONE, NOW + grade - 1, grade) for grade in (1, 2, 3, 4)}
+
+
 def test_undo_takes_back_what_this_tab_did(reader: BrowserContext, site: str) -> None:
     one, other = tab(reader, site), tab(reader, site)
     mine, theirs = add(one, ONE, 3), add(other, ONE, 1)
     assert theirs["at"] == mine["at"] + 1  # no two reviews of a card are at the same time
     assert one.evaluate("(review) => kept.remove(review)", mine)
+    assert one.evaluate("(review) => kept.remove(review)", mine)  # which is then gone
     assert reviews(one) == reviews(other) == {(ONE, NOW + 1, 1)}
 
 

@@ -97,7 +97,12 @@ export function tellTrouble(host, store) {
     el("p", {}, el("b", {}, "Not kept: "), store.trouble.message),
     ...(waiting
       ? [
-          el("p", {}, `${many(waiting, "review")} ${waiting === 1 ? "is" : "are"} in the memory of this tab alone, until it is closed. The next grade tries again.`),
+          el(
+            "p",
+            {},
+            `${many(waiting, "review")} ${waiting === 1 ? "is" : "are"} in the memory of this tab alone, `,
+            "until it is closed. The next grade tries again.",
+          ),
           button("Save as a file", () => store.save()),
         ]
       : []),

@@ -10,6 +10,7 @@ export { statePanel } from "./panel.js";
 
 const AHEAD = 20 * 60_000; // as in Anki: what waits for minutes is asked before its time if nothing else is left
 const REMIND = 200; // reviews that no file holds, after which one is proposed
+const MAIN = "md-button md-button--primary";
 const MEANINGS = ["I did not know it", "I knew it, with effort", "I knew it", "I knew it at once"];
 const KEYS = [["Space", " shows the answer, "], ["1", " to "], ["4", " grade it, "], ["U", " undoes, "], ["Esc", " ends."]];
 
@@ -93,7 +94,8 @@ class Session {
     const asked = new Set(this.#answers.map(({ card }) => card));
     const of = ({ id }) => this.#schedules.get(id);
     const reps = (schedules, { id }) => schedules.get(id)?.reps ?? 0;
-    const open = this.cards.filter((card) => !asked.has(card) && reps(this.#schedules, card) <= reps(this.#before, card));
+    const elsewhere = (card) => reps(this.#schedules, card) > reps(this.#before, card);
+    const open = this.cards.filter((card) => !asked.has(card) && !elsewhere(card));
     const again = this.cards.filter((card) => asked.has(card) && of(card) && of(card).state !== "review");
     return { open, again: again.sort((a, b) => of(a).due - of(b).due) };
   }
@@ -121,14 +123,14 @@ class Session {
     this.#shown = false;
     this.card.dataset.card = card.id;
     const schedule = this.#schedules.get(card.id);
-    this.question = el("div", { class: "wm-review__question", role: "group", "aria-label": "Question", tabindex: -1 }, card.question);
+    this.question = region("Question", "wm-review__question", card.question);
     this.card.replaceChildren(
       el("p", { class: "wm-review__kind" }, [card.kind, card.topic].filter(Boolean).join(" · ")),
       this.question,
       ...(schedule?.leech ? [leech(card, schedule)] : []),
     );
     this.controls.replaceChildren(
-      button("Show answer", () => this.#show(), { class: "md-button md-button--primary", "aria-keyshortcuts": "Space" }),
+      button("Show answer", () => this.#show(), { class: MAIN, "aria-keyshortcuts": "Space" }),
     );
     this.question.focus({ preventScroll: true });
     this.root.scrollIntoView({ block: "nearest" });
@@ -138,7 +140,7 @@ class Session {
     if (this.#shown || !this.#asked) return;
     this.#shown = true;
     const card = this.#asked;
-    const answer = el("div", { class: "wm-review__answer", role: "group", "aria-label": "Answer", tabindex: -1 }, card.answer);
+    const answer = region("Answer", "wm-review__answer", card.answer);
     const source = el("p", { class: "wm-review__source" }, "From ", el("a", { href: card.href }, card.title));
     this.question.after(answer, source);
     const waits = preview(this.#schedules.get(card.id), Date.now());
@@ -152,7 +154,8 @@ class Session {
         el("span", { class: "wm-review__wait" }, `in ${inWords(waits[index])}`),
       ),
     );
-    this.controls.replaceChildren(el("div", { class: "wm-review__grades", role: "group", "aria-label": "How was it?" }, ...grades));
+    const group = { class: "wm-review__grades", role: "group", "aria-label": "How was it?" };
+    this.controls.replaceChildren(el("div", group, ...grades));
     answer.focus({ preventScroll: true });
   }
 
@@ -174,7 +177,8 @@ class Session {
       await this.#refresh();
       const schedule = this.#schedules.get(card.id);
       const lost = grade === AGAIN && isNewLeech(schedule) ? " It is forgotten again and again: read its evidence." : "";
-      this.status.textContent = `${GRADES[grade - 1]}: it comes again in ${inWords(schedule.due - schedule.last)}.${lost}`;
+      const wait = inWords(schedule.due - schedule.last);
+      this.status.textContent = `${GRADES[grade - 1]}: it comes again in ${wait}.${lost}`;
       this.#ask(this.#next());
     });
   }
@@ -206,24 +210,25 @@ class Session {
     this.#shown = false;
     const graded = new Set(this.#answers.map(({ card }) => card));
     const of = (grade) => this.#answers.filter(({ review }) => review.grade === grade).length;
-    const grades = GRADES.map((name, index) => of(index + 1) && `${of(index + 1)} ${name.toLowerCase()}`).filter(Boolean);
+    const grades = GRADES.map((name, index) => [of(index + 1), name.toLowerCase()]).filter(([number]) => number);
     const times = this.cards.map(({ id }) => this.#schedules.get(id)).filter(Boolean).map(opens);
     const wait = Math.min(...times) - Date.now();
     const { open, again } = this.#left();
     const heading = el("p", { class: "wm-review__done", tabindex: -1 }, "Done for now");
     this.card.replaceChildren(
       heading,
-      el("p", {}, graded.size ? `${many(graded.size, "card")}: ${grades.join(", ")}.` : "Nothing was graded."),
+      el("p", {}, graded.size ? `${many(graded.size, "card")}: ${grades.map((each) => each.join(" ")).join(", ")}.` : "Nothing was graded."),
       ...(times.length ? [el("p", {}, `The next of these cards comes ${wait > 0 ? `in ${inWords(wait)}` : "now"}.`)] : []),
     );
     this.controls.replaceChildren(
       ...(open.length + again.length ? [button("Go on", () => this.#ask(this.#next() ?? again[0]))] : []),
-      button("Close", () => this.close(), { class: "md-button md-button--primary" }),
+      button("Close", () => this.close(), { class: MAIN }),
     );
     heading.focus({ preventScroll: true });
     const unsaved = await this.store.unsaved();
     if (unsaved < REMIND || this.#asked) return;
-    this.card.append(el("p", {}, `${many(unsaved, "review")} are in this browser and in no file. `, button("Save them", () => this.store.save())));
+    const save = button("Save them", () => this.store.save());
+    this.card.append(el("p", {}, `${many(unsaved, "review")} are in this browser and in no file. `, save));
   }
 
   /** Leaves the page as it was before. */
@@ -234,7 +239,8 @@ class Session {
     const here = this.root.isConnected;
     this.root.remove();
     if (here && this.#came?.isConnected) this.#came.focus({ preventScroll: true });
-    if (here) this.onEnd?.({ answers: this.#answers.length, cards: new Set(this.#answers.map(({ card }) => card)).size });
+    const graded = new Set(this.#answers.map(({ card }) => card));
+    if (here) this.onEnd?.({ answers: this.#answers.length, cards: graded.size });
   }
 
   #clicked({ target }) {
@@ -266,6 +272,9 @@ class Session {
     event.preventDefault();
   }
 }
+
+const region = (name, style, content) =>
+  el("div", { class: style, role: "group", "aria-label": name, tabindex: -1 }, content);
 
 function leech(card, { lapses }) {
   const { href, title } = card.evidence;

@@ -4,12 +4,14 @@
    the storage is told (`trouble`), and takes nothing: a review that could not be written waits in memory, is written with
    the next one, and can be saved as a file meanwhile. */
 
+import { isReview, parse, write } from "./file.js";
+
+export { ImportError } from "./file.js";
+
 const NAME = "weights-and-measures";
+const VERSION = 1; // of the database
 const REVIEWS = "reviews";
-const FORMAT = "weights-and-measures reviews";
-const VERSION = 1;
 const PATIENCE = 4000; // milliseconds: some browsers never answer to `open`
-const LATEST = 8e15; // a Date reaches some more thousand years, and a schedule a hundred
 const MONTH = 30 * 86_400_000;
 const EXPORTED = "wm-exported-at";
 const ASKED = "wm-asked-to-persist";
@@ -34,9 +36,6 @@ const REFUSALS = {
 
 const keyOf = ({ card, at }) => `${card} ${at}`;
 
-/** An error whose message is for the reader. */
-export class ImportError extends Error {}
-
 /**
  * Says `change` when reviews have come or gone, here or in another tab, and `trouble` when `trouble` has changed.
  */
@@ -47,6 +46,7 @@ export class Store extends EventTarget {
   #known = []; // what was last read or written: on a full disk, Chromium can no longer read either
   #waiting = new Set(); // reviews that are not written yet
   #own = new WeakSet(); // those of them that were made here, and not imported
+  #writing = Promise.resolve(); // one after the other: what waits is in one batch alone
   #channel = null;
 
   constructor() {
@@ -112,21 +112,20 @@ export class Store extends EventTarget {
   /**
    * Adds the reviews of a file to those kept: all of them or, if anything is wrong with it, none.
    *
-   * @param {string} text @returns {Promise<{added: number, known: number}>} @throws {ImportError}
+   * @param {string} text @returns {Promise<{added: number, known: number}>} @throws {import("./file.js").ImportError}
    */
   async import(text) {
     const reviews = parse(text);
     const kept = new Set((await this.reviews()).map(keyOf));
-    const fresh = new Map(reviews.filter((review) => !kept.has(keyOf(review))).map((review) => [keyOf(review), review]));
-    for (const review of fresh.values()) this.#waiting.add(review);
+    const fresh = reviews.filter((review) => !kept.has(keyOf(review)) && kept.add(keyOf(review)));
+    for (const review of fresh) this.#waiting.add(review);
     await this.#write();
-    return { added: fresh.size, known: reviews.length - fresh.size };
+    return { added: fresh.length, known: reviews.length - fresh.length };
   }
 
   /** The text of a file with all reviews. */
   async export() {
-    const reviews = (await this.reviews()).sort((a, b) => a.at - b.at);
-    return JSON.stringify({ format: FORMAT, version: VERSION, reviews }) + "\n";
+    return write(await this.reviews());
   }
 
   /** Offers that file to the reader. */
@@ -161,9 +160,13 @@ export class Store extends EventTarget {
     return true;
   }
 
+  #write() {
+    return (this.#writing = this.#writing.then(() => this.#flush()));
+  }
+
   /* Writes what waits, all in one transaction: these come one after the other, those of other tabs too. A grade whose
      millisecond is taken gets the next one; what was imported and is there by now stays as it is. */
-  async #write() {
+  async #flush() {
     const batch = [...this.#waiting];
     const put = (rows, review) => {
       const request = rows.add(review);
@@ -255,30 +258,6 @@ let shared;
 
 /** The store of this page, which its parts share. */
 export const store = () => (shared ??= new Store());
-
-function isReview({ card, at, grade }) {
-  return (
-    typeof card === "string" && /^card-[0-9a-f]{6}$/.test(card) &&
-    Number.isInteger(at) && at >= 0 && at < LATEST &&
-    Number.isInteger(grade) && grade >= 1 && grade <= 4
-  );
-}
-
-function parse(text) {
-  let file;
-  try {
-    file = JSON.parse(text);
-  } catch {
-    throw new ImportError("This file cannot be read as reviews: it is no JSON, or only a part of it. Nothing was imported.");
-  }
-  if (file?.format !== FORMAT) throw new ImportError("This file holds no reviews of this site. Nothing was imported.");
-  if (file.version !== VERSION) {
-    throw new ImportError("This file was saved by a newer version of this site. Reload the page and try again.");
-  }
-  const wrong = Array.isArray(file.reviews) ? file.reviews.findIndex((review) => !review || !isReview(review)) : 0;
-  if (wrong >= 0) throw new ImportError(`Review ${wrong + 1} in this file is damaged. Nothing was imported.`);
-  return file.reviews.map(({ card, at, grade }) => ({ card, at, grade }));
-}
 
 /* Asks the browser to keep the reviews when it makes room. Some ask their reader, so it is asked with the first grade, and not again for a month. */
 function persist() {
