@@ -27,7 +27,7 @@ export function desk() {
   };
   const { counts, note, review, learn, quiz, topic, page, words, kinds, shuffle, shown, clear, leeches, progress, state } = parts;
   const row = (...children) => el("div", { class: "deck-row" }, ...children);
-  parts.stuck = el("section", {}, el("h3", {}, "Leeches"), el("p", {}, LEECHES), leeches);
+  parts.stuck = el("section", { "aria-label": "Leeches" }, el("p", {}, el("b", {}, "Leeches. "), LEECHES), leeches);
   parts.tools = el(
     "div",
     { class: "deck-tools" },
