@@ -44,7 +44,7 @@ async function take() {
 async function leave() {
   left = true;
   for (const name of await caches.keys()) if (name.startsWith(NAME)) await caches.delete(name);
-  registration.unregister(); // not awaited: it waits for the end of `activate`, or of `install`, which would wait for it
+  registration.unregister(); // not awaited: it waits for the event in which it is called
 }
 
 addEventListener("fetch", (event) => {
