@@ -86,7 +86,7 @@ def portable() -> None:
 @click.option("--paper", type=click.Choice(["A4", "Letter"]), default="A4", help="A4 if not said.")
 def sheet(target: Path | None, site: Path, paper: str) -> None:
     """Print the study cards of the built site to a PDF file: one that the site links, unless TARGET is another."""
-    if not (site / PAGE).is_file():
+    if not (site / PAGE).is_dir():
         raise click.ClickException(f"{site / PAGE} is missing: make build")
     from playwright.sync_api import sync_playwright  # which builds do not need
 

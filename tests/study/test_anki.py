@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import markdown
@@ -24,7 +25,8 @@ DECODING = Source("decoding/beams.md", "decoding/beams/", "Beams &amp; greed", "
 PAGE = """
 ??? question predict card-000001 "What does `max` of an empty list do?"
 
-    It raises. Evidence: [the program](#beams), and [sizes](../../models/sizes/).
+    It raises, `[sound:a.mp3]` and `[$]x[/$]` stay, and so does `{{Answer}}`.
+    Evidence: [the program](#beams), and [sizes](../../models/sizes/).
 
     ```python
     max([])  # ValueError
@@ -131,8 +133,9 @@ def test_anki_imports_the_cards(reader: Reader, questions: list[Card]):
 def test_anki_shows_code_tables_figures_and_images(reader: Reader, questions: list[Card]):
     reader.imports(questions)
     shown = {card.id: reader.note(card.id).cards()[0].render_output() for card in questions}
-    assert all("{{" not in side.answer_text and side.question_text for side in shown.values())
-    code = shown["card-000001"].answer_text
+    code = unescape(shown["card-000001"].answer_text)
+    assert "<code>[sound:a.mp3]</code> and <code>[$]x[/$]</code> stay, and so does <code>{{Answer}}</code>" in code
+    assert not shown["card-000001"].answer_av_tags
     assert '<span class="nb">max</span>' in code and "codelineno" not in code
     assert f'href="{ADDRESS}decoding/beams/#beams"' in code and f'href="{ADDRESS}models/sizes/"' in code
     assert "2¹⁰" in shown["card-000002"].question_text and "2<sup>10</sup>" in shown["card-000002"].answer_text
@@ -198,6 +201,14 @@ def test_a_note_that_says_what_it_said_keeps_what_its_reader_added(reader: Reade
     assert "mine" in reader.note(other.id).tags
     assert reader.imports([questions[0], other], RELEASED, other.id) == {"updated": 1, "duplicate": 1}
     assert "mine" not in reader.note(other.id).tags, "Anki replaces the tags of a note that it updates"
+
+
+def test_a_release_with_another_style_brings_it(reader: Reader, questions: list[Card]):
+    reader.imports(questions)
+    tokens = reader.site / "assets/css/tokens.css"
+    tokens.write_text(tokens.read_text("utf-8").replace("#f6f0e3", "#fffff0"), "utf-8")
+    assert reader.imports(questions, RELEASED + 1) == {"updated": 4}
+    assert "--wm-paper: #fffff0" in reader.note("card-000001").cards()[0].render_output().css
 
 
 def test_what_anki_knows_notes_and_cards_by_never_changes(reader: Reader, questions: list[Card]):

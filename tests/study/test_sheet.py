@@ -29,7 +29,7 @@ ANSWERS = [
     f'<div class="highlight"><pre><span></span><code>{LINE * 14}</code></pre></div><p>{WORDS * 3}</p>',
     f'<figure class="plot">{SVG}<figcaption>{WORDS}</figcaption></figure><p>{WORDS * 5}</p>',
     f"<p>{'in_one_long_word_without_a_break_' * 5}</p><p><code>{'x' * 200}</code></p>",
-    '<p>See <a href="../sizes/#kib">the sizes</a>.</p>',
+    '<p>See <a href="../sizes/#kib">the sizes</a>. <img alt="" src="../../assets/ruler.png"></p>',
 ]
 CARDS = [
     Card(f"card-{number:06x}", "estimate", (WORDS if number % 2 else "Why?") + "?", answer, SOURCE)
@@ -121,6 +121,7 @@ def test_only_the_sheets_are_printed_and_on_white(page: Page):
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert not page.locator(".sheet a").count() and "the sizes" in (page.locator(".sheet").last.text_content() or "")
+    assert page.locator(".sheet img").get_attribute("src") == "../assets/ruler.png"
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
     assert len(ids) == len(set(ids)) and page.locator(f'use[*|href="#{ids[0]}"]').count() == 1
 

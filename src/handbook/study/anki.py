@@ -48,6 +48,8 @@ ZIPPED = (1980, 1, 1, 0, 0, 0)
 """The time of each file of a package, so that one commit gives one package: the earliest that a ZIP file knows."""
 
 NEEDLESS = re.compile(r'<a (?:id|name)="__(?:code|span)[^>]*></a>|<a class="headerlink".*?</a>', re.DOTALL)
+COMMAND = re.compile(r"\[(?=/?(?:sound:|anki:|latex\]|\$))")
+"""What Anki takes for a sound or for LaTeX wherever it stands, in code too."""
 IMAGE = re.compile(r'(?P<before><img\b[^>]*?\ssrc=")(?P<address>[^"]*)(?=")')
 ID = re.compile(r'\sid="([^"]+)"')
 COLOURS = re.compile(r"--wm-[\w-]+: #[0-9a-f]{3,8};")
@@ -146,7 +148,7 @@ def _html(html: str, source: Source, site: Path, address: str, media: dict[str, 
         media[name] = content
         return f"{found['before']}{name}"
 
-    return IMAGE.sub(packed, moved(NEEDLESS.sub("", html), source, address))
+    return IMAGE.sub(packed, moved(COMMAND.sub("&#91;", NEEDLESS.sub("", html)), source, address))
 
 
 def moved(html: str, source: Source, target: str) -> str:

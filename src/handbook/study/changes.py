@@ -15,6 +15,7 @@ from pathlib import Path
 from time import time
 
 from handbook.outputs import path_of
+from handbook.programs import program_of
 from handbook.study.questions import Source
 
 NOTES = ("src/handbook/study/anki.py", "src/handbook/study/questions.py")
@@ -29,8 +30,8 @@ Changes = Callable[[Source | None], int]
 def changes(root: Path, committed: bool = True) -> Changes:
     """When what cards say last changed: the time of the newest commit that may have changed it.
 
-    Such a commit changed the page, what its programs were recorded to print, its place in the navigation, or how cards
-    become notes. In a clone without history that is the only commit. Where there is no git, it is the time in
+    Such a commit changed the page, its program, what was recorded of its output, its place in the navigation, or how
+    cards become notes. In a clone without history that is the only commit. Where there is no git, it is the time in
     `SOURCE_DATE_EPOCH`, or else now, for every card.
 
     Args:
@@ -51,7 +52,7 @@ def changes(root: Path, committed: bool = True) -> Changes:
             return max(files.get(path, oldest) for path in STYLE)
         about = re.compile(rf"{re.escape(source.page)}$|- {re.escape(source.topic)}:$")
         places = (second for second, line in lines if about.search(line))
-        paths = (f"docs/{source.page}", path_of(source.page).as_posix(), *NOTES)
+        paths = (f"docs/{source.page}", program_of(source.page), path_of(source.page).as_posix(), *NOTES)
         return max(*places, *(files.get(path, oldest) for path in paths))
 
     return changed

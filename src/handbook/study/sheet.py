@@ -14,14 +14,14 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handbook.study.anki import ID, NEEDLESS, text
+from handbook.study.anki import ID, NEEDLESS, moved, text
 from handbook.study.questions import Card
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser  # which builds do not need
 
-PAGE, PDF = "cards-to-print/index.html", "cards/weights-and-measures-cards.pdf"
-"""The built page and the file that is printed from it, below the site's folder."""
+PAGE, PDF = "cards-to-print/", "cards/weights-and-measures-cards.pdf"
+"""The page, and the file that is printed from it, below the site's address."""
 LINK = "<!-- a link to the file, where there is one -->"
 COLUMNS, ROWS = 2, 4
 WIDTH, HEIGHT = 87.0, 47.0
@@ -53,7 +53,8 @@ def sheet(cards: Iterable[Card]) -> str:
     each = COLUMNS * ROWS
     papers = [every[start : start + each] for start in range(0, len(every), each)]
     pages = "".join(_paper(paper, number) for number, paper in enumerate(papers, start=1))
-    count = f"{len(every)} cards on {len(papers)} sheets of paper. This is the first, front and back."
+    sheets = f"{len(papers)} sheet{'s' * (len(papers) != 1)} of paper"
+    count = f"{len(every)} cards on {sheets}. This is the first, front and back."
     # The rule for pages is here, since in a style sheet of the site it would hold for every page that is printed.
     rule = "<style>@page { margin: 9mm 10mm; }</style>"
     return f'<section class="sheets" data-search-exclude>\n{rule}\n<p>{count}{LINK}</p>\n{pages}</section>\n'
@@ -71,7 +72,7 @@ def print_to(target: Path, site: Path, browser: Browser, paper: str = "A4") -> N
     Raises:
         FileNotFoundError: The site has no page of sheets.
     """
-    page = (site / PAGE).resolve(strict=True)
+    page = (site / PAGE / "index.html").resolve(strict=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     view = browser.new_page(java_script_enabled=False)  # it prints what the build made
     view.goto(page.as_uri())
@@ -97,7 +98,8 @@ def _paper(cards: list[Card], number: int) -> str:
 def _side(card: Card | None, answer: bool) -> str:
     if not card:
         return '<div class="sheet__card"></div>\n'
-    html = _plain(card.answer if answer else card.question, card.id + ("-back" if answer else "-front"))
+    html = moved(card.answer if answer else card.question, card.source, PAGE)
+    html = _plain(html, card.id + ("-back" if answer else "-front"))
     size = fitting(html, ANSWER if answer else QUESTION)
     label = "Answer" if answer else card.kind.capitalize()
     return (
