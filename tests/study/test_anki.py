@@ -11,6 +11,7 @@ from pathlib import Path
 import markdown
 import pytest
 from anki.collection import Collection, ImportAnkiPackageRequest
+from anki.import_export_pb2 import IMPORT_ANKI_PACKAGE_UPDATE_CONDITION_ALWAYS as ALWAYS
 from anki.notes import Note
 
 from handbook.study import anki
@@ -83,12 +84,14 @@ class Reader:
         self.collection = Collection(str(folder / "reader.anki2"))
         self.site, self.path = site, folder / "weights-and-measures.apkg"
 
-    def imports(self, cards: list[Card], second: int = RELEASED, *recent: str) -> dict[str, int]:
+    def imports(self, cards: list[Card], second: int = RELEASED, *recent: str, always: bool = False) -> dict[str, int]:
         """Import a package by the options that Anki offers; the pages of the cards named are a minute younger."""
         pages = {card.source.page for card in cards if card.id in recent}
         content = anki.package(cards, self.site, ADDRESS, lambda of: second + 60 if of and of.page in pages else second)
         self.path.write_bytes(content)
         options = self.collection._backend.get_import_anki_package_presets()
+        if always:
+            options.update_notes = ALWAYS
         request = ImportAnkiPackageRequest(package_path=str(self.path), options=options)
         log = self.collection.import_anki_package(request).log
         kinds = ("new", "updated", "duplicate", "conflicting", "first_field_match", "missing_notetype", "missing_deck")
@@ -201,6 +204,15 @@ def test_a_note_that_says_what_it_said_keeps_what_its_reader_added(reader: Reade
     assert "mine" in reader.note(other.id).tags
     assert reader.imports([questions[0], other], RELEASED, other.id) == {"updated": 1, "duplicate": 1}
     assert "mine" not in reader.note(other.id).tags, "Anki replaces the tags of a note that it updates"
+    note = reader.note(other.id)
+    note.tags.append("mine")
+    reader.collection.update_note(note)  # which is later than any of these releases
+    mended = [questions[0], replace(other, question="How many?")]
+    assert reader.imports(mended, RELEASED + 90) == {"updated": 1, "duplicate": 1}, (
+        "what a reader touched is passed over"
+    )
+    assert reader.imports(mended, RELEASED + 90, always=True) == {"updated": 2}
+    assert reader.note(other.id)["Question"] == "How many?"
 
 
 def test_a_release_with_another_style_brings_it(reader: Reader, questions: list[Card]):
