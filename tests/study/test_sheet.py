@@ -152,3 +152,14 @@ def test_a_longer_text_has_smaller_letters():
 
 def test_no_cards_are_no_sheets():
     assert "0 cards on 0 sheets" in sheet([])
+
+
+def test_every_card_of_the_site_fits_and_can_be_read(site: Path, chromium: Browser):
+    page = chromium.new_page()
+    page.goto((site / "cards-to-print/index.html").as_uri())
+    page.emulate_media(media="print")
+    texts = page.evaluate(MEASURE)
+    page.close()
+    assert len(texts) > 100
+    assert not [text["card"] for text in texts if not text["fits"]]
+    assert not [text["card"] for text in texts if text["size"] < 1.9], "letters of 1.9 mm are 5 points: shorten these"
