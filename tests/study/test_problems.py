@@ -119,7 +119,7 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], dressed: Pat
         "28": "Off by a factor. Twice the answer.",
         "15.2": "Near. Near, but outside 1 %",
         "5 s": "Not read. “s” is another kind of unit.",
-        "99": "Not yet. It should be less. Hint: Count the bytes of a number.",
+        "99": "Not yet. It should be less. The hint below helps.",
     }.items():
         field.fill(typed)
         field.press("Enter")
@@ -129,7 +129,7 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], dressed: Pat
     assert [sign for sign in "✓✗≈?" if sign in status.inner_text()] == ["✗"]
     assert violations(page) == []
     first.get_by_role("button", name="Hint 2 of 2").click()
-    expect(status).to_contain_text("Hint 2. There are seven billion of them.")
+    expect(first.locator(".problem__hints li").nth(1)).to_have_text("There are seven billion of them.")
     field.fill("0.1")
     check.click()
     expect(status).to_contain_text("No hint is left")
@@ -183,10 +183,8 @@ SHOWN = re.compile(
 PREFIX = {"kB": 1, "KiB": 1, "MB": 2, "MiB": 2, "GB": 3, "GiB": 3, "TB": 4, "TiB": 4}
 
 
-def number_shown(worked: Tag | None) -> str:
+def number_shown(worked: Tag) -> str:
     """The first number of a worked answer that is bold, or begins it or what its start equals; "" if there is none."""
-    if worked is None:
-        return ""
     body = worked.get_text(" ", strip=True).removeprefix(worked.summary.get_text(" ", strip=True))
     bold = [part.get_text() for part in worked.find_all("strong") if re.search(r"\d", part.get_text())]
     head = re.split(r"[:;]\s|\.\s|,\s(?=[a-z])", body.strip())[0]
@@ -197,6 +195,7 @@ def number_shown(worked: Tag | None) -> str:
 def problem_failures(judge: Judge, pages: dict[str, str]) -> tuple[int, list[str]]:
     """What is wrong with the problems of pages, by the HTML of each: how many there are, and all failures."""
     cases: list[tuple[str, Problem, str, str, str]] = []  # where, of what, what is typed, what it is, what it must be
+    failures: list[str] = []
     for path, html in pages.items():
         for number, host in enumerate(BeautifulSoup(html, "html.parser").select("div.problem[data-answer]"), start=1):
             where = f"{path} problem {number}"
@@ -206,7 +205,10 @@ def problem_failures(judge: Judge, pages: dict[str, str]) -> tuple[int, list[str
             asked = problem(right, unit, float(host["data-within"]), mistakes)
             joined = f"{host['data-answer']} {unit}".strip()
             cases += [(where, asked, text, "the exact answer", "right") for text in (host["data-answer"], joined)]
-            if shown := number_shown(host.find_next_sibling()):
+            worked = host.find_next_sibling()
+            if worked is None or worked.name != "details" or "success" not in worked["class"]:
+                failures.append(f"{where}: no worked answer follows")
+            elif shown := number_shown(worked):
                 cases.append((where, asked, shown, "the number shown in the worked answer", "right"))
             for value, text in mistakes.items():
                 cases.append((where, asked, f"{value:.12g}", "a listed mistake", text))
@@ -215,7 +217,6 @@ def problem_failures(judge: Judge, pages: dict[str, str]) -> tuple[int, list[str
                 slips |= {"1.024ᵏ": 1.024 ** PREFIX.get(unit, 1), "1/1.024ᵏ": 1.024 ** -PREFIX.get(unit, 1)}
             for name, factor in slips.items():
                 cases.append((where, asked, repr(right * factor), f"{name} times the answer", "told"))
-    failures = []
     for (where, asked, text, what, must), said in zip(cases, judge([case[1:3] for case in cases]), strict=True):
         if what.startswith("the number shown") and said["verdict"] == "unreadable":  # a word that is no unit follows
             said = judge([(asked, re.sub(r"\s?[A-Za-zµ]+$", "", text))])[0]
@@ -253,9 +254,10 @@ def test_the_reader_of_problems_finds_what_is_wrong(judge: Judge) -> None:
     bad = [
         one.format(14, "GB", "", worked.format("15.2 GB.")),
         one.format(14, "GB", mistake.format(14.05, "Never said."), worked.format("14 GB.")),
-        one.format(14, "gigs", "", worked.format("14.")),
+        one.format(14, "gigs", "", worked.format("14.")).replace("details", "aside"),
     ]
     count, failures = problem_failures(judge, {"bad": "".join(bad)})
-    assert (count, len(failures)) == (3, 2)
-    assert failures[0].startswith("bad problem 1: the number shown in the worked answer, '15.2 GB', is said to be near")
-    assert failures[1].startswith("bad problem 2: a listed mistake, '14.05', is said to be right")
+    assert (count, len(failures)) == (3, 3)
+    assert failures[0] == "bad problem 3: no worked answer follows"
+    assert failures[1].startswith("bad problem 1: the number shown in the worked answer, '15.2 GB', is said to be near")
+    assert failures[2].startswith("bad problem 2: a listed mistake, '14.05', is said to be right")

@@ -44,7 +44,7 @@ export function judge(problem, text) {
   );
   if (factor) return say("factor", factor.text, factor.name);
   if (Math.abs(ratio - 1) <= Math.max(NEAR, 3 * within)) {
-    const target = within ? `outside ${shown(problem.within)} %` : "not the number itself";
+    const target = within ? `outside ${shown(problem.within)}\u00a0%` : "not the number itself";
     return say("near", `Near, but ${target}: it should be ${ratio < 1 ? "more" : "less"}. Look for what is small, or was rounded on the way.`);
   }
   return say("wrong", ratio < 0 ? "The sign is another one, and so is the size." : `It should be ${ratio < 1 ? "more" : "less"}.`);
@@ -57,9 +57,9 @@ function nearest(candidates, allowed) {
 const inUnit = (unit) => (unit ? ` in ${unit}` : "");
 
 function praise({ answer, unit, within }, exact) {
-  const joined = /^[%×]/.test(unit) ? unit.replace("%", " %") : unit && ` ${unit}`;
+  const joined = /^[%×]/.test(unit) ? unit.replace("%", "\u00a0%") : unit && `\u00a0${unit}`;
   if (exact) return `It is exactly ${shown(answer)}${joined}.`;
-  return `It is ${shown(answer)}${joined}${within ? `, and yours is within ${shown(within)} % of that` : ""}.`;
+  return `It is ${shown(answer)}${joined}${within ? `, and yours is within ${shown(within)}\u00a0% of that` : ""}.`;
 }
 
 /** The general factors of a dimension: how many times too large a number is, and which mistake that usually is.
@@ -173,7 +173,7 @@ function ratios(asked, answer, add, both) {
   const percent = asked.label === "%" || asked.size === 0.01;
   both(100, "100",
     percent ? "A hundred times the answer: it was in % already, and was multiplied by 100 once more." : "A hundred times the answer: that is in %. Asked for is the number itself.",
-    percent ? "A hundredth of the answer: that is the share of 1. Asked for is %, of which 1 has a hundred." : "A hundredth of the answer: divided by 100 what was no percentage.");
+    percent ? "A hundredth of the answer: that is the share of 1. Asked for is the same in %, which is a hundred times that." : "A hundredth of the answer: divided by 100 what was no percentage.");
   if (answer > 0 && answer < 1) {
     add((1 - answer) / answer, "complement", "That is the other part: what is left to 100 %. Read again which of the two is asked for.");
   }

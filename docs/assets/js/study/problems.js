@@ -53,7 +53,8 @@ function mount(host, place) {
   });
   const label = make("label", { for: id }, name(host, place), ...asked(problem));
   const verdict = make("p", { class: "problem__verdict", id: `${id}-verdict`, role: "status" });
-  const given = make("ol", { class: "problem__hints", "aria-label": "Hints", hidden: "" });
+  const given = make("ol", { class: "problem__hints", "aria-label": "Hints" });
+  const told = make("div", { "aria-live": "polite" }, given); // which says what is added, not all of it
   const more = make("button", { class: "problem__more md-button", type: "button" });
   const check = make("button", { class: "md-button md-button--primary", type: "submit" }, "Check");
   const form = make("form", { class: "problem__form" }, label, make("div", { class: "problem__row" }, input, check, more));
@@ -67,12 +68,8 @@ function mount(host, place) {
     more.hidden = shown >= hints.length && !details;
   };
   const hint = () => {
-    if (shown === hints.length) return "";
-    const text = hints[shown++].textContent;
-    given.append(make("li", {}, text));
-    given.hidden = false;
+    given.append(make("li", {}, hints[shown++].textContent));
     nameMore();
-    return text;
   };
   const say = (kind, factor, ...sentences) => {
     const [sign, word] = WORDS[kind];
@@ -90,8 +87,9 @@ function mount(host, place) {
     if (found.verdict !== "unreadable") tries += 1;
     const sentences = [found.text];
     if (found.verdict === "wrong") {
-      const next = done ? "" : hint();
-      sentences.push(next ? `Hint: ${next}` : "No hint is left: open the worked answer.");
+      const more = !done && shown < hints.length;
+      if (more) hint();
+      sentences.push(more ? "The hint below helps." : "No hint is left: open the worked answer.");
     }
     if (found.verdict === "right") {
       done = true;
@@ -105,10 +103,7 @@ function mount(host, place) {
   });
   more.addEventListener("click", () => {
     if (shown < hints.length) {
-      const number = shown + 1;
-      const text = hint();
-      delete host.dataset.verdict;
-      verdict.replaceChildren(make("span", { class: "problem__sign", "aria-hidden": "true" }, "→"), " ", make("strong", {}, `Hint ${number}.`), ` ${text}`);
+      hint();
     } else {
       details.open = true;
       details.querySelector("summary").focus();
@@ -117,7 +112,7 @@ function mount(host, place) {
   details?.addEventListener("toggle", () => details.open && tell("opened", { done }));
 
   nameMore();
-  host.append(form, verdict, given);
+  host.append(form, verdict, told);
   for (const one of host.querySelectorAll(".mistake, .hint")) one.hidden = true;
   host.hidden = false;
 }
@@ -136,5 +131,5 @@ function name(host, place) {
 /** The unit asked for, and how near is near enough. */
 function asked({ unit, within }) {
   const parts = unit ? [", in ", make("b", {}, unit)] : [];
-  return [...parts, make("span", { class: "problem__within" }, within ? ` (within ${within} %)` : " (exactly)")];
+  return [...parts, make("span", { class: "problem__within" }, within ? ` (within ${within}\u00a0%)` : " (exactly)")];
 }
