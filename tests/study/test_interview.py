@@ -58,15 +58,19 @@ ALL_PROBLEMS = [
 ]
 
 
-def as_file() -> dict[str, list[dict[str, str]]]:
+def as_file() -> dict[str, list[dict[str, object]]]:
     """The deck as its file has it: links are relative to the deck's page."""
 
-    def common(one: Card | Problem) -> dict[str, str]:
+    def common(one: Card | Problem) -> dict[str, object]:
         where = one.source
         return {"id": one.id, "topic": where.topic, "page": where.url, "title": where.title}
 
     def moved(html: str, one: Card | Problem) -> str:
         return html.replace('href="#', f'href="../{one.source.url}#')
+
+    def of(one: Problem) -> dict[str, object]:
+        place = float(one.id.rpartition("-")[2])
+        return {"value": place, "unit": "GB", "within": 1, "mistakes": [{"value": 50, "why": "A."}], "hints": ["B."]}
 
     return {
         "cards": [
@@ -76,7 +80,7 @@ def as_file() -> dict[str, list[dict[str, str]]]:
         ],
         "problems": [
             common(one) | {"url": f"../{one.source.url}"}
-            | {"question": one.question, "answer": one.answer, "worked": one.worked}
+            | {"question": one.question, "answer": of(one), "worked": one.worked}
             for one in ALL_PROBLEMS
         ],
     }  # fmt: skip

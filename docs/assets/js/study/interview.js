@@ -112,10 +112,8 @@ class Interview {
 
   askProblem(problem) {
     const body = make("div", { class: "interview__problem" });
-    body.append(fragment(problem.question), fragment(problem.answer), fragment(problem.worked));
+    body.append(fragment(problem.question), field(problem.answer), fragment(problem.worked));
     unnumbered(body);
-    const field = body.querySelector("div.problem");
-    if (field) field.dataset.called = "Your answer";
     mountProblems(body);
     const go = button("Skip this one", () => this.next(went));
     let went = "not";
@@ -210,6 +208,13 @@ function fragment(html) {
   return template.content;
 }
 
+/** What a number is compared with, as a page has it. @param {object} answer that of the deck's file */
+function field({ value, unit, within, mistakes, hints }) {
+  const wrong = mistakes.map((one) => make("p", { class: "mistake", "data-value": String(one.value) }, one.why));
+  const data = { class: "problem", "data-answer": String(value), "data-unit": unit, "data-within": String(within), "data-called": "Your answer" };
+  return make("div", data, ...wrong, ...hints.map((hint) => make("p", { class: "hint" }, hint)));
+}
+
 /** The text of some HTML. */
 const plain = (html) => fragment(html).textContent.replace(/\s+/g, " ").trim();
 
@@ -230,9 +235,9 @@ function unnumbered(body) {
 
 /** Links to the sections that show what an answer says: those behind the word "Evidence". */
 function evidence(one) {
-  const body = fragment(one.answer);
-  const links = [...body.querySelectorAll("p")].filter((part) => /Evidence:/.test(part.textContent)).flatMap((part) => [...part.querySelectorAll("a[href]")]);
-  return (one.kind ? links : []).map((link) => make("a", { href: link.href }, ...link.childNodes));
+  if (!one.kind) return [];
+  const links = [...fragment(one.answer).querySelectorAll("p")].filter((part) => /Evidence:/.test(part.textContent)).flatMap((part) => [...part.querySelectorAll("a[href]")]);
+  return links.map((link) => make("a", { href: link.href }, ...link.childNodes));
 }
 
 /** What an interviewer asks next, and where the answer to that is. */
