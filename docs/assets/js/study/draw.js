@@ -6,7 +6,12 @@
 export function rank(number, id) {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(`${number}:${id}`)) hash = Math.imul(hash ^ byte, 0x01000193);
-  for (const [shift, factor] of [[16, 0x85ebca6b], [13, 0xc2b2ae35], [16, 1]]) hash = Math.imul(hash ^ (hash >>> shift), factor);
+  for (const [shift, factor] of [
+    [16, 0x85ebca6b],
+    [13, 0xc2b2ae35],
+    [16, 1],
+  ])
+    hash = Math.imul(hash ^ (hash >>> shift), factor);
   return hash >>> 0;
 }
 
@@ -15,12 +20,22 @@ export function rank(number, id) {
     @template {{id: string, topic: string, page: string}} Question
     @param {Question[]} questions @param {number} count @param {Set<string>} avoid pages that are better left out */
 export function pick(questions, number, count, avoid = new Set()) {
-  const order = questions.map((one) => [rank(number, one.id), one]).sort(([a, x], [b, y]) => a - b || (x.id < y.id ? -1 : 1)).map(([, one]) => one);
+  const order = questions
+    .map((one) => [rank(number, one.id), one])
+    .sort(([a, x], [b, y]) => a - b || (x.id < y.id ? -1 : 1))
+    .map(([, one]) => one);
   const picked = new Set();
   const among = (key, value) => [...picked].filter((one) => one[key] === value).length;
-  const room = ({ topic }) => among("topic", topic) < Math.ceil((count * questions.filter((one) => one.topic === topic).length) / questions.length);
+  const room = ({ topic }) =>
+    among("topic", topic) <
+    Math.ceil((count * questions.filter((one) => one.topic === topic).length) / questions.length);
   const fresh = ({ page }) => !among("page", page);
-  for (const fits of [(one) => fresh(one) && room(one) && !avoid.has(one.page), (one) => fresh(one) && room(one), fresh, () => true]) {
+  for (const fits of [
+    (one) => fresh(one) && room(one) && !avoid.has(one.page),
+    (one) => fresh(one) && room(one),
+    fresh,
+    () => true,
+  ]) {
     for (const one of order) if (picked.size < count && !picked.has(one) && fits(one)) picked.add(one);
   }
   return order.filter((one) => picked.has(one));

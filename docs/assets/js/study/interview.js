@@ -2,21 +2,11 @@
    nothing: a reload forgets it. The questions come from the deck's file, which is loaded when the interview begins; without
    this script, or without the file, the page keeps the draw that was made with the site. */
 
+import { address, ask, DECK, evidence, field, fragment, KINDS, next, plain, unnumbered } from "./asked.js";
 import { draw } from "./draw.js";
 import { make, mountProblems } from "./problems.js";
 
-const DECK = new URL("../../../cards/deck.json", import.meta.url); // links in it are relative to its own address
 const MOST = 9999;
-
-/** What each kind of question wants, and what an interviewer asks next. */
-const KINDS = {
-  predict: ["Say what will happen.", "How would you show it? What would have to change for it to come out otherwise?"],
-  compare: ["Say what differs, and when that matters.", "When would you take the other one, and what would it cost?"],
-  diagnose: ["Find the cause from what is seen.", "What would you look at first, and what would rule your cause out?"],
-  estimate: ["Work out the size aloud, and say what you assume.", "What did you leave out, and by how much does that move the number?"],
-  explain: ["Say why.", "What would you see if it were not so?"],
-  problem: ["Give one number.", "Which of the premises moves the number most? What is it when that one doubles?"],
-};
 
 /** How a question went: points by which its page is to be read, a sign and words. */
 const WENT = { knew: [0, "✓", "Knew it"], partly: [1, "≈", "Partly"], not: [2, "✗", "Did not"] };
@@ -42,13 +32,30 @@ class Interview {
   start() {
     const wanted = Number(new URLSearchParams(location.search).get("draw"));
     const random = () => 1 + Math.floor(Math.random() * MOST);
-    const input = make("input", { id: "interview-draw", type: "text", inputmode: "numeric", autocomplete: "off", maxlength: "4", pattern: "[1-9][0-9]*" });
+    const input = make("input", {
+      id: "interview-draw",
+      type: "text",
+      inputmode: "numeric",
+      autocomplete: "off",
+      maxlength: "4",
+      pattern: "[1-9][0-9]*",
+    });
     input.value = String(valid(wanted) ? wanted : random());
     const status = make("p", { class: "interview__status", role: "status" });
     const other = button("Another number", () => (input.value = String(random())));
-    const form = make("form", { class: "problem__form" }, make("label", { for: input.id }, "The number of the draw, from 1 to 9,999"), make(
-      "div", { class: "problem__row" }, input, make("button", { class: "md-button md-button--primary", type: "submit" }, "Begin"), other,
-    ), status);
+    const form = make(
+      "form",
+      { class: "problem__form" },
+      make("label", { for: input.id }, "The number of the draw, from 1 to 9,999"),
+      make(
+        "div",
+        { class: "problem__row" },
+        input,
+        make("button", { class: "md-button md-button--primary", type: "submit" }, "Begin"),
+        other,
+      ),
+      status,
+    );
     form.noValidate = true;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -61,7 +68,8 @@ class Interview {
         if (!answer.ok) throw new Error(`${answer.status}`);
         this.begin(draw(await answer.json(), number), number);
       } catch (error) {
-        status.textContent = "The questions could not be loaded. Try again, or take the draw below, which is part of this page.";
+        status.textContent =
+          "The questions could not be loaded. Try again, or take the draw below, which is part of this page.";
         console.error(error);
       }
     });
@@ -84,8 +92,16 @@ class Interview {
     const question = this.questions[this.at];
     if (!question) return this.end();
     const kind = question.kind ?? "problem";
-    const title = make("h3", { class: "interview__title", tabindex: "-1" }, `Question ${this.at + 1} of ${this.questions.length}: ${plain(question.topic)}`);
-    const progress = make("progress", { max: String(this.questions.length), value: String(this.at), "aria-label": "Questions done" });
+    const title = make(
+      "h3",
+      { class: "interview__title", tabindex: "-1" },
+      `Question ${this.at + 1} of ${this.questions.length}: ${plain(question.topic)}`,
+    );
+    const progress = make("progress", {
+      max: String(this.questions.length),
+      value: String(this.at),
+      "aria-label": "Questions done",
+    });
     this.foot = make("div", { class: "interview__foot" });
     this.view.replaceChildren(progress, title, make("p", { class: "interview__wants" }, KINDS[kind][0]));
     this.flip = this.grade = undefined;
@@ -100,7 +116,11 @@ class Interview {
     const flip = button("Show the answer", () => this.flip(), "md-button md-button--primary");
     this.flip = () => {
       this.flip = undefined;
-      const answer = make("div", { class: "interview__answer", tabindex: "-1", role: "group", "aria-label": "The answer" }, fragment(card.answer));
+      const answer = make(
+        "div",
+        { class: "interview__answer", tabindex: "-1", role: "group", "aria-label": "The answer" },
+        fragment(card.answer),
+      );
       const buttons = GRADES.map((grade, place) => button(`${place + 1} ${WENT[grade][2]}`, () => this.next(grade)));
       const group = make("div", { class: "problem__row", role: "group", "aria-label": "How did it go?" }, ...buttons);
       this.foot.replaceChildren(answer, next(card), make("p", { class: "interview__wants" }, "How did it go?"), group);
@@ -153,29 +173,73 @@ class Interview {
 
   /** What to read: the pages of what went wrong, the worst first, and how all of it went. */
   end() {
-    const asked = this.questions.map((question, place) => ({ ...question, went: this.went[place], points: WENT[this.went[place]][0] }));
+    const asked = this.questions.map((question, place) => ({
+      ...question,
+      went: this.went[place],
+      points: WENT[this.went[place]][0],
+    }));
     const pages = new Map();
     for (const one of asked.filter(({ points }) => points)) pages.set(one.page, [...(pages.get(one.page) ?? []), one]);
     const sum = (group) => group.reduce((total, { points }) => total + points, 0);
-    const read = [...pages.values()].sort((a, b) => sum(b) - sum(a)).map((group) => {
-      const parts = group.map((one) => make("li", {}, ...sign(one.went), " ", make("a", { href: address(one.url) }, ask(one)), ...evidence(one).flatMap((link) => [" · ", link])));
-      return make("li", {}, make("a", { class: "interview__page", href: address(group[0].url.replace(/#.*/, "")) }, plain(group[0].title)), make("ul", {}, ...parts));
-    });
-    const counts = GRADES.map((grade) => `${WENT[grade][2].toLowerCase()} ${this.went.filter((one) => one === grade).length}`).join(", ");
+    const read = [...pages.values()]
+      .sort((a, b) => sum(b) - sum(a))
+      .map((group) => {
+        const parts = group.map((one) =>
+          make(
+            "li",
+            {},
+            ...sign(one.went),
+            " ",
+            make("a", { href: address(one.url) }, ask(one)),
+            ...evidence(one).flatMap((link) => [" · ", link]),
+          ),
+        );
+        return make(
+          "li",
+          {},
+          make(
+            "a",
+            { class: "interview__page", href: address(group[0].url.replace(/#.*/, "")) },
+            plain(group[0].title),
+          ),
+          make("ul", {}, ...parts),
+        );
+      });
+    const counts = GRADES.map(
+      (grade) => `${WENT[grade][2].toLowerCase()} ${this.went.filter((one) => one === grade).length}`,
+    ).join(", ");
     const title = make("h3", { class: "interview__title", tabindex: "-1" }, "What to read");
     const again = new URL(location.href);
     this.view.replaceChildren(
       title,
       make("p", {}, `Draw ${this.number}, ${this.questions.length} questions: ${counts}.`),
-      read.length ? make("ol", { class: "interview__read" }, ...read) : make("p", {}, "Nothing went wrong. Draw another number, or have somebody else ask you what they ask next."),
+      read.length
+        ? make("ol", { class: "interview__read" }, ...read)
+        : make("p", {}, "Nothing went wrong. Draw another number, or have somebody else ask you what they ask next."),
       make("h3", {}, "How it went"),
-      make("ol", { class: "interview__went" }, ...asked.map((one) => make("li", {}, ...sign(one.went), ` ${plain(one.topic)}: `, make("a", { href: address(one.url) }, ask(one))))),
-      make("p", { class: "interview__link" }, "The same questions for somebody else: ", make("a", { href: again.href }, again.href)),
-      make("div", { class: "problem__row" }, button("Print this", () => print(), "md-button md-button--primary"), button("Draw another", () => {
-        history.replaceState(history.state, "", location.pathname);
-        this.start();
-        this.view.querySelector("input").focus();
-      })),
+      make(
+        "ol",
+        { class: "interview__went" },
+        ...asked.map((one) =>
+          make("li", {}, ...sign(one.went), ` ${plain(one.topic)}: `, make("a", { href: address(one.url) }, ask(one))),
+        ),
+      ),
+      make(
+        "p",
+        { class: "interview__link" },
+        "The same questions for somebody else: ",
+        make("a", { href: again.href }, again.href),
+      ),
+      make(
+        "div",
+        { class: "problem__row" },
+        button("Print this", () => print(), "md-button md-button--primary"),
+        button("Draw another", () => {
+          history.replaceState(history.state, "", location.pathname);
+          this.start();
+          this.view.querySelector("input").focus();
+        }),
+      ),
     );
     this.flip = this.grade = undefined;
     this.view.classList.add("interview--over");
@@ -184,7 +248,6 @@ class Interview {
 }
 
 const valid = (number) => Number.isInteger(number) && number >= 1 && number <= MOST;
-const address = (url) => new URL(url, DECK).href;
 
 function button(words, act, classes = "md-button") {
   const made = make("button", { class: classes, type: "button" }, words);
@@ -193,58 +256,8 @@ function button(words, act, classes = "md-button") {
 }
 
 /** A sign and a word for how a question went. */
-const sign = (went) => [make("span", { class: "problem__sign", "aria-hidden": "true" }, WENT[went][1]), " ", make("strong", {}, `${WENT[went][2]}.`)];
-
-/** The HTML that the site made of a question or an answer, with links that hold here. */
-function fragment(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  for (const element of template.content.querySelectorAll("[href], [src], [*|href]")) {
-    for (const attribute of [...element.attributes].filter(({ localName }) => localName === "href" || localName === "src")) {
-      const inside = element instanceof SVGElement && attribute.value.includes("#"); // a part of the same picture
-      attribute.value = inside ? attribute.value.slice(attribute.value.indexOf("#")) : address(attribute.value);
-    }
-  }
-  return template.content;
-}
-
-/** What a number is compared with, as a page has it. @param {object} answer that of the deck's file */
-function field({ value, unit, within, mistakes, hints }) {
-  const wrong = mistakes.map((one) => make("p", { class: "mistake", "data-value": String(one.value) }, one.why));
-  const data = { class: "problem", "data-answer": String(value), "data-unit": unit, "data-within": String(within), "data-called": "Your answer" };
-  return make("div", data, ...wrong, ...hints.map((hint) => make("p", { class: "hint" }, hint)));
-}
-
-/** The text of some HTML. */
-const plain = (html) => fragment(html).textContent.replace(/\s+/g, " ").trim();
-
-/** A question in a line of a list. */
-function ask(one) {
-  if (one.kind) return plain(one.question);
-  const text = make("div", {}, fragment(one.question));
-  unnumbered(text);
-  const words = text.textContent.replace(/\s+/g, " ").trim();
-  return `Problem: ${words.length > 100 ? `${words.slice(0, words.lastIndexOf(" ", 100))} …` : words}`;
-}
-
-/** Takes the number away that a problem has on its page. */
-function unnumbered(body) {
-  const first = body.querySelector("p > strong:first-child");
-  if (/^\d+\.$/.test(first?.textContent ?? "")) first.remove();
-}
-
-/** Links to the sections that show what an answer says: those behind the word "Evidence". */
-function evidence(one) {
-  if (!one.kind) return [];
-  const links = [...fragment(one.answer).querySelectorAll("p")].filter((part) => /Evidence:/.test(part.textContent)).flatMap((part) => [...part.querySelectorAll("a[href]")]);
-  return links.map((link) => make("a", { href: link.href }, ...link.childNodes));
-}
-
-/** What an interviewer asks next, and where the answer to that is. */
-function next(one) {
-  const links = evidence(one);
-  if (!links.length) links.push(make("a", { href: address(one.url) }, plain(one.title)));
-  const list = links.flatMap((link, place) => (place ? [", ", link] : [link]));
-  const where = make("p", {}, "Where it is shown: ", ...list, ".");
-  return make("aside", { class: "interview__next", "aria-label": "What they ask next" }, make("p", {}, make("strong", {}, "They ask next: "), KINDS[one.kind ?? "problem"][1]), where);
-}
+const sign = (went) => [
+  make("span", { class: "problem__sign", "aria-hidden": "true" }, WENT[went][1]),
+  " ",
+  make("strong", {}, `${WENT[went][2]}.`),
+];

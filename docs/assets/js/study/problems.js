@@ -16,7 +16,13 @@ const WORDS = {
   wrong: ["✗", "Not yet."],
   unreadable: ["?", "Not read."],
 };
-const OTHER_WORDS = { complement: "The other part.", inverse: "Turned round.", more: "More by, not times.", whole: "Times, not more by.", "−": "Another sign." };
+const OTHER_WORDS = {
+  complement: "The other part.",
+  inverse: "Turned round.",
+  more: "More by, not times.",
+  whole: "Times, not more by.",
+  "−": "Another sign.",
+};
 
 let fields = 0;
 
@@ -31,7 +37,10 @@ export function mountProblems(root) {
 /** The problem that is written in the page. @param {HTMLElement} host @returns {import("./judge.js").Problem} */
 export function problemOf(host) {
   const { answer, unit, within } = host.dataset;
-  const mistakes = [...host.querySelectorAll(".mistake")].map((one) => ({ value: Number(one.dataset.value), text: one.textContent }));
+  const mistakes = [...host.querySelectorAll(".mistake")].map((one) => ({
+    value: Number(one.dataset.value),
+    text: one.textContent,
+  }));
   return { answer: Number(answer), unit, within: Number(within), mistakes };
 }
 
@@ -49,7 +58,14 @@ function mount(host, place) {
   const details = host.nextElementSibling?.matches("details.success") ? host.nextElementSibling : null;
   const id = `problem-${++fields}`;
   const input = make("input", {
-    id, type: "text", inputmode: "decimal", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: "80", "aria-describedby": `${id}-verdict`,
+    id,
+    type: "text",
+    inputmode: "decimal",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    maxlength: "80",
+    "aria-describedby": `${id}-verdict`,
   });
   const label = make("label", { for: id }, name(host, place), ...asked(problem));
   const verdict = make("p", { class: "problem__verdict", id: `${id}-verdict`, role: "status" });
@@ -57,12 +73,20 @@ function mount(host, place) {
   const told = make("div", { "aria-live": "polite" }, given); // which says what is added, not all of it
   const more = make("button", { class: "problem__more md-button", type: "button" });
   const check = make("button", { class: "md-button md-button--primary", type: "submit" }, "Check");
-  const form = make("form", { class: "problem__form" }, label, make("div", { class: "problem__row" }, input, check, more));
+  const form = make(
+    "form",
+    { class: "problem__form" },
+    label,
+    make("div", { class: "problem__row" }, input, check, more),
+  );
   let shown = 0;
   let tries = 0;
   let done = false;
 
-  const tell = (kind, detail) => host.dispatchEvent(new CustomEvent(`problem:${kind}`, { bubbles: true, detail: { ...detail, tries, hints: shown } }));
+  const tell = (kind, detail) =>
+    host.dispatchEvent(
+      new CustomEvent(`problem:${kind}`, { bubbles: true, detail: { ...detail, tries, hints: shown } }),
+    );
   const nameMore = () => {
     more.textContent = shown < hints.length ? `Hint ${shown + 1} of ${hints.length}` : "Show the worked answer";
     more.hidden = shown >= hints.length && !details;
@@ -75,8 +99,10 @@ function mount(host, place) {
     const [sign, word] = WORDS[kind];
     host.dataset.verdict = kind;
     verdict.replaceChildren(
-      make("span", { class: "problem__sign", "aria-hidden": "true" }, sign), " ",
-      make("strong", {}, OTHER_WORDS[factor] ?? word), ` ${sentences.filter(Boolean).join(" ")}`,
+      make("span", { class: "problem__sign", "aria-hidden": "true" }, sign),
+      " ",
+      make("strong", {}, OTHER_WORDS[factor] ?? word),
+      ` ${sentences.filter(Boolean).join(" ")}`,
     );
   };
 
@@ -121,7 +147,9 @@ function mount(host, place) {
 function name(host, place) {
   let before = host.previousElementSibling;
   while (before && !before.matches("h1, h2, h3, details")) {
-    const number = /^(\d+)\.$/.exec(before.matches("p") ? (before.querySelector(":scope > strong:first-child")?.textContent ?? "") : "");
+    const number = /^(\d+)\.$/.exec(
+      before.matches("p") ? (before.querySelector(":scope > strong:first-child")?.textContent ?? "") : "",
+    );
     if (number) return `Your answer to problem ${number[1]}`;
     before = before.previousElementSibling;
   }

@@ -18,7 +18,19 @@
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
 const LONG = ["", "kilo", "mega", "giga", "tera", "peta", "exa"];
 const LONG_BINARY = ["", "kibi", "mebi", "gibi", "tebi", "pebi", "exbi"];
-const SCALES = { thousand: 1e3, million: 1e6, mn: 1e6, billion: 1e9, bn: 1e9, trillion: 1e12, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 };
+const SCALES = {
+  thousand: 1e3,
+  million: 1e6,
+  mn: 1e6,
+  billion: 1e9,
+  bn: 1e9,
+  trillion: 1e12,
+  k: 1e3,
+  m: 1e6,
+  b: 1e9,
+  g: 1e9,
+  t: 1e12,
+};
 const NAMES = { param: "parameter", tok: "token", weight: "parameter", req: "request" };
 
 /** The name of a unit of data, such as GiB: of this prefix, which is binary or not, in bits or bytes. */
@@ -39,7 +51,12 @@ for (const [power, short] of PREFIXES.entries()) {
     const [many, long] = binary ? [1024 ** power, LONG_BINARY[power]] : [1000 ** power, LONG[power]];
     const si = binary ? `${short.toUpperCase()}i` : short;
     const bits = { power, binary, bits: true, base: 1 / 8 };
-    name("data", [`${si}B`, `${long}byte`, `${long}bytes`, `${si}byte`, `${si}bytes`], many, { power, binary, bits: false, base: 1 });
+    name("data", [`${si}B`, `${long}byte`, `${long}bytes`, `${si}byte`, `${si}bytes`], many, {
+      power,
+      binary,
+      bits: false,
+      base: 1,
+    });
     name("data", [`${si}bit`, `${si}bits`, `${long}bit`, `${long}bits`, ...(power ? [`${si}b`] : [])], many / 8, bits);
   }
   name("work", [`${short}FLOP`, `${short}FLOPs`], 1000 ** power, { power, base: 1 });
@@ -77,11 +94,21 @@ const SMALL = Object.fromEntries(
 const known = (dimension, text) => TABLES[dimension]?.get(text) ?? SMALL[dimension]?.get(text.toLowerCase());
 
 function stem(word) {
-  const one = word.toLowerCase().replace(/ies$/, "y").replace(/(ch|sh|ss|x)es$/, "$1").replace(/([^s])s$/, "$1");
+  const one = word
+    .toLowerCase()
+    .replace(/ies$/, "y")
+    .replace(/(ch|sh|ss|x)es$/, "$1")
+    .replace(/([^s])s$/, "$1");
   return NAMES[one] ?? one;
 }
 
-const stems = (text) => new Set(text.split(/[\s-]+/).filter(Boolean).map(stem));
+const stems = (text) =>
+  new Set(
+    text
+      .split(/[\s-]+/)
+      .filter(Boolean)
+      .map(stem),
+  );
 const share = (one, other) => [...stems(one)].some((word) => stems(other).has(word));
 
 /** What stands behind a stroke or "per". */
@@ -113,7 +140,10 @@ export function askedUnit(text) {
 function tidy(text) {
   const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   return text
-    .replace(/[⁺⁻⁰¹²³⁴-⁹]+/g, (high) => `^${[...high].map((c) => (c === "⁻" ? "-" : c === "⁺" ? "" : digits.indexOf(c))).join("")}`)
+    .replace(
+      /[⁺⁻⁰¹²³⁴-⁹]+/g,
+      (high) => `^${[...high].map((c) => (c === "⁻" ? "-" : c === "⁺" ? "" : digits.indexOf(c))).join("")}`,
+    )
     .replace(/(\d)(?=[¼-¾⅐-⅞])/g, "$1 ")
     .normalize("NFKC") // thin and no-break spaces, ½, wide digits, both kinds of µ
     .replace(/[−–‐‑]/g, "-")
@@ -189,15 +219,20 @@ function unitOf(text, asked, fraction) {
   let unit = whole || known(asked.dimension, above);
   if (!unit && (asked.dimension === "count" || asked.dimension === "plain")) unit = counted(above, asked);
   if (!unit) {
-    const other = Object.keys(TABLES).map((dimension) => known(dimension, above)).find(Boolean);
+    const other = Object.keys(TABLES)
+      .map((dimension) => known(dimension, above))
+      .find(Boolean);
     if (other) return `“${above}” is another kind of unit`;
-    if (asked.dimension === "data" && /^[kmgtp]i?$/i.test(above)) return `${above} alone may be ${above.toUpperCase()}B or ${above.toUpperCase()[0]}iB`;
+    if (asked.dimension === "data" && /^[kmgtp]i?$/i.test(above))
+      return `${above} alone may be ${above.toUpperCase()}B or ${above.toUpperCase()[0]}iB`;
     return `“${text}” is no unit that belongs here`;
   }
   const per = unit.per ?? denominator(below.join(" per "));
   if (!per || !asked.per) return { ...unit, per };
   if (per.time && asked.per.time) return { ...unit, per, size: (unit.size * asked.per.time) / per.time };
-  return per.noun && asked.per.noun && share(per.noun, asked.per.noun) ? { ...unit, per } : `it is asked per ${asked.per.label}`;
+  return per.noun && asked.per.noun && share(per.noun, asked.per.noun)
+    ? { ...unit, per }
+    : `it is asked per ${asked.per.label}`;
 }
 
 /** What is counted, with or without a scale before it: B, million, tokens, M tokens. */
@@ -211,7 +246,7 @@ function counted(text, asked) {
 
 /** Reads what a reader typed.
     @param {string} text @param {Unit} asked
-    @returns {{value: number, number: number, unit: Unit, bare: boolean} | {why: string}} in base units, and as it was typed */
+    @returns {{value: number, unit: Unit} | {why: string}} `value` in base units */
 export function read(text, asked) {
   let clean = tidy(text)
     .replace(/^(?:[≈~∼≅=]|about|approximately|approx\.?|circa|ca\.?|roughly|around)\s*/i, "")
@@ -225,10 +260,11 @@ export function read(text, asked) {
   const clock = asked.dimension === "time" && /^(\d+) ?(?:h|hours?) ?(\d+) ?(?:m|min|minutes?)?$/i.exec(clean);
   if (clock) clean = `${60 * clock[1] + Number(clock[2])} min`;
   const found = product(clean);
-  if (!found || !Number.isFinite(found.value) || /^[-+.,:]?\d/.test(found.rest)) return { why: `“${text.trim()}” is not read as one number` };
+  if (!found || !Number.isFinite(found.value) || /^[-+.,:]?\d/.test(found.rest))
+    return { why: `“${text.trim()}” is not read as one number` };
   const unit = unitOf(found.rest, asked, found.fraction);
   if (typeof unit === "string") return { why: unit };
-  return { value: found.value * unit.size, number: found.value, unit, bare: !found.rest };
+  return { value: found.value * unit.size, unit };
 }
 
 /** What can be read where a unit is asked for. @param {Unit} asked */
@@ -245,6 +281,9 @@ export function examples(asked) {
 export function shown(number) {
   const rounded = Number.isInteger(number) ? number : Number(number.toPrecision(6));
   const small = rounded !== 0 && Math.abs(rounded) < 1e-4;
-  const text = small || Math.abs(rounded) >= 1e15 ? String(rounded) : rounded.toLocaleString("en-US", { maximumSignificantDigits: 16 });
+  const text =
+    small || Math.abs(rounded) >= 1e15
+      ? String(rounded)
+      : rounded.toLocaleString("en-US", { maximumSignificantDigits: 16 });
   return text.replace("-", "−");
 }
