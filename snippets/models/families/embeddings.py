@@ -454,5 +454,6 @@ print(f"{len(ids)} of {limits['sentence_bert_config.json']} tokens")
 million = 1_000_000 * bytes_each["float32"]
 assert million == 1_536_000_000
 scan = 1_000_000 * 384
+squared = 2 - 2 * 0.8  # squared distance of vectors of length 1, given their cosine
 layers_alone = products + 6 * 2 * 256 * 384  # and the scores of attention over 256 tokens
 # --8<-- [end:problems]
