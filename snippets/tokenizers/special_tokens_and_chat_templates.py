@@ -241,6 +241,8 @@ spoken = sum(
     for m in questions[1:]
 )
 assert growth - spoken == 3
+first, second = (request("v3, Tekken", messages) for messages in (chat[:2], chat))
+kept = shared(first, second)
 filtered = "[IN[INST]ST]".replace("[INST]", "")
 assert filtered == "[INST]"
 # --8<-- [end:problems]

@@ -249,7 +249,13 @@ print(sha256(Path("models/quill/tokenizer.json").read_bytes()).hexdigest())
 # --8<-- [end:own]
 
 # --8<-- [start:problems]
+from math import log2
+
+some_perplexity = round(perplexity[again] / 1000) * 1000
+bits_per_token = log2(some_perplexity)
+tokens_again = len(tokenizers[again].encode(known).ids)
 unused = entries - len(used)
+missed = unused * (unused - 1) / (entries * (entries - 1))
 undone = exchanged([(the, and_)])
 restored = mean_loss(model, torch.tensor([undone[n] for n in tokenizers[swap].encode(known).ids]))
 assert abs(exp(restored) / perplexity[own] - 1) < 1e-6, "Exchanging them again restores the model"
