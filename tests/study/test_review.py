@@ -137,7 +137,7 @@ def test_a_fortnight(reader: BrowserContext, site: str) -> None:
     known: dict[str, Reference] = {}
     grades = 0
     for day in range(14):
-        for hour in draw.choice([[19.9], [8, 19.95], [23.8], [21.3]]):
+        for hour in draw.choice([[19.9], [8, 19.95], [23.8]]):
             clock = datetime(2026, 3, 1 + day, int(hour), round(hour % 1 * 60), draw.randrange(60), tzinfo=HOME)
             now = round(clock.timestamp() * 1000)
             page.clock.set_fixed_time(now / 1000)
@@ -158,7 +158,7 @@ def test_a_fortnight(reader: BrowserContext, site: str) -> None:
                 got = kept[card]
                 assert (got["due"], got["state"], got["step"]) == want.course
                 assert (got["stability"], got["difficulty"]) == pytest.approx(want.memory, rel=1e-6)
-    assert len(known) == 12 and grades > 60
+    assert len(known) == 12 and grades > 60, grades
 
 
 def test_a_session(page: Page) -> None:
@@ -303,6 +303,7 @@ def test_each_state_in_both_schemes(page: Page, tmp_path: Path) -> None:
     expect(page.locator(".wm-review__leech")).to_contain_text("forgotten 8 times")
     expect(page.locator(".wm-review__leech a")).to_have_attribute("href", "#evidence")
     page.keyboard.press("Space")
+    expect(page.get_by_role("group", name="Answer")).to_be_focused()
     look("an answer")
     grade(page, 4)
 

@@ -11,7 +11,7 @@ import { ImportError, store as sharedStore } from "./store.js";
 export async function statePanel(host, { store = sharedStore() } = {}) {
   const kept = el("p", {});
   const status = el("p", { role: "status" });
-  const trouble = el("div", { role: "alert" });
+  const trouble = el("div", {});
   const sure = el("div", { class: "wm-state__sure", hidden: true });
   const file = el("input", { type: "file", accept: ".json,application/json", hidden: true, onchange: bring });
   const limit = el("input", { type: "number", min: 0, max: 999, value: newPerDay(), onchange: limited });

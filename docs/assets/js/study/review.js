@@ -210,14 +210,15 @@ class Session {
     this.#shown = false;
     const graded = new Set(this.#answers.map(({ card }) => card));
     const of = (grade) => this.#answers.filter(({ review }) => review.grade === grade).length;
-    const grades = GRADES.map((name, index) => [of(index + 1), name.toLowerCase()]).filter(([number]) => number);
+    const counts = GRADES.map((name, index) => of(index + 1) && `${of(index + 1)} ${name.toLowerCase()}`);
+    const done = `${many(graded.size, "card")}: ${counts.filter(Boolean).join(", ")}.`;
     const times = this.cards.map(({ id }) => this.#schedules.get(id)).filter(Boolean).map(opens);
     const wait = Math.min(...times) - Date.now();
     const { open, again } = this.#left();
     const heading = el("p", { class: "wm-review__done", tabindex: -1 }, "Done for now");
     this.card.replaceChildren(
       heading,
-      el("p", {}, graded.size ? `${many(graded.size, "card")}: ${grades.map((each) => each.join(" ")).join(", ")}.` : "Nothing was graded."),
+      el("p", {}, graded.size ? done : "Nothing was graded."),
       ...(times.length ? [el("p", {}, `The next of these cards comes ${wait > 0 ? `in ${inWords(wait)}` : "now"}.`)] : []),
     );
     this.controls.replaceChildren(

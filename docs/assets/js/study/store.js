@@ -259,7 +259,8 @@ let shared;
 /** The store of this page, which its parts share. */
 export const store = () => (shared ??= new Store());
 
-/* Asks the browser to keep the reviews when it makes room. Some ask their reader, so it is asked with the first grade, and not again for a month. */
+/* Asks the browser to keep the reviews when it makes room. Some ask their reader, so it is asked with the first grade, and
+   not again for a month. */
 function persist() {
   if (Number(recall(ASKED)) > Date.now() - MONTH) return;
   remember(ASKED, Date.now());
