@@ -155,6 +155,31 @@ def test_a_damaged_or_foreign_file_adds_nothing(reader: BrowserContext, site: st
     assert reviews(page) == set()
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "kind"),
+    [
+        ("UnknownError", "The user denied permission to access the database.", "blocked"),  # Chromium 156, no cookies
+        ("UnknownError", "Internal error opening backing store for indexedDB.open.", "failed"),
+        ("InvalidStateError", "A mutation operation was attempted on a database", "blocked"),  # Firefox, no history
+        ("QuotaExceededError", "", "full"),
+    ],
+)
+def test_what_a_refusal_means(reader: BrowserContext, site: str, name: str, message: str, kind: str) -> None:
+    page = tab(reader, site)
+    page.evaluate(
+        """([message, name]) => {
+            IDBFactory.prototype.open = () => {
+                const request = {error: new DOMException(message, name)}
+                setTimeout(() => request.onerror())
+                return request
+            }
+        }""",
+        [message, name],
+    )
+    add(page, ONE, 3)
+    assert trouble(page) == kind and reviews(page) == {(ONE, NOW, 3)}
+
+
 def test_a_browser_that_keeps_nothing(reader: BrowserContext, site: str) -> None:
     reader.add_init_script(
         """for (const name of ["indexedDB", "localStorage", "BroadcastChannel"]) Object.defineProperty(window, name, {

@@ -27,12 +27,15 @@ const TROUBLES = {
   failed: "The browser's storage has failed, as it does when the disk is full.",
 };
 
-const REFUSALS = {
-  VersionError: "newer",
-  QuotaExceededError: "full",
-  SecurityError: "blocked",
-  InvalidStateError: "blocked", // Firefox, where it keeps no history
-};
+
+/* What the errors of browsers mean. Chromium says UnknownError both where its reader lets no site keep anything and where
+   the disk is full, and tells them apart in its message alone. */
+const MEANINGS = [
+  [/^VersionError/, "newer"],
+  [/^QuotaExceededError|NO_SPACE/, "full"],
+  [/^SecurityError|^InvalidStateError|denied permission/, "blocked"], // the second of Firefox, where it keeps no history
+];
+const meaning = (error) => MEANINGS.find(([sign]) => sign.test(`${error?.name} ${error?.message}`))?.[1] ?? "failed";
 
 const keyOf = ({ card, at }) => `${card} ${at}`;
 
@@ -196,7 +199,7 @@ export class Store extends EventTarget {
   }
 
   #tell(error) {
-    const kind = error && (error.kind ?? (error.name === "QuotaExceededError" ? "full" : "failed"));
+    const kind = error && (error.kind ?? meaning(error));
     if (kind === (this.trouble?.kind ?? null) && !this.#waiting.size) return;
     this.trouble = kind && { kind, message: TROUBLES[kind] };
     this.dispatchEvent(new Event("trouble"));
@@ -236,7 +239,7 @@ export class Store extends EventTarget {
       request.onblocked = () => refuse("old");
       request.onerror = () => {
         clearTimeout(patience);
-        refuse(REFUSALS[request.error?.name] ?? "failed");
+        refuse(meaning(request.error));
       };
       request.onsuccess = () => {
         clearTimeout(patience);
