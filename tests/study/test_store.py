@@ -162,6 +162,7 @@ def test_a_damaged_or_foreign_file_adds_nothing(reader: BrowserContext, site: st
         ("UnknownError", "Internal error opening backing store for indexedDB.open.", "failed"),
         ("InvalidStateError", "A mutation operation was attempted on a database", "blocked"),  # Firefox, no history
         ("QuotaExceededError", "", "full"),
+        ("", "", "old"),  # no error: another tab blocks it
     ],
 )
 def test_what_a_refusal_means(reader: BrowserContext, site: str, name: str, message: str, kind: str) -> None:
@@ -170,7 +171,7 @@ def test_what_a_refusal_means(reader: BrowserContext, site: str, name: str, mess
         """([message, name]) => {
             IDBFactory.prototype.open = () => {
                 const request = {error: new DOMException(message, name)}
-                setTimeout(() => request.onerror())
+                setTimeout(() => name ? request.onerror() : request.onblocked())
                 return request
             }
         }""",

@@ -27,7 +27,6 @@ const TROUBLES = {
   failed: "The browser's storage has failed, as it does when the disk is full.",
 };
 
-
 /* What the errors of browsers mean. Chromium says UnknownError both where its reader lets no site keep anything and where
    the disk is full, and tells them apart in its message alone. */
 const MEANINGS = [
@@ -220,7 +219,7 @@ export class Store extends EventTarget {
       const closed = error.name === "InvalidStateError"; // as after the browser has emptied its storage
       if (closed || error.kind) this.#database = null;
       if (closed && again) return this.#run(mode, ask, false);
-      throw error;
+      throw closed ? Object.assign(error, { kind: "failed" }) : error;
     }
   }
 
