@@ -47,6 +47,10 @@ async function leave() {
   registration.unregister(); // not awaited: it waits for the event in which it is called
 }
 
+addEventListener("message", (event) => {
+  if (event.data === "leave") event.waitUntil(leave());
+});
+
 addEventListener("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
@@ -60,7 +64,7 @@ async function answer(event) {
   const { request } = event;
   let response;
   try {
-    response = await fetch(request, { cache: request.cache === "reload" ? "reload" : "no-cache" });
+    response = await asked(request);
   } catch {
     return remembered(request);
   }
@@ -73,7 +77,16 @@ async function answer(event) {
   return response;
 }
 
+/* A navigation is asked for by its address: some browsers do not let its request be changed. Where it is redirected to is
+   for them to follow, which makes the new address that of the page. */
+function asked(request) {
+  const cache = request.cache === "reload" ? "reload" : "no-cache";
+  const own = { cache, credentials: "same-origin", redirect: "manual" };
+  return request.mode === "navigate" ? fetch(request.url, own) : fetch(request, { cache });
+}
+
 async function remember(request, response) {
+  if (left) return;
   const cache = await caches.open(CACHE);
   await cache.put(request.mode === "navigate" ? request.url.split(/[?#]/)[0] : request, response);
 }

@@ -246,7 +246,10 @@ def test_what_passes_the_worker(releases: tuple[Path, Path], host: Host, context
     assert seen == {"sitemap.xml": True} | dict.fromkeys(passed, False)
 
 
-@pytest.mark.parametrize("way", ["no worker in the release", "a worker that the build did not complete"])
+WAYS = ["no worker in the release", "a worker that the build did not complete", "no worker named by the deck"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_release_takes_the_worker_back(
     way: str, releases: tuple[Path, Path], host: Host, context: BrowserContext, tmp_path: Path
 ) -> None:
@@ -257,16 +260,19 @@ def test_a_release_takes_the_worker_back(
     taken_over(page, host.site)
     last = tmp_path / "last"
     shutil.copytree(releases[1], last)
-    if way == "no worker in the release":
+    if way == WAYS[0]:
         (last / "sw.js").unlink()
-    else:
+    elif way == WAYS[1]:
         shutil.copy(ROOT / "docs/sw.js", last)
+    else:  # as under `mkdocs serve`, at an address where a built site was
+        deck = last / "cards/index.html"
+        deck.write_text(deck.read_text("utf-8").replace(' data-worker="../sw.js"', ""), "utf-8")
     host.site = last
-    opened(page, at + "part/", 2)
-    if way != "no worker in the release":
+    opened(page, at + ("cards/" if way == WAYS[2] else "part/"), 2)
+    if way == WAYS[1]:
         page.evaluate(UPDATE)
-    until(page, CACHES, [])
     until(page, REGISTERED, 0)
+    until(page, CACHES, [])
     opened(page, at + "part/", 2)
     assert page.evaluate("navigator.serviceWorker.controller") is None
 

@@ -109,7 +109,7 @@ class Deck {
     const { counts, note, review, learn, quiz, leeches: list, stuck, progress } = this.#parts;
     const { due, fresh, unseen, learned, leeches, next } = (this.found = survey(this.shown, this.#schedules, now));
     count(counts, {
-      "due now": due.length,
+      "due today": due.length,
       "new today": fresh.length,
       "being learned": this.shown.length - unseen.length - learned.length,
       learned: learned.length,
