@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from time import time
 
 import markdown
 import pytest
@@ -84,15 +85,15 @@ class Reader:
         self.collection = Collection(str(folder / "reader.anki2"))
         self.site, self.path = site, folder / "weights-and-measures.apkg"
 
-    def imports(self, cards: list[Card], second: int = RELEASED, *recent: str, always: bool = False) -> dict[str, int]:
-        """Import a package by the options that Anki offers; the pages of the cards named are a minute younger."""
+    def imports(self, cards: list[Card], second: int = RELEASED, *recent: str, **options: int) -> dict[str, int]:
+        """Import a package by the options that Anki offers, or others; the pages of the cards named are a minute younger."""
         pages = {card.source.page for card in cards if card.id in recent}
         content = anki.package(cards, self.site, ADDRESS, lambda of: second + 60 if of and of.page in pages else second)
         self.path.write_bytes(content)
-        options = self.collection._backend.get_import_anki_package_presets()
-        if always:
-            options.update_notes = ALWAYS
-        request = ImportAnkiPackageRequest(package_path=str(self.path), options=options)
+        chosen = self.collection._backend.get_import_anki_package_presets()
+        for name, choice in options.items():
+            setattr(chosen, name, choice)
+        request = ImportAnkiPackageRequest(package_path=str(self.path), options=chosen)
         log = self.collection.import_anki_package(request).log
         kinds = ("new", "updated", "duplicate", "conflicting", "first_field_match", "missing_notetype", "missing_deck")
         return {kind: len(getattr(log, kind)) for kind in kinds if getattr(log, kind)}
@@ -102,8 +103,8 @@ class Reader:
         return self.collection.get_note(found)
 
     def schedules(self) -> dict[str, tuple[int, ...]]:
-        """What Anki knows of each card: type, queue, due, interval, ease, repetitions, lapses."""
-        columns = "guid, type, queue, due, ivl, factor, reps, lapses, did, c.mod"
+        """What Anki knows of each card: type, queue, due, interval, ease, repetitions, lapses, deck, flag, time."""
+        columns = "guid, type, queue, due, ivl, factor, reps, lapses, did, c.flags, c.mod"
         rows = self.collection.db.all(f"SELECT {columns} FROM cards c JOIN notes n ON n.id = nid")
         return {guid: tuple(row) for guid, *row in rows}
 
@@ -169,7 +170,9 @@ def test_a_second_import_updates_and_keeps_schedules(reader: Reader, questions: 
         card = collection.sched.getCard()
         card.start_timer()
         collection.sched.answerCard(card, grade)
+    collection.set_user_flag_for_cards(3, reader.note(first.id).card_ids())
     before = reader.schedules()
+    assert before[first.id][8] == 3
     assert [before[card.id][5] for card in (first, second)] == [1, 1], "two are answered"
     assert reader.imports(questions) == {"duplicate": 4}, "the same again changes nothing"
 
@@ -210,8 +213,22 @@ def test_a_note_that_says_what_it_said_keeps_what_its_reader_added(reader: Reade
     mended = [questions[0], replace(other, question="How many?")]
     passed_over = reader.imports(mended, RELEASED + 90)
     assert passed_over == {"updated": 1, "duplicate": 1}, "what its reader has touched since is passed over"
-    assert reader.imports(mended, RELEASED + 90, always=True) == {"updated": 1, "duplicate": 1}
+    assert reader.imports(mended, RELEASED + 90, update_notes=ALWAYS) == {"updated": 1, "duplicate": 1}
     assert reader.note(other.id)["Question"] == "How many?"
+
+
+def test_a_deleted_note_comes_back_and_a_field_of_the_readers_needs_merging(reader: Reader, questions: list[Card]):
+    reader.imports(questions)
+    collection = reader.collection
+    collection.remove_notes([reader.note("card-000001").id])
+    assert reader.imports(questions) == {"new": 1, "duplicate": 3}
+    model = collection.models.by_name(anki.NAME)
+    collection.models.add_field(model, collection.models.new_field("Mine"))
+    collection.models.update_dict(model)
+    later = int(time()) + 60  # since a note with another field is a changed one
+    assert reader.imports(questions, later) == {"conflicting": 4}
+    assert reader.imports(questions, later, merge_notetypes=True) == {"updated": 4}
+    assert reader.note("card-000001").keys() == [*anki.FIELDS, "Mine"]
 
 
 def test_a_release_with_another_style_brings_it(reader: Reader, questions: list[Card]):
