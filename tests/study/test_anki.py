@@ -86,7 +86,7 @@ class Reader:
         self.site, self.path = site, folder / "weights-and-measures.apkg"
 
     def imports(self, cards: list[Card], second: int = RELEASED, *recent: str, **options: int) -> dict[str, int]:
-        """Import a package by the options that Anki offers, or others; the pages of the cards named are a minute younger."""
+        """Import a package by the options that Anki offers, or others; pages of the cards named are a minute younger."""
         pages = {card.source.page for card in cards if card.id in recent}
         content = anki.package(cards, self.site, ADDRESS, lambda of: second + 60 if of and of.page in pages else second)
         self.path.write_bytes(content)
@@ -245,7 +245,12 @@ def test_what_anki_knows_notes_and_cards_by_never_changes(reader: Reader, questi
     (model,) = (model for model in reader.collection.models.all() if model["id"] == 1_795_824_001)
     assert [field["name"] for field in model["flds"]] == ["Question", "Answer", "Kind", "Source", "ID"]
     assert [template["name"] for template in model["tmpls"]] == ["Card"]
-    assert anki.NAME == "Weights & Measures", "the deck is found by its name"
+    decks = reader.collection.decks
+    decks.rename(decks.id("Weights & Measures"), "Exam")
+    reader.imports([*questions, replace(questions[0], id="card-0000ee")])
+    found = {card.id: decks.name(reader.note(card.id).cards()[0].did) for card in questions}
+    assert set(found.values()) == {"Exam"}
+    assert decks.name(reader.note("card-0000ee").cards()[0].did) == "Weights & Measures", "it is found by its name"
     note = reader.note("card-0000ff")
     assert (note.guid, note.id) == ("card-0000ff", 1_795_824_000_510)
 
