@@ -179,6 +179,18 @@ def test_what_is_read(home: Page) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_what_the_page_promises_is_read(judge: Judge) -> None:
+    page = (DOCS / "interview.md").read_text("utf-8").partition("## What a field reads")[2]
+    rows = [re.findall("`(.+?)`", row.split("|")[1]) for row in re.findall(r"^\|.*`.*$", page, re.MULTILINE)]
+    typed = [text for row in rows for text in row]
+    units = ["GB", "tokens", "s", "×"]
+    verdicts = [said["verdict"] for said in judge([(problem(9, unit), text) for text in typed for unit in units])]
+    for place, text in enumerate(typed):
+        assert set(verdicts[len(units) * place : len(units) * (place + 1)]) != {"unreadable"}, text
+    assert len(typed) > 20
+    assert "`14G` is refused" in page and judge([(problem(14, "GB"), "14G")])[0]["verdict"] == "unreadable"
+
+
 GB = problem(14, "GB", 1, {7.1: "Half of the heads.", 15.03: "Binary.", 30: "Two."})
 SAID: list[tuple[Problem, str, str, str, str]] = [
     # the problem, what is typed, the verdict, the factor's name, and words of the sentence
