@@ -6,50 +6,21 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from math import inf, isclose
+from datetime import datetime
+from math import isclose
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from fsrs import Card, Rating, Scheduler, State
 from playwright.sync_api import Browser, Page
 
+from .reference import Reference
+
 VENDORED = Path(__file__).parent.parent.parent / "docs" / "assets" / "js" / "vendor"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000  # milliseconds, as all times here
 BEGIN = 20_500 * DAY  # a day of February 2026
 HUNDRED_YEARS = 36_500
-
-
-class Reference:
-    """A card of py-fsrs, with the names of schedule.js."""
-
-    scheduler = Scheduler(enable_fuzzing=False)
-
-    def __init__(self) -> None:
-        self.card = Card(card_id=1)
-        self.least = inf
-
-    def review(self, at: int, grade: int) -> None:
-        """Grade it, at a time in milliseconds since 1970, from 1 to 4."""
-        time = EPOCH + timedelta(milliseconds=at)
-        self.card, _ = self.scheduler.review_card(self.card, Rating(grade), time)
-        self.least = min(self.least, self.memory[0])
-
-    @property
-    def due(self) -> int:
-        return round((self.card.due - EPOCH) / timedelta(milliseconds=1))
-
-    @property
-    def course(self) -> tuple[int, str, int]:
-        return self.due, State(self.card.state).name.lower(), self.card.step or 0
-
-    @property
-    def memory(self) -> tuple[float, float]:
-        assert self.card.stability and self.card.difficulty
-        return self.card.stability, self.card.difficulty
 
 
 def history(draw: random.Random) -> tuple[list[tuple[int, int]], Reference]:
