@@ -8,7 +8,7 @@
 const RELEASE = ""; // "1a2b3c4d", written by the build
 const FILES = []; // the addresses of the deck and all it needs, from here, written by the build
 
-const NAME = "weights-and-measures ";
+const NAME = `weights-and-measures ${registration.scope} `; // several sites may share a host
 const CACHE = NAME + RELEASE;
 const KEPT = /^(?:text\/(?:html|css|javascript|xml)|application\/(?:javascript|json|xml)|image\/|font\/)/;
 const OFFLINE = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

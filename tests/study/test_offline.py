@@ -166,7 +166,8 @@ def until(page: Page, question: str, answer: object) -> None:
 def taken_over(page: Page, built: Path) -> None:
     """Wait until the worker of a release answers, and has all that it is to keep."""
     page.evaluate(UPDATE)
-    until(page, CACHES, [f"weights-and-measures {offline.release(built, offline.needs(built))}"])
+    scope = page.evaluate("navigator.serviceWorker.ready.then(({scope}) => scope)")
+    until(page, CACHES, [f"weights-and-measures {scope} {offline.release(built, offline.needs(built))}"])
     until(page, "navigator.serviceWorker.ready.then(({active}) => active.state)", "activated")
 
 
