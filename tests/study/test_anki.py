@@ -1,8 +1,10 @@
 """The package for Anki, as Anki itself imports it: once, and again after a release."""
 
+import io
 import os
 import re
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -86,7 +88,7 @@ class Reader:
         self.site, self.path = site, folder / "weights-and-measures.apkg"
 
     def imports(self, cards: list[Card], second: int = RELEASED, *recent: str, **options: int) -> dict[str, int]:
-        """Import a package by the options that Anki offers, or others; pages of the cards named are a minute younger."""
+        """Import a package by the options that Anki offers, or others; pages of cards named are a minute younger."""
         pages = {card.source.page for card in cards if card.id in recent}
         content = anki.package(cards, self.site, ADDRESS, lambda of: second + 60 if of and of.page in pages else second)
         self.path.write_bytes(content)
@@ -260,6 +262,8 @@ def test_one_commit_gives_one_package(site: Path, questions: list[Card]):
         return anki.package(questions, site, ADDRESS, lambda _: RELEASED)
 
     assert packed() == packed()
+    times = {file.date_time for file in zipfile.ZipFile(io.BytesIO(packed())).infolist()}
+    assert times == {(1980, 1, 1, 0, 0, 0)}, "nothing in it is of the day of the build"
 
 
 def test_an_image_of_another_host_is_refused(site: Path, questions: list[Card]):
