@@ -178,7 +178,8 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], dressed: Pat
 # ---------- All problems of the site ----------
 
 SHOWN = re.compile(
-    r"\s*([≈~]?\s*[−-]?\d[\d,.]*\d|[≈~]?\s*[−-]?\d)((?:\s*[·×]\s*10[⁻⁰¹²³⁴-⁹]+)?\s?(?:[%×]|[A-Za-zµ]+)?)"
+    r"(?:(?:About|At|From|To|Only|Fewer than|More than) )?(?P<sign>[≈~$]?\s*[−-]?)(?P<number>\d[\d,.]*\d|\d)"
+    r"(?P<unit>(?:\s*[·×]\s*10[⁻⁰¹²³⁴-⁹]+)?\s?(?:[%×]|[A-Za-zµ]+)?)"
 )
 PREFIX = {"kB": 1, "KiB": 1, "MB": 2, "MiB": 2, "GB": 3, "GiB": 3, "TB": 4, "TiB": 4}
 
@@ -189,7 +190,7 @@ def number_shown(worked: Tag) -> str:
     bold = [part.get_text() for part in worked.find_all("strong") if re.search(r"\d", part.get_text())]
     head = re.split(r"[:;]\s|\.\s|,\s(?=[a-z])", body.strip())[0]
     found = SHOWN.match(bold[0] if bold else head.rpartition("=")[2])
-    return found[0].strip() if found else ""
+    return (found["sign"] + found["number"] + found["unit"]).strip() if found else ""
 
 
 def problem_failures(judge: Judge, pages: dict[str, str]) -> tuple[int, list[str]]:
