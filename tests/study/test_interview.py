@@ -255,6 +255,8 @@ def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: 
     assert links.first.get_attribute("href") == f"{home}{asked[1].source.url}#{asked[1].id}"
     expect(page.locator(".interview__went > li")).to_have_count(15)
     expect(page.locator(".interview__went > li").nth(1)).to_contain_text("✗ Did not.")
+    problem_link = page.locator(".interview__went > li").nth(2).locator("a")
+    assert problem_link.get_attribute("href") == f"{home}{asked[2].source.url}#problems"
     assert page.url == f"{home}interview/?draw=47"
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -7,6 +7,9 @@ import { make } from "./problems.js";
 export const DECK = new URL("../../../cards/deck.json", import.meta.url); // links in it are relative to its own address
 export const address = (url) => new URL(url, DECK).href;
 
+/** Where a question stands: a card by its own anchor, a problem in the section that pages have for them. */
+export const home = (one) => address(one.kind ? one.url : `${one.url}#problems`);
+
 /** What each kind of question wants, and what an interviewer asks next. */
 export const KINDS = {
   predict: ["Say what will happen.", "How would you show it? What would have to change for it to come out otherwise?"],
@@ -78,7 +81,7 @@ export function evidence(one) {
 /** What an interviewer asks next, and where the answer to that is. */
 export function next(one) {
   const links = evidence(one);
-  if (!links.length) links.push(make("a", { href: address(one.url) }, plain(one.title)));
+  if (!links.length) links.push(make("a", { href: home(one) }, plain(one.title)));
   const list = links.flatMap((link, place) => (place ? [", ", link] : [link]));
   const where = make("p", {}, "Where it is shown: ", ...list, ".");
   return make(

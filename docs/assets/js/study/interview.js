@@ -2,7 +2,7 @@
    nothing: a reload forgets it. The questions come from the deck's file, which is loaded when the interview begins; without
    this script, or without the file, the page keeps the draw that was made with the site. */
 
-import { address, ask, DECK, evidence, field, fragment, KINDS, next, plain, unnumbered } from "./asked.js";
+import { address, ask, DECK, evidence, field, fragment, home, KINDS, next, plain, unnumbered } from "./asked.js";
 import { draw } from "./draw.js";
 import { make, mountProblems } from "./problems.js";
 
@@ -190,7 +190,7 @@ class Interview {
             {},
             ...sign(one.went),
             " ",
-            make("a", { href: address(one.url) }, ask(one)),
+            make("a", { href: home(one) }, ask(one)),
             ...evidence(one).flatMap((link) => [" · ", link]),
           ),
         );
@@ -221,7 +221,7 @@ class Interview {
         "ol",
         { class: "interview__went" },
         ...asked.map((one) =>
-          make("li", {}, ...sign(one.went), ` ${plain(one.topic)}: `, make("a", { href: address(one.url) }, ask(one))),
+          make("li", {}, ...sign(one.went), ` ${plain(one.topic)}: `, make("a", { href: home(one) }, ask(one))),
         ),
       ),
       make(
