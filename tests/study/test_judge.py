@@ -355,7 +355,7 @@ def formatted(draw: st.DrawFn) -> tuple[Problem, str]:
     return problem(right, asked, 1e-4), f"{text}{gap if unit else ''}{unit}"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(formatted(), min_size=50, max_size=50))
 def test_a_right_number_is_right_however_it_is_written(judge: Judge, cases: list[tuple[Problem, str]]) -> None:
     for (asked, text), said in zip(cases, judge(cases), strict=True):
@@ -377,7 +377,7 @@ GENERAL = ["2", "4", "8", "16", "1000^1", "1000^2", "1000^3"]
 OWN = {"data": ["1.024", "1.0486", "1.0737", "1.0995", "1024^1"], "ratio": ["100"], "count": ["1.024"], "time": ["60"]}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     dimension=st.sampled_from(sorted(ASKED)),
     number=st.floats(0.0101, 9.9).map(lambda x: float(f"{x:.6g}")),
@@ -396,7 +396,7 @@ def test_a_factor_is_named(judge: Judge, dimension: str, number: float, within: 
         assert times(said["name"], share) == pytest.approx(times(name, 1), rel=0.0101), (asked, name, said)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     answer=st.floats(0.5, 1e4).map(lambda x: float(f"{x:.6g}")),
     factors=st.lists(st.floats(0.05, 20).filter(lambda f: abs(f - 1) > 0.05), min_size=1, max_size=5, unique=True),
