@@ -64,7 +64,7 @@ class Interview {
       if (!valid(number)) return void (status.textContent = "The number of a draw is a whole one, from 1 to 9,999.");
       status.textContent = "Loading the questions …";
       try {
-        const answer = await fetch(DECK);
+        const answer = await fetch(DECK, { cache: "no-cache" }); // that of the newest release
         if (!answer.ok) throw new Error(`${answer.status}`);
         this.begin(draw(await answer.json(), number), number);
       } catch (error) {
