@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 OWN = {path.name for path in (ROOT / "src").iterdir()}
-OPTIONAL = {"upath"}  # remote files, which no page reads: the extra "remote" of pyproject.toml
+OPTIONAL = {"upath", "playwright"}  # remote files, which no page reads; and the sheet as a PDF, which no build makes
 CODE = [*(ROOT / "snippets").rglob("*.py"), *(ROOT / "src").rglob("*.py")]
 CHECKS = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
 PROVIDED = packages_distributions()

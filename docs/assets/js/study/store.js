@@ -216,7 +216,8 @@ export class Store extends EventTarget {
         transaction.onabort = () => reject(transaction.error ?? new Error("the storage gave up"));
       });
     } catch (error) {
-      const closed = error.name === "InvalidStateError"; // as after the browser has emptied its storage
+      // The browser closed it, as when it empties its storage: before the transaction, or during it.
+      const closed = error.name === "InvalidStateError" || error.name === "AbortError";
       if (closed || error.kind) this.#database = null;
       if (closed && again) return this.#run(mode, ask, false);
       throw closed ? Object.assign(error, { kind: "failed" }) : error;
