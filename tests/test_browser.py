@@ -279,6 +279,27 @@ def test_search_finds(browser: Browser) -> None:
         assert here.wrong == []
 
 
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        ("difference between architecture and weights", "What is the difference between architecture and weights"),
+        ("tokenizer boundary", "Why is the tokenizer part of a language model’s boundary"),
+        ("what does an embedding model produce", "What does an embedding model produce"),
+        ("same weights behave differently in production", "Why can the same weights behave differently in production"),
+        ("what does a training checkpoint hold", "what does a training checkpoint hold"),
+    ],
+)
+def test_search_finds_a_study_card_in_one_try(browser: Browser, words: str, question: str) -> None:
+    with reader(browser, viewport=DESKTOP) as here:
+        here.page.goto(HOME)
+        here.page.locator("[data-md-component=search-query]").click()
+        here.page.keyboard.insert_text(words)
+        card = here.page.locator(".md-search-result__item").first.locator('a[href*="#q-card-"]').first
+        expect(card).to_contain_text(question.partition("’")[0])
+        card.click()
+        expect(here.page.locator("details.card[open]").first).to_contain_text("Evidence")
+
+
 def test_a_link_replaces_the_page_without_loading_it_anew(browser: Browser, nav: list[str]) -> None:
     with reader(browser, viewport=DESKTOP) as here:
         here.open("")

@@ -28,7 +28,7 @@ KINDS = {
 }
 """The kinds of cards, which are tags of the deck."""
 
-CARD = re.compile(r'<details class="question(?P<words>[^"]*)">')
+CARD = re.compile(r'<details class="question(?P<words>[^"]*)">\s*<summary>(?P<question>.*?)</summary>', re.DOTALL)
 ID = re.compile(r"card-[0-9a-f]{6}")
 LINK = re.compile(r'(?P<name>\b(?:href|src))="(?P<to>[^"]*)"')
 PROBLEM = re.compile(r'<div class="problem" data-answer=.*?</div>\n?', re.DOTALL)
@@ -99,27 +99,31 @@ def source_of(page: Page) -> Source:
 
 
 def mark(html: str) -> str:
-    """The HTML of a page, in which the id and the kind of each card are attributes that scripts and links find."""
+    """The HTML of a page, in which the id and the kind of each card are attributes that scripts and links find.
+
+    Its question is a heading with an id of its own: the search of the site then finds each card by itself.
+    """
 
     def marked(found: re.Match[str]) -> str:
         words = found["words"].split()
         ids, kinds = [w for w in words if ID.fullmatch(w)], [w for w in words if w in KINDS]
         if len(words) != 2 or not ids or not kinds:
             return found[0]  # which the lint refuses
-        return f'<details class="question card" id="{ids[0]}" data-kind="{kinds[0]}">'
+        heading = f'<h3 id="q-{ids[0]}">{found["question"]}</h3>'
+        return f'<details class="question card" id="{ids[0]}" data-kind="{kinds[0]}"><summary>{heading}</summary>'
 
     return CARD.sub(marked, html)
 
 
 MARKED = re.compile(r'<details class="question card" id="(?P<id>[^"]*)" data-kind="(?P<kind>[^"]*)">')
-SUMMARY = re.compile(r"\s*<summary>(?P<question>.*?)</summary>(?P<answer>.*)</details>\Z", re.DOTALL)
+SUMMARY = re.compile(r"<summary><h3[^>]*>(?P<question>.*?)</h3></summary>(?P<answer>.*)</details>\Z", re.DOTALL)
 
 
 def cards(html: str, source: Source) -> Iterator[Card]:
     """The cards of a page, once it is marked, in order."""
     for found in MARKED.finditer(html):
         parts = SUMMARY.match(html[found.end() : _end(html, found.end())])
-        assert parts, "folded blocks begin with a summary"
+        assert parts, "which is how a card is marked"
         yield Card(found["id"], found["kind"], parts["question"].strip(), parts["answer"].strip(), source)
 
 

@@ -35,7 +35,7 @@ function read(element) {
     evidence: evidence ? { href: evidence.getAttribute("href"), title: evidence.textContent } : { href, title },
     element,
     get question() {
-      return copy(element.querySelector(":scope > summary").childNodes);
+      return copy(element.querySelector(":scope > summary > h3, :scope > summary:not(:has(> h3))").childNodes);
     },
     get answer() {
       return copy([...element.childNodes].filter((node) => !node.matches?.("summary, .card-source")));
