@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handbook.study import register
-from handbook.study.questions import KINDS, Source, cards, mark, problems, relinked
+from handbook.study.elsewhere import relinked, renamed
+from handbook.study.questions import KINDS, Source, cards, mark, problems
 from handbook.study.rules import broken_rules, faults, twins
 from handbook.study.texts import CardText, all_cards, cards_in
 
@@ -207,6 +208,26 @@ def test_links_lead_where_they_led() -> None:
     assert relinked(html, SOURCE, "https://b.test/site/").startswith(
         '<a href="https://b.test/site/a/c/#d"> <a href="https://b.test/site/a/b/#e">'
     )
+
+
+FIGURE = """<figure><svg aria-label="A mark" aria-labelledby="t m"><title id="t">T</title><path id="m"/>
+<clipPath id="c"/><use xlink:href="#m"/><g clip-path="url(#c)"/></svg></figure><a href="#m">m</a> <a href="#e">e</a>
+<input type="radio" name="tabs" id="tab"><label for="tab">Tab</label>"""
+
+
+def test_a_figure_that_stands_elsewhere_refers_to_its_own_parts() -> None:
+    moved = relinked(FIGURE, SOURCE, "cards/")
+    assert moved == FIGURE.replace('"#e"', '"../a/b/#e"')
+    own = renamed(moved, "card-3f9a1c-")
+    for changed in (
+        'aria-label="A mark" aria-labelledby="card-3f9a1c-t card-3f9a1c-m"',
+        '<path id="card-3f9a1c-m"/>',
+        '<use xlink:href="#card-3f9a1c-m"/>',
+        'clip-path="url(#card-3f9a1c-c)"',
+        '<a href="#card-3f9a1c-m">m</a> <a href="../a/b/#e">e</a>',
+        'name="card-3f9a1c-tabs" id="card-3f9a1c-tab"><label for="card-3f9a1c-tab">',
+    ):
+        assert changed in own
 
 
 @given(st.text(alphabet='<>/"= adetilsqucor-0f', max_size=60))

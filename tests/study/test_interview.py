@@ -39,7 +39,8 @@ def card(topic: str, page: int, place: int) -> Card:
     evidence = f'<p>Evidence: <a href="#shown-{place}">Section {place}</a>.</p>'
     kind = KINDS[(page + place) % 5]
     question = f"{topic.split()[0]} {page}.{place}: why <code>x</code>?"
-    return Card(name, kind, question, f"<p>Because of {name}.</p>{evidence}", where)
+    figure = '<svg width="9" height="9"><clipPath id="c"/><g clip-path="url(#c)"/></svg>'
+    return Card(name, kind, question, f"<p>Because of {name}.</p>{figure}{evidence}", where)
 
 
 def problem(topic: str, page: int, place: int) -> Problem:
@@ -125,11 +126,13 @@ def test_the_page_without_scripts() -> None:
     asked = draw(ALL_CARDS, ALL_PROBLEMS, DRAW)
     assert html.count("<li>") == len(asked) == CARDS + PROBLEMS
     assert "data-answer" not in html  # there is no field without a script
-    assert not re.search(r'id="(?!interview")', html)
     assert "<strong>1.</strong>" not in html and "&amp;amp;" not in html
     for one in asked:
         assert (one.question if isinstance(one, Card) else one.id) in html
         assert f'href="../{one.source.url}' in html
+    for clip in re.findall(r"url\(#([^)]*)", html):
+        assert html.count(f'id="{clip}"') == 1, "a figure has its own parts, whatever other pages call theirs"
+    assert html.count("url(#") == CARDS
 
 
 PAGE = """<!doctype html><html lang="en"><head><title>Mock interview</title>

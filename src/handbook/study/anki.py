@@ -29,7 +29,8 @@ from urllib.parse import unquote
 import genanki
 
 from handbook.study.changes import Changes
-from handbook.study.questions import KINDS, Card, Source, relinked
+from handbook.study.elsewhere import bare, relinked
+from handbook.study.questions import KINDS, Card, Source
 
 NAME = "Weights & Measures"
 """The name of the deck and of the note type. Anki finds the deck by it, and not by an id: of a reader who has renamed
@@ -47,11 +48,9 @@ STYLE = Path(__file__).parent.parent / "templates" / "anki.css"
 ZIPPED = (1980, 1, 1, 0, 0, 0)
 """The time of each file of a package, so that one commit gives one package: the earliest that a ZIP file knows."""
 
-NEEDLESS = re.compile(r'<a (?:id|name)="__(?:code|span)[^>]*></a>|<a class="headerlink".*?</a>', re.DOTALL)
 COMMAND = re.compile(r"\[(?=/?(?:sound:|anki:|latex\]|\$))")
 """What Anki takes for a sound or for LaTeX wherever it stands, in code too."""
 IMAGE = re.compile(r'(?P<before><img\b[^>]*?\ssrc=")(?P<address>[^"]*)(?=")')
-ID = re.compile(r'\sid="([^"]+)"')
 COLOURS = re.compile(r"--wm-[\w-]+: #[0-9a-f]{3,8};")
 
 
@@ -148,16 +147,7 @@ def _html(html: str, source: Source, site: Path, address: str, media: dict[str, 
         media[name] = content
         return f"{found['before']}{name}"
 
-    return IMAGE.sub(packed, moved(COMMAND.sub("&#91;", NEEDLESS.sub("", html)), source, address))
-
-
-def moved(html: str, source: Source, target: str) -> str:
-    """HTML of a page with its links as they are to be elsewhere, but for those within it, as to a figure's marks."""
-    found = relinked(html, source, target)
-    page = relinked('href="#a"', source, target).removesuffix('a"')
-    for name in ID.findall(html):
-        found = found.replace(f'{page}{name}"', f'href="#{name}"')
-    return found
+    return IMAGE.sub(packed, relinked(COMMAND.sub("&#91;", bare(html)), source, address))
 
 
 def text(title: str) -> str:

@@ -10,12 +10,11 @@ from html import escape, unescape
 
 from mkdocs.utils import get_relative_url
 
-from handbook.study.questions import Card, relinked
+from handbook.study.elsewhere import relinked, renamed
+from handbook.study.questions import Card
 
 PAGE = "cards/"
 """The address of the deck's page below that of the site."""
-
-ID = re.compile(r'\sid="([^"]+)"')
 
 
 def deck(cards: list[Card], worker: str = "") -> str:
@@ -51,27 +50,13 @@ def folded(card: Card) -> str:
     """A card as the deck shows it, with its source; links and ids are those of the deck's page."""
     source = card.source
     about = f'data-kind="{card.kind}" data-topic="{_text(source.topic)}" data-page="{_text(source.url)}"'
+    question, answer = (renamed(relinked(html, source, PAGE), f"{card.id}-") for html in (card.question, card.answer))
     link = f'<a href="{get_relative_url(source.url, PAGE)}#{card.id}">{_text(source.title)}</a>'
     return (
         f'<details class="question card" id="{card.id}" {about}>\n'
-        f"<summary>{_moved(card.question, card)}</summary>\n{_moved(card.answer, card)}\n"
+        f"<summary>{question}</summary>\n{answer}\n"
         f'<p class="card-source">From {link}</p>\n</details>\n'
     )
-
-
-def _moved(html: str, card: Card) -> str:
-    """A part of a card for the deck's page: links lead where they led, and ids stay unlike those of other cards."""
-    page = get_relative_url(card.source.url, PAGE)
-    moved = relinked(html, card.source, PAGE)
-    for name in ID.findall(html):
-        own = f"{card.id}-{name}"
-        for before, after in (
-            (f' id="{name}"', f' id="{own}"'),
-            (f'href="{page}#{name}"', f'href="#{own}"'),
-            (f"url(#{name})", f"url(#{own})"),
-        ):
-            moved = moved.replace(before, after)
-    return moved
 
 
 def _text(text: str) -> str:

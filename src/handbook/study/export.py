@@ -36,6 +36,7 @@ from mkdocs.utils import get_relative_url
 
 from handbook.study import anki
 from handbook.study.changes import Changes
+from handbook.study.elsewhere import relinked
 from handbook.study.questions import Card, Problem, Source
 
 FOLDER = "cards/"
@@ -66,7 +67,7 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
     """The text of `deck.json`: see the head of this module."""
 
     def here(html: str, source: Source) -> str:
-        return anki.moved(html, source, FOLDER)
+        return relinked(html, source, FOLDER)
 
     deck = {
         "format": "weights-and-measures deck",

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from mkdocs.utils import get_relative_url
 
-from handbook.study.questions import Card, Problem, relinked
+from handbook.study.elsewhere import relinked, renamed
+from handbook.study.questions import Card, Problem
 
 PAGE = "interview/"
 """The address of the interview's page below that of the site."""
@@ -27,7 +28,6 @@ CARDS, PROBLEMS = 10, 5
 
 BITS = 0xFFFFFFFF
 NUMBERED = re.compile(r"(<p>)<strong>\d+\.</strong>\s*")
-IDENTITY = re.compile(r'\sid="[^"]*"')
 
 Question = TypeVar("Question", Card, Problem)
 
@@ -101,7 +101,7 @@ def interview(cards: Sequence[Card], problems: Sequence[Problem]) -> str:
 
 
 def _folded(one: Card | Problem) -> str:
-    """A question with its answer folded, and where both come from. Ids stay with the page that has them."""
+    """A question with its answer folded, and where both come from."""
     source = one.source
     link = get_relative_url(source.url, PAGE) + (f"#{one.id}" if isinstance(one, Card) else "")
     origin = f'<p>From <a href="{link}">{escape(unescape(source.title))}</a></p>'
@@ -109,7 +109,7 @@ def _folded(one: Card | Problem) -> str:
         question, answer = f"<p>{one.question}</p>", one.answer
     else:
         question, answer = NUMBERED.sub(r"\1", one.question, count=1), one.worked
-    question, answer = (IDENTITY.sub("", relinked(html, source, PAGE)) for html in (question, answer))
+    question, answer = (renamed(relinked(html, source, PAGE), f"{one.id}-") for html in (question, answer))
     if isinstance(one, Problem):
         return f"{question}\n{answer}\n{origin}\n"
     return f'{question}\n<details class="success">\n<summary>Answer</summary>\n{answer}\n</details>\n{origin}\n'

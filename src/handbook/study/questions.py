@@ -14,10 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from mkdocs.structure.pages import Page
-from mkdocs.utils import get_relative_url
 
 KINDS = {
     "predict": "Say what will happen before you run it",
@@ -30,7 +28,6 @@ KINDS = {
 
 CARD = re.compile(r'<details class="question(?P<words>[^"]*)">\s*<summary>(?P<question>.*?)</summary>', re.DOTALL)
 ID = re.compile(r"card-[0-9a-f]{6}")
-LINK = re.compile(r'(?P<name>\b(?:href|src))="(?P<to>[^"]*)"')
 PROBLEM = re.compile(r'<div class="problem" data-answer=.*?</div>\n?', re.DOTALL)
 ANSWER = re.compile(r'\s*<details class="success">')
 BEFORE = re.compile(r"</(?:h[1-6]|details)>")
@@ -138,28 +135,6 @@ def problems(html: str, source: Source) -> Iterator[Problem]:
         end = _end(html, worked.end()) if worked else found.end()
         name = f"{source.page.rpartition('.')[0]}-{number}"
         yield Problem(name, html[begin : found.start()].strip(), found[0], html[found.end() : end].strip(), source)
-
-
-def relinked(html: str, source: Source, target: str) -> str:
-    """HTML of a page, with its links as they are to be elsewhere.
-
-    Args:
-        html: A part of the page.
-        source: Where it stands.
-        target: The address of another page below that of the site; or, with its host, of the site itself, from which
-            all links then start.
-    """
-
-    def moved(found: re.Match[str]) -> str:
-        to = found["to"]
-        if re.match(r"[a-z]+:|//", to):
-            return found[0]
-        if "://" in target:
-            return f'{found["name"]}="{urljoin(urljoin(target, source.url), to)}"'
-        path, mark, anchor = urljoin(f"/{source.url}", to).partition("#")
-        return f'{found["name"]}="{get_relative_url(path.removeprefix("/") or ".", target)}{mark}{anchor}"'
-
-    return LINK.sub(moved, html)
 
 
 def _end(html: str, start: int) -> int:

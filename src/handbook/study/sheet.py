@@ -14,7 +14,8 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handbook.study.anki import ID, NEEDLESS, moved, text
+from handbook.study.anki import text
+from handbook.study.elsewhere import bare, relinked, renamed
 from handbook.study.questions import Card
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ ICON = re.compile(r'<span class="twemoji">.*?</span>', re.DOTALL)
 DRAWING = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 CODE = re.compile(r"<pre\b.*?</pre>", re.DOTALL)
 INLINE = re.compile(r"<code\b.*?</code>", re.DOTALL)
+LINKED = re.compile(r"</?a\b[^>]*>")
 BLOCK = re.compile(r"<(?:p|li|tr|figcaption|summary|dt|dd|h[1-6])\b[^>]*>")
 
 
@@ -98,8 +100,9 @@ def _paper(cards: list[Card], number: int) -> str:
 def _side(card: Card | None, answer: bool) -> str:
     if not card:
         return '<div class="sheet__card"></div>\n'
-    html = moved(card.answer if answer else card.question, card.source, PAGE)
-    html = _plain(html, card.id + ("-back" if answer else "-front"))
+    html = relinked(bare(card.answer if answer else card.question), card.source, PAGE)
+    html = LINKED.sub("", html).replace("<details", "<details open")  # on paper nothing is followed or unfolded
+    html = renamed(html, f"{card.id}-{'back' if answer else 'front'}-")
     size = fitting(html, ANSWER) if answer else fitting(html, QUESTION, letter=BOLD)
     label = "Answer" if answer else card.kind.capitalize()
     return (
@@ -131,12 +134,3 @@ def _height(html: str, size: float, letter: float) -> float:
 
 def _words(html: str) -> str:
     return unescape(re.sub(r"<[^>]*>", "", html))
-
-
-def _plain(html: str, prefix: str) -> str:
-    """HTML as it is on paper: without links, and with ids that are its own on a page that holds every card."""
-    html = re.sub(r"</?a\b[^>]*>", "", NEEDLESS.sub("", html)).replace("<details", "<details open")
-    for name in ID.findall(html):
-        for before, after in ((' id="', '"'), ('href="#', '"'), ("url(#", ")")):
-            html = html.replace(f"{before}{name}{after}", f"{before}{prefix}-{name}{after}")
-    return html
