@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 ADDRESS = "https://example.org/book/"
 RELEASED = 1_790_000_000
 
-DECODING = Source("decoding/beams.md", "decoding/beams/", "Beams &amp; greed", "Decoding")
+DECODING = Source("decoding/beams.md", "decoding/beams/", "Beams & greed", "Decoding")
 PAGE = """
 ??? question predict card-000001 "What does `max` of an empty list do?"
 

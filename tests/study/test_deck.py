@@ -106,7 +106,7 @@ hooks: [{ROOT / "src/handbook/hooks.py"}]
 extra_css: [assets/css/study.css]
 extra_javascript: [{{path: assets/js/study/study.js, type: module}}]
 markdown_extensions: [toc, pymdownx.details, pymdownx.snippets, pymdownx.superfences, handbook.pages]
-nav: [index.md, Last: [z.md, sub/b.md], First: [a.md], cards.md]
+nav: [index.md, Last & least: [Z & so on: z.md, sub/b.md], First: [a.md], cards.md]
 """
 FIELD = '<div class="problem" data-answer="2" data-unit="GB" data-within="1" hidden>\n</div>'
 QUESTIONS = '??? question predict card-00000{0} "Page {0}?"\n\n    [Home]({1}index.md)\n\n'
@@ -123,7 +123,7 @@ def mkdocs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str
     shutil.copy(ROOT / "docs/assets/css/study.css", docs / "assets/css")
     (tmp_path / "mkdocs.yml").write_text(CONFIG)
     (docs / "index.md").write_text("# Home\n")
-    (docs / "a.md").write_text("# A\n\n" + QUESTIONS.format(1, "") + PROBLEM)
+    (docs / "a.md").write_text("# A < B & `c`\n\n" + QUESTIONS.format(1, "") + PROBLEM)
     (docs / "sub/b.md").write_text("# B\n\n" + QUESTIONS.format(2, "../"))
     (docs / "z.md").write_text("# Z\n\n" + PROBLEM + "\n" + QUESTIONS.format(3, ""))
     (docs / "cards.md").write_text('# Cards\n\n## Before\n\n<div id="deck"></div>\n\n## Behind\n')
@@ -143,13 +143,15 @@ def test_a_build_fills_the_page(tmp_path: Path, mkdocs: Callable[..., str]) -> N
     """Cards and problems are those of all pages, in the order of the navigation, which is not that of the files."""
     assert "built in" in mkdocs()
     assert [card.id for card in site.cards] == ["card-000003", "card-000002", "card-000001"]
-    assert [card.source.topic for card in site.cards] == ["Last", "Last", "First"]
+    assert [card.source.topic for card in site.cards] == ["Last & least", "Last & least", "First"]
+    assert [card.source.title for card in site.cards] == ["Z & so on", "B", "A < B & c"], "as text"
     assert [problem.id for problem in site.problems] == ["z-1", "a-1"]
     page = BeautifulSoup((tmp_path / "site/cards/index.html").read_text("utf-8"), "html.parser")
-    assert [title.get_text() for title in page.select("section h2")] == ["Last 2", "First 1"]
+    assert [title.get_text() for title in page.select("section h2")] == ["Last & least 2", "First 1"]
+    assert [link.get_text() for link in page.select(".card-source a")] == ["Z & so on", "B", "A < B & c"]
     assert page.select_one("#card-000002 p a")["href"] == ".."
     contents = [link["href"] for link in page.select("#toc-collapse a, .bs-sidenav a")]
-    assert contents[-4:] == ["#before", "#topic-last", "#topic-first", "#behind"]
+    assert contents[-4:] == ["#before", "#topic-last-least", "#topic-first", "#behind"]
     study = page.select_one('script[src*="study.js"]')
     version = scripts.version(tmp_path / "docs")
     assert (study["type"], study["src"]) == ("module", f"../assets/js/study/study.js?v={version}")

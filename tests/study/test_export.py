@@ -8,7 +8,7 @@ from handbook.study import export
 from handbook.study.answers import answer
 from handbook.study.questions import Card, Problem, Source
 
-SOURCE = Source("decoding/beams.md", "decoding/beams/", "Beams &amp; greed", "Decoding")
+SOURCE = Source("decoding/beams.md", "decoding/beams/", "Beams & greed", "Decoding")
 HOME = Source("index.md", "", "Home", "Home")
 CARD = Card(
     "card-00000a", "explain", "Why <em>2¹⁰</em>?", '<p><a href="../sizes/#kib">Why</a> <img src="x.png"></p>', SOURCE

@@ -14,7 +14,7 @@ from handbook.study.questions import Card, Source
 from handbook.study.sheet import ANSWER, LINK, PDF, fitting, print_to, sheet
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCE = Source("decoding/beams.md", "decoding/beams/", "Beams &amp; greed, and a title that is long", "Decoding")
+SOURCE = Source("decoding/beams.md", "decoding/beams/", "Beams & greed, and a title that is long", "Decoding")
 
 WORDS = "A quantized checkpoint rounds the second moments that an optimizer's state keeps in float32. "
 ROW = "<tr><td>second moments</td><td>float32</td><td>1,048,576</td><td>2²⁰ × 4 bytes, and no more</td></tr>"

@@ -21,7 +21,7 @@ import sqlite3
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
-from html import escape, unescape
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -94,7 +94,7 @@ def package(cards: Iterable[Card], site: Path, address: str, changed: Changes) -
     deck = genanki.Deck(DECK, NAME, f'Questions of <a href="{address}">{address}</a>, and what answers them.')
     for place, card in enumerate(cards):
         source = card.source
-        link = f'<a href="{address}{source.url}#{card.id}">{text(source.title)}</a>'
+        link = f'<a href="{address}{source.url}#{card.id}">{escape(source.title)}</a>'
         sides = (_html(html, source, site, address, media) for html in (card.question, card.answer))
         deck.add_note(
             Note(
@@ -119,7 +119,7 @@ def package(cards: Iterable[Card], site: Path, address: str, changed: Changes) -
 def tags(card: Card) -> list[str]:
     """The tags of a note: its topic, its page and its kind, each below one tag that is the handbook's."""
     page = card.source.page.rpartition(".")[0].replace("/", "::")
-    words = f"topic::{unescape(card.source.topic)}", f"page::{page}", f"kind::{card.kind}"
+    words = f"topic::{card.source.topic}", f"page::{page}", f"kind::{card.kind}"
     return [f"weights-and-measures::{word.replace(' ', '_')}" for word in words]
 
 
@@ -148,11 +148,6 @@ def _html(html: str, source: Source, site: Path, address: str, media: dict[str, 
         return f"{found['before']}{name}"
 
     return IMAGE.sub(packed, relinked(COMMAND.sub("&#91;", bare(html)), source, address))
-
-
-def text(title: str) -> str:
-    """A title as HTML: MkDocs has escaped it where it is that of a page, and not where the navigation gives it."""
-    return escape(unescape(title))
 
 
 def _zip(files: dict[str, bytes]) -> bytes:

@@ -6,7 +6,7 @@ The HTML is all that the review's scripts know of the cards, and without scripts
 from __future__ import annotations
 
 import re
-from html import escape, unescape
+from html import escape
 
 from mkdocs.utils import get_relative_url
 
@@ -28,7 +28,7 @@ def deck(cards: list[Card], worker: str = "") -> str:
     return f'<div class="deck-desk"{attribute}></div>\n' + "".join(
         # A section, since Material's search ends to exclude an element where the first one of the same name in it ends.
         f'<section class="deck-topic" id="{anchor(topic)}" data-search-exclude>\n'
-        f"<h2>{_text(topic)} <span>{len(of_it)}</span></h2>\n{''.join(folded(card) for card in of_it)}</section>\n"
+        f"<h2>{escape(topic)} <span>{len(of_it)}</span></h2>\n{''.join(folded(card) for card in of_it)}</section>\n"
         for topic, of_it in topics(cards).items()
     )
 
@@ -43,22 +43,17 @@ def topics(cards: list[Card]) -> dict[str, list[Card]]:
 
 def anchor(topic: str) -> str:
     """The id of a topic in the deck."""
-    return "topic-" + re.sub(r"[^a-z0-9]+", "-", unescape(topic).lower()).strip("-")
+    return "topic-" + re.sub(r"[^a-z0-9]+", "-", topic.lower()).strip("-")
 
 
 def folded(card: Card) -> str:
     """A card as the deck shows it, with its source; links and ids are those of the deck's page."""
     source = card.source
-    about = f'data-kind="{card.kind}" data-topic="{_text(source.topic)}" data-page="{_text(source.url)}"'
+    about = f'data-kind="{card.kind}" data-topic="{escape(source.topic)}" data-page="{escape(source.url)}"'
     question, answer = (renamed(relinked(html, source, PAGE), f"{card.id}-") for html in (card.question, card.answer))
-    link = f'<a href="{get_relative_url(source.url, PAGE)}#{card.id}">{_text(source.title)}</a>'
+    link = f'<a href="{get_relative_url(source.url, PAGE)}#{card.id}">{escape(source.title)}</a>'
     return (
         f'<details class="question card" id="{card.id}" {about}>\n'
         f"<summary>{question}</summary>\n{answer}\n"
         f'<p class="card-source">From {link}</p>\n</details>\n'
     )
-
-
-def _text(text: str) -> str:
-    """A title, which MkDocs has escaped if it is that of a page and not if the navigation gives it."""
-    return escape(unescape(text))

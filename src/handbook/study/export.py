@@ -97,7 +97,7 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
 
 def _place(source: Source, anchor: str = "") -> dict[str, str]:
     url = get_relative_url(source.url or ".", FOLDER) + (f"#{anchor}" if anchor else "")
-    return {"topic": unescape(source.topic), "page": source.page, "title": unescape(source.title), "url": url}
+    return {"topic": source.topic, "page": source.page, "title": source.title, "url": url}
 
 
 def _answer(html: str) -> dict[str, Any]:

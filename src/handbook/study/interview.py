@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from html import escape, unescape
+from html import escape
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -104,7 +104,7 @@ def _folded(one: Card | Problem) -> str:
     """A question with its answer folded, and where both come from."""
     source = one.source
     link = get_relative_url(source.url, PAGE) + (f"#{one.id}" if isinstance(one, Card) else "")
-    origin = f'<p>From <a href="{link}">{escape(unescape(source.title))}</a></p>'
+    origin = f'<p>From <a href="{link}">{escape(source.title)}</a></p>'
     if isinstance(one, Card):
         question, answer = f"<p>{one.question}</p>", one.answer
     else:

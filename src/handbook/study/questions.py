@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 
 from mkdocs.structure.pages import Page
 
@@ -40,8 +41,8 @@ class Source:
     Attributes:
         page: The path of its page below `docs/`.
         url: The page's address below that of the site.
-        title: The page's title.
-        topic: The title of the part of the navigation that the page is in.
+        title: The page's title, as text.
+        topic: The title of the part of the navigation that the page is in, as text.
     """
 
     page: str
@@ -92,7 +93,8 @@ def source_of(page: Page) -> Source:
     """Where the questions of a page stand."""
     parts = list(page.ancestors)
     topic = parts[-1].title if parts else page.title
-    return Source(page.file.src_uri, page.url, str(page.title), str(topic))
+    # MkDocs has escaped the title that a page gives itself, and not the one that the navigation gives.
+    return Source(page.file.src_uri, page.url, unescape(str(page.title)), unescape(str(topic)))
 
 
 def mark(html: str) -> str:

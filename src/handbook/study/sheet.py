@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from html import unescape
+from html import escape, unescape
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handbook.study.anki import text
 from handbook.study.elsewhere import bare, relinked, renamed
 from handbook.study.questions import Card
 
@@ -109,7 +108,7 @@ def _side(card: Card | None, answer: bool) -> str:
         f'<div class="sheet__card" data-card="{card.id}">'
         f'<p class="sheet__head"><span>{label}</span><span>{card.id}</span></p>'
         f'<div class="sheet__text" style="--size: {size:g}"><div>{html}</div></div>'
-        f'<p class="sheet__foot">{text(card.source.title)}</p></div>\n'
+        f'<p class="sheet__foot">{escape(card.source.title)}</p></div>\n'
     )
 
 
