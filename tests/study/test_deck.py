@@ -220,7 +220,8 @@ HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A pa
   window.again = () => mounts.forEach((mount) => mount(document));
 </script>
 <script type="module" src="/assets/js/study/study.js"></script></head>
-<body data-md-color-scheme="default"><main class="md-typeset"><article><h1>A page</h1>
+<body data-md-color-scheme="default"><main class="md-typeset"><article>
+<h1>A <em>page</em><a class="headerlink" href="#a">¶</a></h1>
 {content}
 </article></main></body></html>"""
 
@@ -388,6 +389,8 @@ def test_cards_of_a_page_are_reviewed_in_place(page: Page, address: str) -> None
     page.evaluate("() => { document.querySelector('.card-box').remove(); again(); }")
     box.get_by_role("button", name="Review them").press("Enter")
     expect(page.locator(".wm-review__question")).to_have_text("Question 1 alpha?")
+    page.keyboard.press("Space")
+    expect(page.locator(".wm-review__source")).to_have_text("From A page")
     expect(box.get_by_role("link", name="The whole deck")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(box.get_by_role("button", name="Review them")).to_be_focused()

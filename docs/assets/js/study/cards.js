@@ -23,7 +23,7 @@ export function cards(root = document) {
 function read(element) {
   const source = element.querySelector(":scope > .card-source a");
   const href = source?.getAttribute("href") ?? `#${element.id}`;
-  const title = (source ?? document.querySelector("h1"))?.firstChild?.textContent.trim() ?? document.title;
+  const title = source?.textContent ?? titleOf(document.querySelector("h1"));
   const evidence = [...element.querySelectorAll(":scope > :not(summary, .card-source) a[href]")].at(-1);
   return {
     id: element.id,
@@ -43,6 +43,12 @@ function read(element) {
   };
 }
 
+/* The title of the page that is open: its heading, without the heading's own link. */
+function titleOf(heading) {
+  const parts = [...(heading?.childNodes ?? [])].filter((part) => !part.matches?.(".headerlink"));
+  return parts.map((part) => part.textContent).join("").trim() || document.title;
+}
+
 let copies = 0;
 
 /* Ids are made new, and so is what names them: a figure draws its marks by `#id`, a label has its field by `for`. The
@@ -57,7 +63,7 @@ function copy(nodes) {
     for (const attribute of element.attributes) {
       const { name, value } = attribute;
       if (name === "name") attribute.value = mark + value;
-      else if (/^(id|for|headers|aria-.*)$/.test(name)) {
+      else if (/^(id|for|headers|aria-(labelledby|describedby|controls|owns))$/.test(name)) {
         attribute.value = value.replace(/\S+/g, (word) => names.get(word) ?? word);
       } else if (value.includes("#")) {
         attribute.value = value.replace(/#([^\s"')>]+)/g, (all, id) => (names.has(id) ? `#${names.get(id)}` : all));
