@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
+from handbook.study.export import deck_json
 from handbook.study.interview import CARDS, DRAW, PROBLEMS, draw, interview, pick
 from handbook.study.questions import Card, Problem, Source
 
@@ -30,7 +31,7 @@ FIELD = """<div class="problem" data-answer="{}" data-unit="GB" data-within="1" 
 
 def source(topic: str, page: int) -> Source:
     path = f"{topic.split()[0].lower()}/page-{page}"
-    return Source(f"{path}.md", f"{path}/", f"{topic}, page <{page}>", topic)
+    return Source(f"{path}.md", f"{path}/", f"{topic} <pad> {page}", topic)
 
 
 def card(topic: str, page: int, place: int) -> Card:
@@ -57,34 +58,7 @@ ALL_CARDS = [
 ALL_PROBLEMS = [
     problem(topic, page, place) for topic, pages in TOPICS.items() for page in range(pages) for place in (1, 2)
 ]
-
-
-def as_file() -> dict[str, list[dict[str, object]]]:
-    """The deck as its file has it: links are relative to the deck's page."""
-
-    def common(one: Card | Problem) -> dict[str, object]:
-        where = one.source
-        return {"id": one.id, "topic": where.topic, "page": where.url, "title": where.title}
-
-    def moved(html: str, one: Card | Problem) -> str:
-        return html.replace('href="#', f'href="../{one.source.url}#')
-
-    def of(one: Problem) -> dict[str, object]:
-        place = float(one.id.rpartition("-")[2])
-        return {"value": place, "unit": "GB", "within": 1, "mistakes": [{"value": 50, "why": "A."}], "hints": ["B."]}
-
-    return {
-        "cards": [
-            common(one) | {"kind": one.kind, "url": f"../{one.source.url}#{one.id}"}
-            | {"question": one.question, "answer": moved(one.answer, one)}
-            for one in ALL_CARDS
-        ],
-        "problems": [
-            common(one) | {"url": f"../{one.source.url}"}
-            | {"question": one.question, "answer": of(one), "worked": one.worked}
-            for one in ALL_PROBLEMS
-        ],
-    }  # fmt: skip
+DECK = deck_json(ALL_CARDS, ALL_PROBLEMS, "https://example.org/")
 
 
 @settings(max_examples=30)
@@ -158,7 +132,7 @@ def dressed(small_site: Path) -> Path:
     theme = next(THEME.glob("main.*.min.css")).read_text("utf-8")
     (small_site / "theme.css").write_text(theme, "utf-8")
     (small_site / "cards").mkdir()
-    (small_site / "cards" / "deck.json").write_text(json.dumps(as_file()), "utf-8")
+    (small_site / "cards" / "deck.json").write_text(DECK, "utf-8")
     for scheme in ("default", "slate"):
         folder = small_site / ("interview" if scheme == "default" else scheme)
         folder.mkdir()
@@ -181,7 +155,7 @@ def test_the_browser_draws_the_same(chromium: Browser, serve: Callable[[Path], s
             const { draw } = await import(location.origin + "/draw.js")
             return numbers.map(number => draw(deck, number).map(({ id }) => id))
         }""",
-        [as_file(), numbers],
+        [json.loads(DECK), numbers],
     )
     assert drawn == [[one.id for one in draw(ALL_CARDS, ALL_PROBLEMS, number)] for number in numbers]
     assert drawn[0] != drawn[1]

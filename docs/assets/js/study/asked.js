@@ -1,10 +1,11 @@
 /* The questions of the deck's file, as the mock interview shows them: their HTML with links that hold on its page, their line
    in a list, and what an interviewer asks next. */
 
-import { make } from "./problems.js";
+import { el } from "./elements.js";
 
 /** The deck's file. Links in it are relative to its own address. */
-export const DECK = new URL("../../../cards/deck.json", import.meta.url); // links in it are relative to its own address
+export const DECK = new URL("../../../cards/deck.json", import.meta.url);
+/** The absolute address of a link in it. */
 export const address = (url) => new URL(url, DECK).href;
 
 /** Where a question stands: a card by its own anchor, a problem in the section that pages have for them. */
@@ -28,11 +29,9 @@ export function fragment(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   for (const element of template.content.querySelectorAll("[href], [src], [*|href]")) {
-    for (const attribute of [...element.attributes].filter(
-      ({ localName }) => localName === "href" || localName === "src",
-    )) {
-      const inside = element instanceof SVGElement && attribute.value.includes("#"); // a part of the same picture
-      attribute.value = inside ? attribute.value.slice(attribute.value.indexOf("#")) : address(attribute.value);
+    for (const attribute of element.attributes) {
+      const leads = attribute.localName === "href" || attribute.localName === "src";
+      if (leads && !attribute.value.startsWith("#")) attribute.value = address(attribute.value); // # is a part of itself
     }
   }
   return template.content;
@@ -40,7 +39,7 @@ export function fragment(html) {
 
 /** What a number is compared with, as a page has it. @param {object} answer that of the deck's file */
 export function field({ value, unit, within, mistakes, hints }) {
-  const wrong = mistakes.map((one) => make("p", { class: "mistake", "data-value": String(one.value) }, one.why));
+  const wrong = mistakes.map((one) => el("p", { class: "mistake", "data-value": String(one.value) }, one.why));
   const data = {
     class: "problem",
     "data-answer": String(value),
@@ -48,16 +47,16 @@ export function field({ value, unit, within, mistakes, hints }) {
     "data-within": String(within),
     "data-called": "Your answer",
   };
-  return make("div", data, ...wrong, ...hints.map((hint) => make("p", { class: "hint" }, hint)));
+  return el("div", data, ...wrong, ...hints.map((hint) => el("p", { class: "hint" }, hint)));
 }
 
 /** The text of some HTML. */
-export const plain = (html) => fragment(html).textContent.replace(/\s+/g, " ").trim();
+const plain = (html) => fragment(html).textContent.replace(/\s+/g, " ").trim();
 
 /** A question in a line of a list. */
 export function ask(one) {
   if (one.kind) return plain(one.question);
-  const text = make("div", {}, fragment(one.question));
+  const text = el("div", {}, fragment(one.question));
   unnumbered(text);
   const words = text.textContent.replace(/\s+/g, " ").trim();
   return `Problem: ${words.length > 100 ? `${words.slice(0, words.lastIndexOf(" ", 100))} …` : words}`;
@@ -75,19 +74,19 @@ export function evidence(one) {
   const links = [...fragment(one.answer).querySelectorAll("p")]
     .filter((part) => /Evidence:/.test(part.textContent))
     .flatMap((part) => [...part.querySelectorAll("a[href]")]);
-  return links.map((link) => make("a", { href: link.href }, ...link.childNodes));
+  return links.map((link) => el("a", { href: link.href }, ...link.childNodes));
 }
 
 /** What an interviewer asks next, and where the answer to that is. */
 export function next(one) {
   const links = evidence(one);
-  if (!links.length) links.push(make("a", { href: home(one) }, plain(one.title)));
+  if (!links.length) links.push(el("a", { href: home(one) }, one.title));
   const list = links.flatMap((link, place) => (place ? [", ", link] : [link]));
-  const where = make("p", {}, "Where it is shown: ", ...list, ".");
-  return make(
+  const where = el("p", {}, "Where it is shown: ", ...list, ".");
+  return el(
     "aside",
     { class: "interview__next", "aria-label": "What they ask next" },
-    make("p", {}, make("strong", {}, "They ask next: "), KINDS[one.kind ?? "problem"][1]),
+    el("p", {}, el("strong", {}, "They ask next: "), KINDS[one.kind ?? "problem"][1]),
     where,
   );
 }

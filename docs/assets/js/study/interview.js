@@ -2,9 +2,10 @@
    nothing: a reload forgets it. The questions come from the deck's file, which is loaded when the interview begins; without
    this script, or without the file, the page keeps the draw that was made with the site. */
 
-import { address, ask, DECK, evidence, field, fragment, home, KINDS, next, plain, unnumbered } from "./asked.js";
+import { address, ask, DECK, evidence, field, fragment, home, KINDS, next, unnumbered } from "./asked.js";
 import { draw } from "./draw.js";
-import { make, mountProblems } from "./problems.js";
+import { button, el } from "./elements.js";
+import { mountProblems } from "./problems.js";
 
 const MOST = 9999;
 
@@ -23,7 +24,7 @@ class Interview {
   constructor(host) {
     this.host = host;
     this.byHand = [...host.childNodes];
-    this.view = make("div", { class: "interview", tabindex: "-1" });
+    this.view = el("div", { class: "interview", tabindex: "-1" });
     this.host.prepend(this.view);
     this.view.addEventListener("keydown", (event) => this.key(event));
   }
@@ -32,7 +33,7 @@ class Interview {
   start() {
     const wanted = Number(new URLSearchParams(location.search).get("draw"));
     const random = () => 1 + Math.floor(Math.random() * MOST);
-    const input = make("input", {
+    const input = el("input", {
       id: "interview-draw",
       type: "text",
       inputmode: "numeric",
@@ -41,17 +42,17 @@ class Interview {
       pattern: "[1-9][0-9]*",
     });
     input.value = String(valid(wanted) ? wanted : random());
-    const status = make("p", { class: "interview__status", role: "status" });
+    const status = el("p", { class: "interview__status", role: "status" });
     const other = button("Another number", () => (input.value = String(random())));
-    const form = make(
+    const form = el(
       "form",
       { class: "problem__form" },
-      make("label", { for: input.id }, "The number of the draw, from 1 to 9,999"),
-      make(
+      el("label", { for: input.id }, "The number of the draw, from 1 to 9,999"),
+      el(
         "div",
         { class: "problem__row" },
         input,
-        make("button", { class: "md-button md-button--primary", type: "submit" }, "Begin"),
+        el("button", { class: "md-button md-button--primary", type: "submit" }, "Begin"),
         other,
       ),
       status,
@@ -92,18 +93,18 @@ class Interview {
     const question = this.questions[this.at];
     if (!question) return this.end();
     const kind = question.kind ?? "problem";
-    const title = make(
+    const title = el(
       "h3",
       { class: "interview__title", tabindex: "-1" },
-      `Question ${this.at + 1} of ${this.questions.length}: ${plain(question.topic)}`,
+      `Question ${this.at + 1} of ${this.questions.length}: ${question.topic}`,
     );
-    const progress = make("progress", {
+    const progress = el("progress", {
       max: String(this.questions.length),
       value: String(this.at),
       "aria-label": "Questions done",
     });
-    this.foot = make("div", { class: "interview__foot" });
-    this.view.replaceChildren(progress, title, make("p", { class: "interview__wants" }, KINDS[kind][0]));
+    this.foot = el("div", { class: "interview__foot" });
+    this.view.replaceChildren(progress, title, el("p", { class: "interview__wants" }, KINDS[kind][0]));
     this.flip = this.grade = undefined;
     if (question.kind) this.askCard(question);
     else this.askProblem(question);
@@ -112,26 +113,26 @@ class Interview {
   }
 
   askCard(card) {
-    this.view.append(make("p", { class: "interview__question" }, fragment(card.question)));
-    const flip = button("Show the answer", () => this.flip(), "md-button md-button--primary");
+    this.view.append(el("p", { class: "interview__question" }, fragment(card.question)));
+    const flip = button("Show the answer", () => this.flip(), { class: "md-button md-button--primary" });
     this.flip = () => {
       this.flip = undefined;
-      const answer = make(
+      const answer = el(
         "div",
         { class: "interview__answer", tabindex: "-1", role: "group", "aria-label": "The answer" },
         fragment(card.answer),
       );
       const buttons = GRADES.map((grade, place) => button(`${place + 1} ${WENT[grade][2]}`, () => this.next(grade)));
-      const group = make("div", { class: "problem__row", role: "group", "aria-label": "How did it go?" }, ...buttons);
-      this.foot.replaceChildren(answer, next(card), make("p", { class: "interview__wants" }, "How did it go?"), group);
+      const group = el("div", { class: "problem__row", role: "group", "aria-label": "How did it go?" }, ...buttons);
+      this.foot.replaceChildren(answer, next(card), el("p", { class: "interview__wants" }, "How did it go?"), group);
       this.grade = (grade) => this.next(grade);
       answer.focus();
     };
-    this.foot.append(make("div", { class: "problem__row" }, flip));
+    this.foot.append(el("div", { class: "problem__row" }, flip));
   }
 
   askProblem(problem) {
-    const body = make("div", { class: "interview__problem" });
+    const body = el("div", { class: "interview__problem" });
     body.append(fragment(problem.question), field(problem.answer), fragment(problem.worked));
     unnumbered(body);
     mountProblems(body);
@@ -151,7 +152,7 @@ class Interview {
     });
     body.addEventListener("problem:opened", ended);
     this.view.append(body);
-    this.foot.append(make("div", { class: "problem__row" }, go));
+    this.foot.append(el("div", { class: "problem__row" }, go));
   }
 
   next(grade) {
@@ -185,55 +186,55 @@ class Interview {
       .sort((a, b) => sum(b) - sum(a))
       .map((group) => {
         const parts = group.map((one) =>
-          make(
+          el(
             "li",
             {},
             ...sign(one.went),
             " ",
-            make("a", { href: home(one) }, ask(one)),
+            el("a", { href: home(one) }, ask(one)),
             ...evidence(one).flatMap((link) => [" · ", link]),
           ),
         );
-        return make(
+        return el(
           "li",
           {},
-          make(
+          el(
             "a",
             { class: "interview__page", href: address(group[0].url.replace(/#.*/, "")) },
-            plain(group[0].title),
+            group[0].title,
           ),
-          make("ul", {}, ...parts),
+          el("ul", {}, ...parts),
         );
       });
     const counts = GRADES.map(
       (grade) => `${WENT[grade][2].toLowerCase()} ${this.went.filter((one) => one === grade).length}`,
     ).join(", ");
-    const title = make("h3", { class: "interview__title", tabindex: "-1" }, "What to read");
+    const title = el("h3", { class: "interview__title", tabindex: "-1" }, "What to read");
     const again = new URL(location.href);
     this.view.replaceChildren(
       title,
-      make("p", {}, `Draw ${this.number}, ${this.questions.length} questions: ${counts}.`),
+      el("p", {}, `Draw ${this.number}, ${this.questions.length} questions: ${counts}.`),
       read.length
-        ? make("ol", { class: "interview__read" }, ...read)
-        : make("p", {}, "Nothing went wrong. Draw another number, or have somebody else ask you what they ask next."),
-      make("h3", {}, "How it went"),
-      make(
+        ? el("ol", { class: "interview__read" }, ...read)
+        : el("p", {}, "Nothing went wrong. Draw another number, or have somebody else ask you what they ask next."),
+      el("h3", {}, "How it went"),
+      el(
         "ol",
         { class: "interview__went" },
         ...asked.map((one) =>
-          make("li", {}, ...sign(one.went), ` ${plain(one.topic)}: `, make("a", { href: home(one) }, ask(one))),
+          el("li", {}, ...sign(one.went), ` ${one.topic}: `, el("a", { href: home(one) }, ask(one))),
         ),
       ),
-      make(
+      el(
         "p",
         { class: "interview__link" },
         "The same questions for somebody else: ",
-        make("a", { href: again.href }, again.href),
+        el("a", { href: again.href }, again.href),
       ),
-      make(
+      el(
         "div",
         { class: "problem__row" },
-        button("Print this", () => print(), "md-button md-button--primary"),
+        button("Print this", () => print(), { class: "md-button md-button--primary" }),
         button("Draw another", () => {
           history.replaceState(history.state, "", location.pathname);
           this.start();
@@ -249,15 +250,9 @@ class Interview {
 
 const valid = (number) => Number.isInteger(number) && number >= 1 && number <= MOST;
 
-function button(words, act, classes = "md-button") {
-  const made = make("button", { class: classes, type: "button" }, words);
-  made.addEventListener("click", act);
-  return made;
-}
-
 /** A sign and a word for how a question went. */
 const sign = (went) => [
-  make("span", { class: "problem__sign", "aria-hidden": "true" }, WENT[went][1]),
+  el("span", { class: "problem__sign", "aria-hidden": "true" }, WENT[went][1]),
   " ",
-  make("strong", {}, `${WENT[went][2]}.`),
+  el("strong", {}, `${WENT[went][2]}.`),
 ];

@@ -5,6 +5,7 @@
    the worked answer, which can be unfolded by hand at any time. Each verdict is told to the page by an event
    `problem:verdict`, each opening of the answer by `problem:opened`, for the mock interview. */
 
+import { el } from "./elements.js";
 import { judge } from "./judge.js";
 
 /** A word and a sign for each verdict, so that nothing rests on colour. */
@@ -44,20 +45,12 @@ export function problemOf(host) {
   return { answer: Number(answer), unit, within: Number(within), mistakes };
 }
 
-/** An element with attributes and children. */
-export function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
 function mount(host, place) {
   const problem = problemOf(host);
   const hints = [...host.querySelectorAll(".hint")];
   const details = host.nextElementSibling?.matches("details.success") ? host.nextElementSibling : null;
   const id = `problem-${++fields}`;
-  const input = make("input", {
+  const input = el("input", {
     id,
     type: "text",
     inputmode: "decimal",
@@ -67,17 +60,17 @@ function mount(host, place) {
     maxlength: "80",
     "aria-describedby": `${id}-verdict`,
   });
-  const label = make("label", { for: id }, name(host, place), ...asked(problem));
-  const verdict = make("p", { class: "problem__verdict", id: `${id}-verdict`, role: "status" });
-  const given = make("ol", { class: "problem__hints", "aria-label": "Hints" });
-  const told = make("div", { "aria-live": "polite" }, given); // which says what is added, not all of it
-  const more = make("button", { class: "problem__more md-button", type: "button" });
-  const check = make("button", { class: "md-button md-button--primary", type: "submit" }, "Check");
-  const form = make(
+  const label = el("label", { for: id }, name(host, place), ...asked(problem));
+  const verdict = el("p", { class: "problem__verdict", id: `${id}-verdict`, role: "status" });
+  const given = el("ol", { class: "problem__hints", "aria-label": "Hints" });
+  const told = el("div", { "aria-live": "polite" }, given); // which says what is added, not all of it
+  const more = el("button", { class: "problem__more md-button", type: "button" });
+  const check = el("button", { class: "md-button md-button--primary", type: "submit" }, "Check");
+  const form = el(
     "form",
     { class: "problem__form" },
     label,
-    make("div", { class: "problem__row" }, input, check, more),
+    el("div", { class: "problem__row" }, input, check, more),
   );
   let shown = 0;
   let tries = 0;
@@ -92,16 +85,16 @@ function mount(host, place) {
     more.hidden = shown >= hints.length && !details;
   };
   const hint = () => {
-    given.append(make("li", {}, hints[shown++].textContent));
+    given.append(el("li", {}, hints[shown++].textContent));
     nameMore();
   };
   const say = (kind, factor, ...sentences) => {
     const [sign, word] = WORDS[kind];
     host.dataset.verdict = kind;
     verdict.replaceChildren(
-      make("span", { class: "problem__sign", "aria-hidden": "true" }, sign),
+      el("span", { class: "problem__sign", "aria-hidden": "true" }, sign),
       " ",
-      make("strong", {}, OTHER_WORDS[factor] ?? word),
+      el("strong", {}, OTHER_WORDS[factor] ?? word),
       ` ${sentences.filter(Boolean).join(" ")}`,
     );
   };
@@ -158,6 +151,6 @@ function name(host, place) {
 
 /** The unit asked for, and how near is near enough. */
 function asked({ unit, within }) {
-  const parts = unit ? [", in ", make("b", {}, unit)] : [];
-  return [...parts, make("span", { class: "problem__within" }, within ? ` (within ${within}\u00a0%)` : " (exactly)")];
+  const parts = unit ? [", in ", el("b", {}, unit)] : [];
+  return [...parts, el("span", { class: "problem__within" }, within ? ` (within ${within}\u00a0%)` : " (exactly)")];
 }
