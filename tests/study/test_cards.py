@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import markdown
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,6 +199,13 @@ def test_cards_and_problems_are_read_from_html() -> None:
     assert first.id == "a/b-1" and first.question == "<p><strong>1.</strong> How many?</p>"
     assert 'data-value="4"' in first.answer and first.worked.endswith("</details></details>")
     assert third.question == "<p><strong>3.</strong> How large?</p><table></table>" and "5 GB" in third.worked
+
+
+def test_a_card_may_be_unfolded_on_its_page() -> None:
+    text = GOOD.replace("???", "???+")
+    html = mark(markdown.markdown(text, extensions=["pymdownx.details"]))
+    assert [card.id for card in cards_in(text, "a.md")] == [card.id for card in cards(html, SOURCE)] == ["card-3f9a1c"]
+    assert ' open="open">' in html
 
 
 def test_links_lead_where_they_led() -> None:

@@ -27,7 +27,10 @@ KINDS = {
 }
 """The kinds of cards, which are tags of the deck."""
 
-CARD = re.compile(r'<details class="question(?P<words>[^"]*)">\s*<summary>(?P<question>.*?)</summary>', re.DOTALL)
+CARD = re.compile(
+    r'<details class="question(?P<words>[^"]*)"(?P<open>(?: open="open")?)>\s*<summary>(?P<question>.*?)</summary>',
+    re.DOTALL,
+)
 ID = re.compile(r"card-[0-9a-f]{6}")
 PROBLEM = re.compile(r'<div class="problem" data-answer=.*?</div>\n?', re.DOTALL)
 ANSWER = re.compile(r'\s*<details class="success">')
@@ -108,13 +111,14 @@ def mark(html: str) -> str:
         ids, kinds = [w for w in words if ID.fullmatch(w)], [w for w in words if w in KINDS]
         if len(words) != 2 or not ids or not kinds:
             return found[0]  # which the lint refuses
+        said = f'id="{ids[0]}" data-kind="{kinds[0]}"{found["open"]}'
         heading = f'<h3 id="q-{ids[0]}">{found["question"]}</h3>'
-        return f'<details class="question card" id="{ids[0]}" data-kind="{kinds[0]}"><summary>{heading}</summary>'
+        return f'<details class="question card" {said}><summary>{heading}</summary>'
 
     return CARD.sub(marked, html)
 
 
-MARKED = re.compile(r'<details class="question card" id="(?P<id>[^"]*)" data-kind="(?P<kind>[^"]*)">')
+MARKED = re.compile(r'<details class="question card" id="(?P<id>[^"]*)" data-kind="(?P<kind>[^"]*)"(?: open="open")?>')
 SUMMARY = re.compile(r"<summary><h3[^>]*>(?P<question>.*?)</h3></summary>(?P<answer>.*)</details>\Z", re.DOTALL)
 
 
