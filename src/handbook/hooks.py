@@ -9,6 +9,7 @@ from typing import Any
 import click
 import jinja2
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
@@ -119,7 +120,12 @@ def on_post_build(config: MkDocsConfig, **_: Any) -> None:
     folder = Path(config.site_dir)
     if "cards.md" in site.order:
         changed = changes(site.root, committed=site.released)
-        export.write(folder, site.cards, site.problems, config.site_url or "http://localhost/", changed)
+        try:
+            export.write(folder, site.cards, site.problems, config.site_url or "http://localhost/", changed)
+        except ValueError as error:
+            if site.released:
+                raise PluginError(str(error)) from None
+            log.warning(error)
     if site.released:
         offline.write(folder)
     site.engine.finish()

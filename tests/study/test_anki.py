@@ -266,10 +266,11 @@ def test_one_commit_gives_one_package(site: Path, questions: list[Card]):
     assert times == {(1980, 1, 1, 0, 0, 0)}, "nothing in it is of the day of the build"
 
 
-def test_an_image_of_another_host_is_refused(site: Path, questions: list[Card]):
-    remote = replace(questions[0], answer='<img alt="" src="https://example.com/a.png">')
-    with pytest.raises(ValueError, match=r"decoding/beams\.md shows https://example\.com/a\.png"):
-        anki.package([remote], site, ADDRESS, lambda _: RELEASED)
+@pytest.mark.parametrize("image", ["https://example.com/a.png", f"{ADDRESS}assets/none.png"])
+def test_an_image_that_cannot_be_packed_is_refused(site: Path, questions: list[Card], image: str):
+    card = replace(questions[0], answer=f'<img alt="" src="{image}">')
+    with pytest.raises(ValueError, match=rf"decoding/beams\.md shows {re.escape(image)}"):
+        anki.package([card], site, ADDRESS, lambda _: RELEASED)
 
 
 def test_a_card_is_as_old_as_the_commit_that_changed_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

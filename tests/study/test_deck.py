@@ -181,6 +181,19 @@ def test_under_serve_nothing_is_kept(tmp_path: Path, mkdocs: Callable[..., str])
     assert (tmp_path / "site/sw.js").read_bytes() == (ROOT / "docs/sw.js").read_bytes()
 
 
+def test_an_image_that_cannot_be_packed_stops_a_build_and_no_server(
+    tmp_path: Path, mkdocs: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    page = tmp_path / "docs/a.md"
+    page.write_text(page.read_text("utf-8").replace("[Home]", "![A](https://a.test/a.png) [Home]"))
+    assert re.search(r"^ERROR .*a\.md shows https://a\.test/a\.png in a card", mkdocs(), re.MULTILINE)
+    site.released = False
+    with chdir(tmp_path):
+        build(load_config())
+    assert "a.md shows https://a.test/a.png in a card" in caplog.text
+    assert (tmp_path / "site/cards/deck.json").is_file()
+
+
 def loaded(entry: Path) -> dict[Path, int]:
     """The modules that a module loads at once or later, with their compressed sizes."""
     found: dict[Path, int] = {}

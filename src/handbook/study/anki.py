@@ -138,12 +138,12 @@ def _html(html: str, source: Source, site: Path, address: str, media: dict[str, 
         to = found["address"]
         if to.startswith("data:"):
             return found[0]
-        if not to.startswith(address):
+        path = site / unquote(to.removeprefix(address))
+        if not to.startswith(address) or not path.is_file():
             raise ValueError(f"{source.page} shows {to} in a card: an image of the site can be packed, this cannot")
-        path = unquote(to.removeprefix(address))
-        content = (site / path).read_bytes()
+        content = path.read_bytes()
         # Of two media of one name Anki renames the second, so a name says its content.
-        name = f"{Path(path).stem}-{hashlib.sha256(content).hexdigest()[:8]}{Path(path).suffix}"
+        name = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
         media[name] = content
         return f"{found['before']}{name}"
 
