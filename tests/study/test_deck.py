@@ -161,6 +161,13 @@ def test_a_build_fills_the_page(tmp_path: Path, mkdocs: Callable[..., str]) -> N
             assert to.startswith("../vendor/") or to.endswith(f"?v={version}"), f"{module.name} imports {to}"
 
 
+def test_a_book_without_study_scripts_is_built(tmp_path: Path, mkdocs: Callable[..., str]) -> None:
+    shutil.rmtree(tmp_path / "docs/assets")
+    config = (tmp_path / "mkdocs.yml").read_text("utf-8")
+    (tmp_path / "mkdocs.yml").write_text(re.sub(r"^extra_.*\n", "", config, flags=re.MULTILINE))
+    assert "built in" in mkdocs()
+
+
 def test_a_page_without_a_mark_stops_the_build(tmp_path: Path, mkdocs: Callable[..., str]) -> None:
     (tmp_path / "docs/cards.md").write_text("# Cards\n")
     assert "cards.md has no" in mkdocs()

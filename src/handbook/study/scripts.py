@@ -19,9 +19,9 @@ OTHER = re.compile(r"""(?P<before>\b(?:from|import)\s*\(?\s*)"(?P<path>\./[\w.-]
 
 
 def version(docs: Path) -> str:
-    """The version of the scripts and of their style sheet: a digest of all of them."""
+    """The version of the scripts and of their style sheet: a digest of those that there are."""
     digest = sha256()
-    for path in sorted([*(docs / FOLDER).glob("*.js"), docs / SHEET]):
+    for path in sorted([*(docs / FOLDER).glob("*.js"), *docs.glob(SHEET)]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 
