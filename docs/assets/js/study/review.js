@@ -42,7 +42,7 @@ class Session {
   #before; // the schedules with which this review began
   #asked = null; // the card whose question is shown
   #shown = false; // its answer too
-  #busy = false; // a grade is being written: a second key is no second grade
+  #busy = null; // a promise, while a grade is being written: a second key is no second grade
 
   constructor(host, cards, title, onEnd, store) {
     Object.assign(this, { host, cards, onEnd, store });
@@ -161,11 +161,10 @@ class Session {
 
   async #alone(act) {
     if (this.#busy) return;
-    this.#busy = true;
     try {
-      await act();
+      await (this.#busy = act());
     } finally {
-      this.#busy = false;
+      this.#busy = null;
     }
   }
 
@@ -200,7 +199,8 @@ class Session {
   }
 
   /** Says what was done, if anything was; the second time it closes. */
-  end() {
+  async end() {
+    await this.#busy;
     if (this.#answers.length && this.#asked) this.#finish();
     else this.close();
   }
