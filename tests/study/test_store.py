@@ -115,6 +115,16 @@ def test_a_file_adds_what_is_missing(reader: BrowserContext, chromium: Browser, 
         assert reviews(page) == set()
 
 
+def test_a_file_counts_for_what_could_be_read(reader: BrowserContext, site: str) -> None:
+    page, other = tab(reader, site), tab(reader, site)
+    add(page, ONE, 3)
+    other.evaluate("() => { IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError') } }")
+    other.evaluate("kept.save()")
+    assert page.evaluate("kept.unsaved()") == 1, "the file of a tab that reads nothing lacks it"
+    page.evaluate("kept.save()")
+    assert page.evaluate("kept.unsaved()") == 0
+
+
 def file(*damaged: object, **others: object) -> str:
     """A file with a good review, and others."""
     good = {"card": ONE, "at": NOW, "grade": 3}

@@ -46,6 +46,7 @@ export class Store extends EventTarget {
   trouble = null;
   #database = null; // a promise of it, once asked for
   #known = []; // what was last read or written: on a full disk, Chromium can no longer read either
+  #read = false; // whether that is all
   #waiting = new Set(); // reviews that are not written yet
   #own = new WeakSet(); // those of them that were made here, and not imported
   #writing = Promise.resolve(); // one after the other: what waits is in one batch alone
@@ -74,6 +75,7 @@ export class Store extends EventTarget {
   async reviews() {
     try {
       this.#known = (await this.#run("readonly", (rows) => rows.getAll())).filter(isReview);
+      this.#read = true;
       if (!this.#waiting.size) this.#tell(null);
     } catch (error) {
       this.#tell(error);
@@ -137,7 +139,7 @@ export class Store extends EventTarget {
     link.download = `weights-and-measures-reviews-${new Date().toISOString().slice(0, 10)}.json`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    remember(EXPORTED, Date.now());
+    if (this.#read) remember(EXPORTED, Date.now());
     this.dispatchEvent(new Event("change"));
   }
 
