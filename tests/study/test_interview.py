@@ -121,6 +121,14 @@ PAGE = """<!doctype html><html lang="en"><head><title>Mock interview</title>
     mountInterview(document)
 </script></body></html>"""
 
+COME_BACK = """async () => {
+    const text = await (await fetch(location.href)).text()
+    const page = new DOMParser().parseFromString(text, "text/html")
+    document.querySelector("article").replaceWith(page.querySelector("article"))
+    const { mountInterview } = await import(location.origin + "/assets/js/study/interview.js")
+    mountInterview(document)
+}"""  # as Material swaps pages: without a reload
+
 
 @pytest.fixture
 def dressed(small_site: Path) -> Path:
@@ -190,6 +198,8 @@ def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: 
     went = [("knew", "not", "knew", "partly", "not", "partly"), ("knew",) * 9]
     grades = [grade for part in went for grade in part]
     for place, (one, grade) in enumerate(zip(asked, grades, strict=True)):
+        if place == 4:
+            page.evaluate(COME_BACK)
         title = page.get_by_role("heading", level=3)
         expect(title).to_have_text(f"Question {place + 1} of 15: {one.source.topic}")
         expect(title).to_be_focused()
@@ -222,7 +232,10 @@ def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: 
                 assert violations(page) == []
             page.get_by_role("button", name=re.compile("Next question|See what to read")).click()
 
-    expect(page.get_by_role("heading", name="What to read")).to_be_focused()
+    for _ in ("at the end", "back from a page that is to be read"):
+        expect(page.get_by_role("heading", name="What to read")).to_be_focused()
+        expect(page.locator(".interview__went > li")).to_have_count(15)
+        page.evaluate(COME_BACK)
     expect(page.locator(".interview")).to_contain_text("Draw 47, 15 questions: knew it 11, partly 2, did not 2.")
     order = [asked[at].source for at in (1, 4, 3, 5)]  # the worst first, then as they were asked
     read = page.locator(".interview__read > li > a")
@@ -230,7 +243,6 @@ def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: 
     assert [link.get_attribute("href") for link in read.all()] == [home + one.url for one in order]
     links = page.locator(".interview__read > li").first.locator("li a")
     assert links.first.get_attribute("href") == f"{home}{asked[1].source.url}#{asked[1].id}"
-    expect(page.locator(".interview__went > li")).to_have_count(15)
     expect(page.locator(".interview__went > li").nth(1)).to_contain_text("✗ Did not.")
     problem_link = page.locator(".interview__went > li").nth(2).locator("a")
     assert problem_link.get_attribute("href") == f"{home}{asked[2].source.url}#problems"
@@ -247,6 +259,9 @@ def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: 
     page.get_by_role("button", name="Draw another").click()
     expect(page.get_by_label("The number of the draw")).to_be_focused()
     assert page.url == f"{home}interview/"
+    page.evaluate("history.replaceState(null, '', '?draw=47')")
+    page.evaluate(COME_BACK)  # by the link for somebody else: there is nothing to go on with
+    expect(page.get_by_label("The number of the draw")).to_have_value("47")
     assert wrong == []
 
     page.goto(f"{home}slate/?draw=47")

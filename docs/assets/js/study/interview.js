@@ -1,6 +1,9 @@
 /* The mock interview: ten cards and five problems, one after another, and then what to read. It times nothing and stores
    nothing: a reload forgets it. The questions come from the deck's file, which is loaded when the interview begins; without
-   this script, or without the file, the page keeps the draw that was made with the site. */
+   this script, or without the file, the page keeps the draw that was made with the site.
+
+   Its questions and its end lead to other pages, and whoever comes back finds it as it was left: instant navigation swaps
+   the page and keeps the module. */
 
 import { address, ask, DECK, evidence, field, fragment, home, KINDS, next, unnumbered } from "./asked.js";
 import { draw } from "./draw.js";
@@ -13,10 +16,15 @@ const MOST = 9999;
 const WENT = { knew: [0, "✓", "Knew it"], partly: [1, "≈", "Partly"], not: [2, "✗", "Did not"] };
 const GRADES = Object.keys(WENT);
 
-/** Turns the place for the interview into its start. @param {ParentNode} root */
+let held; // the last interview of this tab
+
+/** Turns the place for the interview into its start, or into the interview that was left. @param {ParentNode} root */
 export function mountInterview(root) {
   const host = root.querySelector("#interview");
-  if (host && !host.querySelector(".interview")) new Interview(host).start();
+  if (!host || host.querySelector(".interview")) return;
+  const interview = new Interview(host);
+  if (held && wanted() === held.number) interview.begin(held.questions, held.number, held.went);
+  else interview.start();
 }
 
 class Interview {
@@ -31,7 +39,6 @@ class Interview {
 
   /** The start: a number, which draws the same questions for everybody. */
   start() {
-    const wanted = Number(new URLSearchParams(location.search).get("draw"));
     const random = () => 1 + Math.floor(Math.random() * MOST);
     const input = el("input", {
       id: "interview-draw",
@@ -41,7 +48,7 @@ class Interview {
       maxlength: "4",
       pattern: "[1-9][0-9]*",
     });
-    input.value = String(valid(wanted) ? wanted : random());
+    input.value = String(valid(wanted()) ? wanted() : random());
     const status = el("p", { class: "interview__status", role: "status" });
     const other = button("Another number", () => (input.value = String(random())));
     const form = el(
@@ -78,14 +85,19 @@ class Interview {
     this.view.replaceChildren(form);
   }
 
-  begin(questions, number) {
+  /** @param {string[]} went how the questions before the one that is due went */
+  begin(questions, number, went = []) {
     for (const node of this.byHand) node.remove?.();
-    Object.assign(this, { questions, number, went: [], at: 0 });
+    held = Object.assign(this, { questions, number, went });
     const address = new URL(location.href);
     address.searchParams.set("draw", String(number));
     address.hash = "";
     history.replaceState(history.state, "", address);
     this.ask();
+  }
+
+  get at() {
+    return this.went.length;
   }
 
   /** Shows the question that is due, or the end. */
@@ -157,7 +169,6 @@ class Interview {
 
   next(grade) {
     this.went.push(grade);
-    this.at += 1;
     this.ask();
   }
 
@@ -237,6 +248,7 @@ class Interview {
         button("Print this", () => print(), { class: "md-button md-button--primary" }),
         button("Draw another", () => {
           history.replaceState(history.state, "", location.pathname);
+          held = undefined;
           this.start();
           this.view.querySelector("input").focus();
         }),
@@ -248,6 +260,7 @@ class Interview {
   }
 }
 
+const wanted = () => Number(new URLSearchParams(location.search).get("draw"));
 const valid = (number) => Number.isInteger(number) && number >= 1 && number <= MOST;
 
 /** A sign and a word for how a question went. */
