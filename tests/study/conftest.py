@@ -26,7 +26,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two that last for a session cannot be in one process: tests/test_browser.py has its own
 def chromium() -> Iterator[Browser]:
     """Chromium: the system's, or else Playwright's own."""
     system = shutil.which("chromium") or shutil.which("google-chrome")
