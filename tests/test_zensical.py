@@ -24,6 +24,8 @@ SHOWN = {
     "tables": "table:not(.highlighttable) tr",
     "plots": "figure.plot",
 }
+FILLED = ".deck-topic, .sheets, #interview"
+"""What a hook of the build puts into a page of what other pages ask."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def article(site: Path, url: str) -> Tag:
     """What a page says, without what the theme and the build's hooks put around it."""
     found = BeautifulSoup((site / url / "index.html").read_text("utf-8"), "html.parser").article
     assert found, url
-    for other in found.select(".headerlink, .md-content__button, .assay, .md-source-file, script"):
+    for other in found.select(f".headerlink, .md-content__button, .assay, .md-source-file, script, {FILLED}"):
         other.decompose()
     return found
 
