@@ -1,4 +1,4 @@
-"""What the tests of cards and problems share: Chromium, and a server of small sites with the scripts of the site."""
+"""What the tests of cards and problems are given: Chromium, a server of small sites, and the judge of problems."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-ROOT = Path(__file__).parent.parent.parent
-SCRIPTS = ROOT / "docs" / "assets" / "js"
+from .shared import STUDY, Judge, Problem
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -54,8 +53,26 @@ def serve() -> Iterator[Callable[[Path], str]]:
         yield start
 
 
-@pytest.fixture
-def small_site(tmp_path: Path) -> Path:
-    """A folder with the site's scripts under `assets/js/`, to which a test adds its pages."""
-    shutil.copytree(SCRIPTS, tmp_path / "assets" / "js")
-    return tmp_path
+@pytest.fixture(scope="session")
+def scripts(chromium: Browser, serve: Callable[[Path], str]) -> Iterator[Page]:
+    """A page that can import the scripts of the site by their names."""
+    page = chromium.new_page()
+    page.goto(serve(STUDY))
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def judge(scripts: Page) -> Judge:
+    """What the judge says, of many at once."""
+
+    def judge(cases: list[tuple[Problem, str]]) -> list[dict[str, str]]:
+        return scripts.evaluate(
+            """async cases => {
+                const { judge } = await import(location.origin + "/judge.js")
+                return cases.map(([problem, text]) => judge(problem, text))
+            }""",
+            cases,
+        )
+
+    return judge

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import logging
 import random
 import re
@@ -14,7 +13,6 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from click.testing import CliRunner
 from material.plugins.search.plugin import Parser
@@ -29,8 +27,7 @@ from handbook.study import offline, questions, scripts
 from handbook.study.deck import deck
 from handbook.study.questions import Card, Source
 
-ROOT = Path(__file__).parent.parent.parent
-STUDY = ROOT / "docs/assets/js/study"
+from .shared import ROOT, STUDY, dress, violations
 
 ANSWER = """<p id="here">Because of <a href="#evidence">this</a> and <a href="../other/#k">that</a>.</p>
 <div class="highlight"><pre><code tabindex="0">
@@ -249,13 +246,7 @@ HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A pa
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]) -> str:
     """A site of the deck and of one page with cards, styled as the real one."""
-    folder = tmp_path_factory.mktemp("deck")
-    (folder / "assets").symlink_to(ROOT / "docs/assets")
-    found = importlib.util.find_spec("material")
-    assert found and found.origin
-    (styles,) = (Path(found.origin).parent / "templates/assets/stylesheets").glob("main.*.min.css")
-    shutil.copy(styles, folder / "material.css")
-    (folder / "favicon.ico").touch()
+    folder = dress(tmp_path_factory.mktemp("deck"))
     own = (
         "".join(
             f'<details class="question"><summary>{c.question}</summary>{c.answer}</details>'.replace(
@@ -304,9 +295,7 @@ def accessible(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for scheme in ("slate", "default"):
         page.evaluate("scheme => document.body.dataset.mdColorScheme = scheme", scheme)
-        rules = {"rules": {name: {"enabled": False} for name in ("landmark-unique", "region")}}
-        found = Axe().run(page, options={"resultTypes": ["violations"], **rules}).response["violations"]
-        assert [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found] == []
+        assert violations(page) == []
 
 
 def test_filters_and_counts(page: Page, address: str) -> None:

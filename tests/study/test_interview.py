@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import material
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
@@ -19,9 +17,7 @@ from handbook.study.export import deck_json
 from handbook.study.interview import CARDS, DRAW, PROBLEMS, draw, interview, pick
 from handbook.study.questions import Card, Problem, Source
 
-ROOT = Path(__file__).parent.parent.parent
-DOCS = ROOT / "docs"
-THEME = Path(material.__file__).parent / "templates/assets/stylesheets"
+from .shared import dress, violations
 
 KINDS = ["predict", "compare", "diagnose", "estimate", "explain"]
 TOPICS = {"Models": 5, "Checkpoints & files": 4, "Inference": 4, "Decoding": 3, "Training": 1}
@@ -111,7 +107,7 @@ def test_the_page_without_scripts() -> None:
 
 PAGE = """<!doctype html><html lang="en"><head><title>Mock interview</title>
 <meta name="viewport" content="width=device-width">
-<link rel="stylesheet" href="../theme.css"><link rel="stylesheet" href="../assets/css/tokens.css">
+<link rel="stylesheet" href="../material.css"><link rel="stylesheet" href="../assets/css/tokens.css">
 <link rel="stylesheet" href="../assets/css/site.css"><link rel="stylesheet" href="../assets/css/study.css"></head>
 <body data-md-color-scheme="SCHEME"><main class="md-content"><article class="md-content__inner md-typeset">
 <h1>Mock interview</h1><p class="lead">All of it.</p><h2>Hold it</h2>DRAW<h2>By hand</h2></article></main>
@@ -131,34 +127,22 @@ COME_BACK = """async () => {
 
 
 @pytest.fixture
-def dressed(small_site: Path) -> Path:
-    """A site with the scripts and the looks of the real one, and a deck."""
-    css = small_site / "assets" / "css"
-    css.mkdir()
-    for sheet in (DOCS / "assets" / "css").glob("*.css"):
-        (css / sheet.name).write_text(re.sub(r"@font-face \{[^}]*\}", "", sheet.read_text("utf-8")), "utf-8")
-    theme = next(THEME.glob("main.*.min.css")).read_text("utf-8")
-    (small_site / "theme.css").write_text(theme, "utf-8")
-    (small_site / "cards").mkdir()
-    (small_site / "cards" / "deck.json").write_text(DECK, "utf-8")
+def dressed(tmp_path: Path) -> Path:
+    """A site of the interview in both schemes, styled as the real one, with the deck's file."""
+    dress(tmp_path)
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "deck.json").write_text(DECK, "utf-8")
     for scheme in ("default", "slate"):
-        folder = small_site / ("interview" if scheme == "default" else scheme)
+        folder = tmp_path / ("interview" if scheme == "default" else scheme)
         folder.mkdir()
         html = PAGE.replace("SCHEME", scheme).replace("DRAW", interview(ALL_CARDS, ALL_PROBLEMS))
         (folder / "index.html").write_text(html, "utf-8")
-    return small_site
+    return tmp_path
 
 
-def violations(page: Page, **only: list[str]) -> list[str]:
-    found = Axe().run(page, options={"resultTypes": ["violations"], **only}).response["violations"]
-    return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found if rule["id"] != "region"]
-
-
-def test_the_browser_draws_the_same(chromium: Browser, serve: Callable[[Path], str]) -> None:
-    page = chromium.new_page()
-    page.goto(serve(DOCS / "assets" / "js" / "study"))
+def test_the_browser_draws_the_same(scripts: Page) -> None:
     numbers = [1, 2, 3, 47, 9999]
-    drawn = page.evaluate(
+    drawn = scripts.evaluate(
         """async ([deck, numbers]) => {
             const { draw } = await import(location.origin + "/draw.js")
             return numbers.map(number => draw(deck, number).map(({ id }) => id))
@@ -167,7 +151,6 @@ def test_the_browser_draws_the_same(chromium: Browser, serve: Callable[[Path], s
     )
     assert drawn == [[one.id for one in draw(ALL_CARDS, ALL_PROBLEMS, number)] for number in numbers]
     assert drawn[0] != drawn[1]
-    page.close()
 
 
 def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: Path) -> None:

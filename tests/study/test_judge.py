@@ -4,56 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-ROOT = Path(__file__).parent.parent.parent
-DOCS = ROOT / "docs"
-
-Problem = dict[str, Any]
-Judge = Callable[[list[tuple[Problem, str]]], list[dict[str, str]]]
-
-
-def problem(answer: float, unit: str, within: float = 1, mistakes: dict[float, str] | None = None) -> Problem:
-    listed = [{"value": value, "text": text} for value, text in (mistakes or {}).items()]
-    return {"answer": answer, "unit": unit, "within": within, "mistakes": listed}
-
-
-@pytest.fixture(scope="module")
-def home(chromium: Browser, serve: Callable[[Path], str]) -> Iterator[Page]:
-    """A page of a server that has the scripts of the site."""
-    page = chromium.new_page()
-    page.goto(serve(DOCS / "assets" / "js" / "study"))
-    yield page
-    page.close()
-
-
-def asked_of(page: Page) -> Judge:
-    """What the judge says, of many at once."""
-
-    def judge(cases: list[tuple[Problem, str]]) -> list[dict[str, str]]:
-        return page.evaluate(
-            """async cases => {
-                const { judge } = await import(location.origin + "/judge.js")
-                return cases.map(([problem, text]) => judge(problem, text))
-            }""",
-            cases,
-        )
-
-    return judge
-
-
-@pytest.fixture(scope="module")
-def judge(home: Page) -> Judge:
-    return asked_of(home)
-
+from .shared import DOCS, Judge, Problem, problem
 
 # What is read, in base units: bytes, seconds, things, shares of 1.
 READ = {
@@ -163,8 +122,8 @@ READ = {
 }
 
 
-def test_what_is_read(home: Page) -> None:
-    found = home.evaluate(
+def test_what_is_read(scripts: Page) -> None:
+    found = scripts.evaluate(
         """async cases => {
             const { askedUnit, read } = await import(location.origin + "/quantity.js")
             return cases.map(([text, unit]) => read(text, askedUnit(unit)).value ?? null)

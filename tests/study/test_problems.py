@@ -3,63 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import material
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-ROOT = Path(__file__).parent.parent.parent
-DOCS = ROOT / "docs"
-THEME = Path(material.__file__).parent / "templates/assets/stylesheets"
-
-Problem = dict[str, Any]
-Judge = Callable[[list[tuple[Problem, str]]], list[dict[str, str]]]
-
-
-def problem(answer: float, unit: str, within: float = 1, mistakes: dict[float, str] | None = None) -> Problem:
-    listed = [{"value": value, "text": text} for value, text in (mistakes or {}).items()]
-    return {"answer": answer, "unit": unit, "within": within, "mistakes": listed}
-
-
-@pytest.fixture(scope="module")
-def home(chromium: Browser, serve: Callable[[Path], str]) -> Iterator[Page]:
-    """A page of a server that has the scripts of the site."""
-    page = chromium.new_page()
-    page.goto(serve(DOCS / "assets" / "js" / "study"))
-    yield page
-    page.close()
-
-
-def asked_of(page: Page) -> Judge:
-    """What the judge says, of many at once."""
-
-    def judge(cases: list[tuple[Problem, str]]) -> list[dict[str, str]]:
-        return page.evaluate(
-            """async cases => {
-                const { judge } = await import(location.origin + "/judge.js")
-                return cases.map(([problem, text]) => judge(problem, text))
-            }""",
-            cases,
-        )
-
-    return judge
-
-
-@pytest.fixture(scope="module")
-def judge(home: Page) -> Judge:
-    return asked_of(home)
-
+from .shared import Judge, Problem, dress, problem, violations
 
 # ---------- The field on a page ----------
 
 PAGE = """<!doctype html><html lang="en"><head><title>Problems</title>
 <meta name="viewport" content="width=device-width">
-<link rel="stylesheet" href="theme.css"><link rel="stylesheet" href="assets/css/tokens.css">
+<link rel="stylesheet" href="material.css"><link rel="stylesheet" href="assets/css/tokens.css">
 <link rel="stylesheet" href="assets/css/site.css"><link rel="stylesheet" href="assets/css/study.css"></head>
 <body data-md-color-scheme="SCHEME"><main class="md-typeset"><h1>Problems</h1><article>
 <p><strong>1.</strong> How large is it?</p>
@@ -77,27 +33,10 @@ PAGE = """<!doctype html><html lang="en"><head><title>Problems</title>
 MOUNT = """async () => (await import(location.origin + "/assets/js/study/problems.js")).mountProblems(document)"""
 
 
-@pytest.fixture
-def dressed(small_site: Path) -> Path:
-    """A site with the scripts and the looks of the real one."""
-    css = small_site / "assets" / "css"
-    css.mkdir()
-    for sheet in (DOCS / "assets" / "css").glob("*.css"):
-        (css / sheet.name).write_text(re.sub(r"@font-face \{[^}]*\}", "", sheet.read_text("utf-8")), "utf-8")
-    theme = next(THEME.glob("main.*.min.css")).read_text("utf-8")
-    (small_site / "theme.css").write_text(theme, "utf-8")
-    return small_site
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found if rule["id"] not in {"region"}]
-
-
-def test_the_field(chromium: Browser, serve: Callable[[Path], str], dressed: Path) -> None:
+def test_the_field(chromium: Browser, serve: Callable[[Path], str], tmp_path: Path) -> None:
     for scheme in ("default", "slate"):
-        (dressed / f"{scheme}.html").write_text(PAGE.replace("SCHEME", scheme), "utf-8")
-    home = serve(dressed)
+        (tmp_path / f"{scheme}.html").write_text(PAGE.replace("SCHEME", scheme), "utf-8")
+    home = serve(dress(tmp_path))
     context = chromium.new_context(viewport={"width": 390, "height": 800})
     page = context.new_page()
     wrong: list[str] = []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .reference import Reference
+from .shared import dress
 
-ASSETS = Path(__file__).parent.parent.parent / "docs" / "assets"
 HOME = ZoneInfo("America/New_York")  # where midnight of UTC is in the evening
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -58,14 +56,8 @@ def html(numbers: range, words: str = "") -> str:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site of one page with twelve cards, styled as the real one."""
-    folder = tmp_path_factory.mktemp("review")
-    (folder / "assets").symlink_to(ASSETS)
-    found = importlib.util.find_spec("material")
-    assert found and found.origin
-    (styles,) = (Path(found.origin).parent / "templates" / "assets" / "stylesheets").glob("main.*.min.css")
-    shutil.copy(styles, folder / "material.css")
+    folder = dress(tmp_path_factory.mktemp("review"))
     (folder / "index.html").write_text(html(range(12)), encoding="utf-8")
-    (folder / "favicon.ico").touch()
     return folder
 
 
