@@ -38,14 +38,14 @@ def write(site: Path) -> None:
     worker.write_text(text.replace(FILES, f"const FILES = {json.dumps(files)};"), "utf-8")
 
 
-def needs(site: Path, page: str = PAGE) -> list[str]:
-    """The addresses of a page and of all that it loads from the site, below the site's, each once.
+def needs(site: Path) -> list[str]:
+    """The addresses of the deck's page and of all that it loads from the site, below the site's, each once.
 
     Scripts and styles are followed to what they load in turn, at once or later. Search is left out: its index is larger
     than all else, and is kept once it was used.
     """
     found: dict[str, None] = {}
-    waiting = [page]
+    waiting = [PAGE]
     while waiting:
         address = waiting.pop(0)
         path = _path(site, address)

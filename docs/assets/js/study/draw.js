@@ -2,8 +2,11 @@
    src/handbook/study/interview.py, and a question that is added or taken away changes little else: each has a rank of its
    own for each number. */
 
+const CARDS = 10;
+const PROBLEMS = 5;
+
 /** The rank of a question in a draw, 32 bits: FNV-1a of `number:id`, mixed as MurmurHash3 ends. */
-export function rank(number, id) {
+function rank(number, id) {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(`${number}:${id}`)) hash = Math.imul(hash ^ byte, 0x01000193);
   for (const [shift, factor] of [
@@ -43,9 +46,9 @@ export function pick(questions, number, count, avoid = new Set()) {
 
 /** Ten cards and five problems, two cards before each problem.
     @param {{cards: object[], problems: object[]}} deck @param {number} number */
-export function draw({ cards, problems }, number, [cardCount, problemCount] = [10, 5]) {
-  const chosen = pick(cards, number, cardCount);
-  const sums = pick(problems, number, problemCount, new Set(chosen.map(({ page }) => page)));
+export function draw({ cards, problems }, number) {
+  const chosen = pick(cards, number, CARDS);
+  const sums = pick(problems, number, PROBLEMS, new Set(chosen.map(({ page }) => page)));
   const asked = [];
   const each = Math.ceil(chosen.length / Math.max(sums.length, 1));
   for (let turn = 0; asked.length < chosen.length + sums.length; turn += 1) {

@@ -1,14 +1,11 @@
 /* What is kept, where, and what readers can do with it: save it, add another browser's, and delete it. */
 import { button, el, many } from "./elements.js";
 import { newPerDay, setNewPerDay } from "./schedule.js";
-import { ImportError, store as sharedStore } from "./store.js";
+import { ImportError, store as shared } from "./store.js";
 
-/**
- * @param {HTMLElement} host An empty element.
- * @param {object} [options]
- * @param {import("./store.js").Store} [options.store]
- */
-export async function statePanel(host, { store = sharedStore() } = {}) {
+/** @param {HTMLElement} host An empty element. */
+export async function statePanel(host) {
+  const store = shared();
   const kept = el("p", {});
   const status = el("p", { role: "status" });
   const trouble = el("div", {});

@@ -36,7 +36,7 @@ export function mountProblems(root) {
 }
 
 /** The problem that is written in the page. @param {HTMLElement} host @returns {import("./judge.js").Problem} */
-export function problemOf(host) {
+function problemOf(host) {
   const { answer, unit, within } = host.dataset;
   const mistakes = [...host.querySelectorAll(".mistake")].map((one) => ({
     value: Number(one.dataset.value),

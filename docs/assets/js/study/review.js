@@ -4,7 +4,7 @@
 import { button, el, many } from "./elements.js";
 import { tellTrouble } from "./panel.js";
 import { AGAIN, GRADES, fold, inWords, isNewLeech, opens, preview } from "./schedule.js";
-import { store as sharedStore } from "./store.js";
+import { store } from "./store.js";
 
 export { statePanel } from "./panel.js";
 
@@ -21,17 +21,15 @@ let current; // one review at a time, so that keys are for one
  *
  * @param {HTMLElement} host An empty element, which is emptied at the end.
  * @param {import("./cards.js").Card[]} cards In the order in which they are asked.
- * @param {object} [options]
- * @param {string} [options.title] What is reviewed: `3 cards from this page`.
- * @param {(done: {answers: number, cards: number}) => void} [options.onEnd] Called once the review is closed.
- * @param {import("./store.js").Store} [options.store]
- * @returns {Promise<{close: () => void}>} once the first question is shown
+ * @param {object} options
+ * @param {string} options.title What is reviewed: `3 cards from this page`.
+ * @param {(done: {answers: number, cards: number}) => void} options.onEnd Called once the review is closed.
+ * @returns {Promise<void>} once the first question is shown
  */
-export async function review(host, cards, { title = "Review", onEnd, store = sharedStore() } = {}) {
+export async function review(host, cards, { title, onEnd }) {
   current?.close();
-  const session = (current = new Session(host, cards, title, onEnd, store));
-  await session.start();
-  return { close: () => session.close() };
+  current = new Session(host, cards, title, onEnd);
+  await current.start();
 }
 
 class Session {
@@ -44,8 +42,8 @@ class Session {
   #shown = false; // its answer too
   #busy = null; // a promise, while a grade is being written: a second key is no second grade
 
-  constructor(host, cards, title, onEnd, store) {
-    Object.assign(this, { host, cards, onEnd, store });
+  constructor(host, cards, title, onEnd) {
+    Object.assign(this, { host, cards, onEnd, store: store() });
     this.count = el("p", { class: "wm-review__count" });
     this.bar = el("progress", { "aria-label": "Cards done", max: cards.length, value: 0 });
     this.card = el("div", { class: "wm-review__card", onclick: (event) => this.#clicked(event) });
@@ -241,7 +239,7 @@ class Session {
     this.root.remove();
     if (here && this.#came?.isConnected) this.#came.focus({ preventScroll: true });
     const graded = new Set(this.#answers.map(({ card }) => card));
-    if (here) this.onEnd?.({ answers: this.#answers.length, cards: graded.size });
+    if (here) this.onEnd({ answers: this.#answers.length, cards: graded.size });
   }
 
   #clicked({ target }) {

@@ -27,7 +27,7 @@ export const AGAIN = 1, HARD = 2, GOOD = 3, EASY = 4;
 export const GRADES = ["Again", "Hard", "Good", "Easy"];
 
 /** A card that was forgotten so often is a leech, and is named as one then and every `LEECH / 2` times more, as in Anki. */
-export const LEECH = 8;
+const LEECH = 8;
 
 /**
  * @typedef {{card: string, at: number, grade: number}} Review `at` in milliseconds since 1970; `grade` from 1 to 4.
