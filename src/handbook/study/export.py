@@ -36,10 +36,10 @@ from mkdocs.utils import get_relative_url
 
 from handbook.study import anki
 from handbook.study.changes import Changes
+from handbook.study.deck import PAGE
 from handbook.study.elsewhere import relinked
 from handbook.study.questions import Card, Problem, Source
 
-FOLDER = "cards/"
 JSON, PACKAGE = "deck.json", "weights-and-measures.apkg"
 
 ANSWER = re.compile(r'data-answer="(?P<value>[^"]*)" data-unit="(?P<unit>[^"]*)" data-within="(?P<within>[^"]*)"')
@@ -57,7 +57,7 @@ def write(site: Path, cards: list[Card], problems: list[Problem], address: str, 
         address: The site's address.
         changed: When what a card says last changed: see `handbook.study.changes`.
     """
-    folder = site / FOLDER
+    folder = site / PAGE
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON).write_text(deck_json(cards, problems, address), "utf-8")
     (folder / PACKAGE).write_bytes(anki.package(cards, site, address, changed))
@@ -67,7 +67,7 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
     """The text of `deck.json`: see the head of this module."""
 
     def here(html: str, source: Source) -> str:
-        return relinked(html, source, FOLDER)
+        return relinked(html, source, PAGE)
 
     deck = {
         "format": "weights-and-measures deck",
@@ -96,7 +96,7 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
 
 
 def _place(source: Source, anchor: str = "") -> dict[str, str]:
-    url = get_relative_url(source.url or ".", FOLDER) + (f"#{anchor}" if anchor else "")
+    url = get_relative_url(source.url or ".", PAGE) + (f"#{anchor}" if anchor else "")
     return {"topic": source.topic, "page": source.page, "title": source.title, "url": url}
 
 

@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-WORKER, PAGE = "sw.js", "cards/"
+from handbook.study.deck import PAGE
+
+WORKER = "sw.js"
 RELEASE, FILES = 'const RELEASE = "";', "const FILES = [];"
 
 IN_STYLES = re.compile(r"""url\(\s*["']?(?P<path>[^"')\s]+)["']?\s*\)""")
