@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import markdown
@@ -57,6 +58,13 @@ def test_the_deck_asks_for_more_than_reasons(written: list[CardText]) -> None:
 )
 def test_the_cards_of_the_source_are_there(words: tuple[str, ...], written: list[CardText]) -> None:
     assert [card for card in written if all(word in card.question for word in words)]
+
+
+@pytest.mark.parametrize("script", ["desk.js", "asked.js"])
+def test_the_scripts_know_all_kinds(script: str) -> None:
+    text = (ROOT / "docs/assets/js/study" / script).read_text("utf-8")
+    named = re.search(r"^(?:export )?const KINDS = ([{\[].*?[\]}]);", text, re.MULTILINE | re.DOTALL)
+    assert named and not [kind for kind in KINDS if not re.search(rf"\b{kind}\b", named[1])]
 
 
 def test_a_card_is_read_as_it_stands() -> None:
