@@ -145,6 +145,14 @@ def test_an_id_is_given_once(book: Path) -> None:
     assert register.renew(book) == 0 and (book / "docs" / "a.md").read_text("utf-8") == text
 
 
+def test_a_header_that_a_fence_shows_gets_no_id(book: Path) -> None:
+    page = book / "docs" / "a.md"
+    example = '\n```md\n??? question explain "Why not?"\n```\n'
+    page.write_text(example + page.read_text("utf-8") + example, "utf-8")
+    assert register.renew(book) == 1
+    assert page.read_text("utf-8").count(example) == 2 and not found(book)
+
+
 def test_a_reworded_card_keeps_its_id_or_is_missed(book: Path) -> None:
     register.renew(book)
     page = book / "docs" / "b.md"

@@ -5,11 +5,9 @@ A line for each id that was ever given: the page it is on, or `retired: ` and wh
 
 from __future__ import annotations
 
-import re
 import secrets
 from pathlib import Path
 
-from handbook.study.questions import ID
 from handbook.study.texts import HEADER, CardText, all_cards
 
 REGISTER = Path("tests", "card_ids.txt")
@@ -65,23 +63,18 @@ def renew(root: Path) -> int:
         How many cards got one.
     """
     register, cards = read(root), all_cards(root)
-    taken, given = {*register, *(card.id for card in cards)}, 0
-
-    def named(found: re.Match[str]) -> str:
-        nonlocal given
-        if any(ID.fullmatch(word) for word in found["words"].split()):
-            return found[0]
+    taken = {*register, *(card.id for card in cards)}
+    nameless = [card for card in cards if not card.id]
+    for card in nameless:
         while (id := f"card-{secrets.token_hex(3)}") in taken:
             pass
         taken.add(id)
-        given += 1
-        return f"{found['start']}{found['words']} {id}{found['title']}"
-
-    for page in {card.page for card in cards if not card.id}:
-        path = root / "docs" / page
-        path.write_text(HEADER.sub(named, path.read_text("utf-8")), "utf-8")
+        path = root / "docs" / card.page
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        lines[card.line - 1] = HEADER.sub(rf"\g<start>\g<words> {id}\g<title>", lines[card.line - 1])
+        path.write_text("".join(lines), "utf-8")
     now = {card.id: card.page for card in all_cards(root)}
     register |= {id: page for id, page in now.items() if not register.get(id, "").startswith(RETIRED)}
-    lines = sorted(f"{id} {page}\n" for id, page in register.items())
-    (root / REGISTER).write_text("".join(lines), "utf-8")
-    return given
+    entries = sorted(f"{id} {page}\n" for id, page in register.items())
+    (root / REGISTER).write_text("".join(entries), "utf-8")
+    return len(nameless)
