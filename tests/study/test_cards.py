@@ -194,6 +194,7 @@ PAGE = """<h2 id="problems">Problems<a href="#problems">¶</a></h2>
 <details class="abstract"><summary>Why</summary></details></details>
 <p><strong>2.</strong> Folded only?</p>
 <details class="success"><summary>Answer</summary><p>Yes</p></details>
+<h2 id="problem">Problem</h2>
 <p><strong>3.</strong> How large?</p><table></table>
 <div class="problem" data-answer="5" data-unit="GB" data-within="1" hidden>
 </div>
@@ -213,6 +214,7 @@ def test_cards_and_problems_are_read_from_html() -> None:
     assert card.answer.startswith("<p>So") and card.answer.endswith("</details>")
     first, third = problems(html, SOURCE)
     assert first.id == "a/b-1" and first.question == "<p><strong>1.</strong> How many?</p>"
+    assert (first.section, third.section) == ("problems", "problem")
     assert 'data-value="4"' in first.answer and first.worked.endswith("</details></details>")
     assert third.question == "<p><strong>3.</strong> How large?</p><table></table>" and "5 GB" in third.worked
 

@@ -15,7 +15,7 @@ CARD = Card(
 )
 ANSWER = answer((14.0, {7.0: "One byte each: that is <int8>."}, "Bytes “first”.", "Then GB."), unit='"GB"', within=2)
 PROBLEM = Problem(
-    "decoding/beams-1", '<p>How many? See <a href="#b">b</a></p>', ANSWER, "<details>14</details>", SOURCE
+    "decoding/beams-1", '<p>How many? See <a href="#b">b</a></p>', ANSWER, "<details>14</details>", SOURCE, "do"
 )
 
 
@@ -34,7 +34,7 @@ def test_deck_json_holds_what_its_description_says():
             | {"answer": '<p><a href="../decoding/sizes/#kib">Why</a> <img src="../decoding/beams/x.png"></p>'}
         ],
         "problems": [
-            {"id": "decoding/beams-1", **place, "url": "../decoding/beams/"}
+            {"id": "decoding/beams-1", **place, "url": "../decoding/beams/#do"}
             | {
                 "question": '<p>How many? See <a href="../decoding/beams/#b">b</a></p>',
                 "worked": "<details>14</details>",

@@ -45,7 +45,7 @@ def problem(topic: str, page: int, place: int) -> Problem:
     name = f"{where.page.removesuffix('.md')}-{place}"
     question = f"<p><strong>{place}.</strong> How large is {name}?</p>"
     worked = f'<details class="success"><summary>Answer</summary><p><strong>{place}</strong> GB.</p></details>'
-    return Problem(name, question, FIELD.format(place), worked, where)
+    return Problem(name, question, FIELD.format(place), worked, where, f"problem-{place}")
 
 
 ALL_CARDS = [
@@ -99,7 +99,8 @@ def test_the_page_without_scripts() -> None:
     assert "<strong>1.</strong>" not in html and "&amp;amp;" not in html
     for one in asked:
         assert (one.question if isinstance(one, Card) else one.id) in html
-        assert f'href="../{one.source.url}' in html
+        section = one.id if isinstance(one, Card) else one.section
+        assert f'href="../{one.source.url}#{section}"' in html
     for clip in re.findall(r"url\(#([^)]*)", html):
         assert html.count(f'id="{clip}"') == 1, "a figure has its own parts, whatever other pages call theirs"
     assert html.count("url(#") == CARDS
@@ -228,7 +229,7 @@ def test_an_interview(chromium: Browser, serve: Callable[[Path], str], dressed: 
     assert links.first.get_attribute("href") == f"{home}{asked[1].source.url}#{asked[1].id}"
     expect(page.locator(".interview__went > li").nth(1)).to_contain_text("✗ Did not.")
     problem_link = page.locator(".interview__went > li").nth(2).locator("a")
-    assert problem_link.get_attribute("href") == f"{home}{asked[2].source.url}#problems"
+    assert problem_link.get_attribute("href") == f"{home}{asked[2].source.url}#{asked[2].section}"
     assert page.url == f"{home}interview/?draw=47"
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

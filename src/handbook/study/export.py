@@ -15,9 +15,10 @@ number in `version`:
     `answer`, as HTML.
 
 `problems`
-:   In that order: `id`, `topic`, `page`, `title`, `url`, `question` and `worked`, the worked answer, as of cards. Their
-    `answer` has a `value`; its `unit`, which may be empty; `within` how many percent of it another is right too;
-    `mistakes`, which are wrong values and why one may arrive there; and `hints`, the broadest first.
+:   In that order: `id`, `topic`, `page`, `title`, `question` and `worked`, the worked answer, as of cards; the `url` is
+    that of their section. Their `answer` has a `value`; its `unit`, which may be empty; `within` how many percent of it
+    another is right too; `mistakes`, which are wrong values and why one may arrive there; and `hints`, the broadest
+    first.
 
 HTML is that of the page. Its links and the `url` fields are relative to the file's own address; code has the classes of
 Pygments, and a figure is inline SVG whose colours are CSS variables with fallbacks.
@@ -83,7 +84,7 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
         ],
         "problems": [
             {"id": problem.id}
-            | _place(problem.source)
+            | _place(problem.source, problem.section)
             | {
                 "question": here(problem.question, problem.source),
                 "answer": _answer(problem.answer),

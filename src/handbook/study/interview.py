@@ -103,7 +103,7 @@ def interview(cards: Sequence[Card], problems: Sequence[Problem]) -> str:
 def _folded(one: Card | Problem) -> str:
     """A question with its answer folded, and where both come from."""
     source = one.source
-    link = get_relative_url(source.url, PAGE) + (f"#{one.id}" if isinstance(one, Card) else "")
+    link = get_relative_url(source.url, PAGE) + f"#{one.id if isinstance(one, Card) else one.section}".rstrip("#")
     origin = f'<p>From <a href="{link}">{escape(source.title)}</a></p>'
     if isinstance(one, Card):
         question, answer = f"<p>{one.question}</p>", one.answer

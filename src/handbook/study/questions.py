@@ -35,6 +35,7 @@ ID = re.compile(r"card-[0-9a-f]{6}")
 PROBLEM = re.compile(r'<div class="problem" data-answer=.*?</div>\n?', re.DOTALL)
 ANSWER = re.compile(r'\s*<details class="success">')
 BEFORE = re.compile(r"</(?:h[1-6]|details)>")
+SECTION = re.compile(r'<h[2-6] id="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Problem:
         answer: The `<div class="problem">` that a number is compared with.
         worked: The worked answer, as HTML.
         source: Where it stands.
+        section: The id of the heading above it; empty if there is none.
     """
 
     id: str
@@ -90,6 +92,7 @@ class Problem:
     answer: str
     worked: str
     source: Source
+    section: str = ""
 
 
 def source_of(page: Page) -> Source:
@@ -140,7 +143,8 @@ def problems(html: str, source: Source) -> Iterator[Problem]:
         worked = ANSWER.match(html, found.end())
         end = _end(html, worked.end()) if worked else found.end()
         name = f"{source.page.rpartition('.')[0]}-{number}"
-        yield Problem(name, html[begin : found.start()].strip(), found[0], html[found.end() : end].strip(), source)
+        question, section = html[begin : found.start()].strip(), SECTION.findall(html, 0, found.start())[-1:]
+        yield Problem(name, question, found[0], html[found.end() : end].strip(), source, *section)
 
 
 def _end(html: str, start: int) -> int:

@@ -8,8 +8,8 @@ export const DECK = new URL("../../../cards/deck.json", import.meta.url);
 /** The absolute address of a link in it. */
 export const address = (url) => new URL(url, DECK).href;
 
-/** Where a question stands: a card by its own anchor, a problem in the section that pages have for them. */
-export const home = (one) => address(one.kind ? one.url : `${one.url}#problems`);
+/** Where a question stands: a card by its own anchor, a problem by that of its section. */
+export const home = (one) => address(one.url);
 
 /** What each kind of question wants, and what an interviewer asks next. */
 export const KINDS = {
