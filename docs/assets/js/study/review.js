@@ -247,25 +247,25 @@ class Session {
   }
 
   /* Keys are the review's while it is seen and nothing is being typed. What a focused link or button does with a space
-     stays its own. */
+     stays its own. Digits may need the shift key, as on French keyboards. */
   #key(event) {
     if (!this.root.isConnected) return this.close(); // the page was left, without being reloaded
     const { key, target } = event;
     const { top, bottom } = this.root.getBoundingClientRect();
     const inside = this.root.contains(target);
-    if (event.repeat || event.altKey || event.shiftKey || target.isContentEditable) return;
+    if (event.repeat || event.altKey || target.isContentEditable) return;
     if (target.matches("input, textarea, select") || bottom < 0 || top > innerHeight) return;
     if (event.ctrlKey || event.metaKey) {
-      if (key !== "z") return;
+      if (key.toLowerCase() !== "z" || event.shiftKey) return;
       this.undo();
     } else if (key === " " || key === "Spacebar") {
-      if (this.#shown || !this.#asked || !(inside || target === document.body)) return;
+      if (event.shiftKey || this.#shown || !this.#asked || !(inside || target === document.body)) return;
       if (target.matches("a, button, summary")) return;
       this.#show();
     } else if (/^[1-4]$/.test(key)) {
       if (!this.#shown) return;
       this.#grade(Number(key));
-    } else if (key === "u") this.undo();
+    } else if (key.toLowerCase() === "u") this.undo(); // with the capitals locked too
     else if (key === "Escape") this.end();
     else return;
     event.preventDefault();
