@@ -25,7 +25,8 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")  # two that last for a session cannot be in one process: tests/test_browser.py has its own
+# Of a module, not of the session: one process cannot have two at a time, and tests/test_browser.py has its own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Chromium: the system's, or else Playwright's own."""
     system = shutil.which("chromium") or shutil.which("google-chrome")
@@ -38,7 +39,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve() -> Iterator[Callable[[Path], str]]:
     """Serves a folder at a port of its own, as `http://localhost:…/`, which browsers trust as they do https."""
     with ExitStack() as servers:
@@ -53,7 +54,7 @@ def serve() -> Iterator[Callable[[Path], str]]:
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def scripts(chromium: Browser, serve: Callable[[Path], str]) -> Iterator[Page]:
     """A page that can import the scripts of the site by their names."""
     page = chromium.new_page()
@@ -62,7 +63,7 @@ def scripts(chromium: Browser, serve: Callable[[Path], str]) -> Iterator[Page]:
     page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def judge(scripts: Page) -> Judge:
     """What the judge says, of many at once."""
 

@@ -257,7 +257,11 @@ def address(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], st
         .replace('id="here"', "")
         .replace('id="m"', "")
     )
-    pages = {"cards": deck(CARDS), "page": f"{questions.mark(own)}<h2>Sources</h2>", "plain": "<p>No cards.</p>"}
+    pages = {
+        "cards": deck(CARDS),
+        "page": f"<h2>Study cards</h2>{questions.mark(own)}<h2>Sources</h2>",
+        "plain": "<p>No cards.</p>",
+    }
     for name, content in pages.items():
         (folder / name).mkdir()
         (folder / name / "index.html").write_text(HTML.format(content=content), encoding="utf-8")
