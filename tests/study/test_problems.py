@@ -29,6 +29,9 @@ PAGE = """<!doctype html><html lang="en"><head><title>Problems</title>
 <div class="problem" data-answer="76.4706" data-unit="%" data-within="0" hidden>
 </div>
 <details class="success"><summary>Answer</summary><p>76%.</p></details>
+<p><strong>3.</strong> And without an answer?</p>
+<div class="problem" data-answer="5" data-unit="" data-within="0" hidden>
+</div>
 </article></main></body></html>"""
 MOUNT = """async () => (await import(location.origin + "/assets/js/study/problems.js")).mountProblems(document)"""
 
@@ -42,12 +45,12 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], tmp_path: Pa
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(f"{home}default.html")
-    first, second = page.locator("div.problem").all()
+    first, second, third = page.locator("div.problem").all()
     answers = page.locator("details.success")
     expect(first).to_be_hidden()
     page.evaluate(MOUNT)
     page.evaluate(MOUNT)  # another time changes nothing
-    assert page.locator("form").count() == 2
+    assert page.locator("form").count() == 3
 
     field = page.get_by_label("Your answer to problem 1, in GB (within 1 %)")
     status, check = first.get_by_role("status"), first.get_by_role("button", name="Check")
@@ -94,6 +97,13 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], tmp_path: Pa
     expect(answers.nth(1)).to_have_attribute("open", "")
     page.wait_for_function("seen => seen.length == 2", arg=events)
     assert events.json_value() == [["verdict", 1, 0], ["opened", 1, 0]]
+    other.fill("9")
+    other.press("Enter")
+    expect(second.get_by_role("status")).to_have_text(re.compile(r"Not yet. It should be more.$"))
+    page.get_by_label("Your answer to problem 3 (exactly)").fill("99")
+    third.get_by_role("button", name="Check").click()
+    expect(third.get_by_role("status")).to_have_text(re.compile(r"Not yet. It should be less. No hint is left.$"))
+    assert third.get_by_role("button").count() == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     sizes = page.evaluate("[...document.querySelectorAll('input, button')].map(e => e.offsetHeight)")
     assert min(size for size in sizes if size) >= 44
@@ -104,7 +114,7 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], tmp_path: Pa
         PAGE[PAGE.index("<p>") : PAGE.index("</article>")],
     )
     page.evaluate(MOUNT)
-    assert page.locator("form").count() == 2
+    assert page.locator("form").count() == 3
     page.goto(f"{home}slate.html")
     page.evaluate(MOUNT)
     page.get_by_label("problem 1").fill("7")

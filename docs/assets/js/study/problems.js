@@ -105,10 +105,11 @@ function mount(host, place) {
     input.setAttribute("aria-invalid", String(found.verdict === "unreadable"));
     if (found.verdict !== "unreadable") tries += 1;
     const sentences = [found.text];
-    if (found.verdict === "wrong") {
-      const more = !done && shown < hints.length;
-      if (more) hint();
-      sentences.push(more ? "The hint below helps." : "No hint is left: open the worked answer.");
+    if (found.verdict === "wrong" && !done) {
+      const helps = shown < hints.length;
+      if (helps) hint();
+      const none = details ? "No hint is left: open the worked answer." : "No hint is left.";
+      sentences.push(helps ? "The hint below helps." : none);
     }
     if (found.verdict === "right") {
       done = true;
