@@ -82,7 +82,7 @@ function mount(host, place) {
     );
   const nameMore = () => {
     more.textContent = shown < hints.length ? `Hint ${shown + 1} of ${hints.length}` : "Show the worked answer";
-    more.hidden = shown >= hints.length && !details;
+    if (shown >= hints.length && !details) more.remove();
   };
   const hint = () => {
     given.append(el("li", {}, hints[shown++].textContent));
