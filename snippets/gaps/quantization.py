@@ -580,7 +580,7 @@ for result in report.results:
 # --8<-- [end:call]
 
 # --8<-- [start:problems]
-q4_bits = 8 * (16 + 2) / 32
+q4_bits = 8 * (16 + 2 + 2) / 32
 left = 0.2 * 32 + 0.8 * 8.1
 even = int(np.ceil(np.log(0.5) / np.log(0.99)))
 assert even == 69 and abs(left - value("torchao int8", "bits per weight")) < 0.3
