@@ -78,7 +78,7 @@ def test_that_ts_fsrs_is_as_it_was_published() -> None:
 
 def test_thousands_of_random_histories(page: Page) -> None:
     draw = random.Random(16)
-    histories = [history(draw) for _ in range(4000)]
+    histories = [history(draw) for _ in range(2000)]
     reviews = [
         {"card": str(number), "at": at, "grade": grade}
         for number, (grades, _) in enumerate(histories)
@@ -88,7 +88,7 @@ def test_thousands_of_random_histories(page: Page) -> None:
     # As text, since Playwright takes ten times as long for so many objects.
     text = call(page, "JSON.stringify(Object.fromEntries(fold(JSON.parse(given))))", json.dumps(reviews))
     folded = json.loads(text)
-    assert len(folded) == len(histories) and len(reviews) > 30_000
+    assert len(folded) == len(histories) and len(reviews) > 15_000
     for number, (grades, want) in enumerate(histories):
         got = folded[str(number)]
         assert (got["due"], got["state"], got["step"]) == want.course, grades
