@@ -18,7 +18,7 @@ from anki.import_export_pb2 import IMPORT_ANKI_PACKAGE_UPDATE_CONDITION_ALWAYS a
 from anki.notes import Note
 
 from handbook.study import anki
-from handbook.study.changes import changes
+from handbook.study.changes import NOTES, STYLE, changes
 from handbook.study.questions import Card, Source, cards, mark
 
 ROOT = Path(__file__).parent.parent.parent
@@ -271,6 +271,12 @@ def test_an_image_that_cannot_be_packed_is_refused(site: Path, questions: list[C
     card = replace(questions[0], answer=f'<img alt="" src="{image}">')
     with pytest.raises(ValueError, match=rf"decoding/beams\.md shows {re.escape(image)}"):
         anki.package([card], site, ADDRESS, lambda _: RELEASED)
+
+
+def test_what_makes_a_note_makes_it_younger():
+    imported = re.findall(r"^from handbook\.study\.(\w+) import", Path(anki.__file__).read_text("utf-8"), re.MULTILINE)
+    assert {f"src/handbook/study/{name}.py" for name in {"anki", *imported} - {"changes"}} == set(NOTES)
+    assert all((ROOT / path).is_file() for path in NOTES + STYLE)
 
 
 def test_a_card_is_as_old_as_the_commit_that_changed_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from handbook.outputs import path_of
 from handbook.programs import program_of
 from handbook.study.questions import Source
 
-NOTES = ("src/handbook/study/anki.py", "src/handbook/study/questions.py")
+NOTES = tuple(f"src/handbook/study/{name}.py" for name in ("anki", "elsewhere", "questions"))
 """The files that make a note out of any card."""
 STYLE = ("src/handbook/study/anki.py", "src/handbook/templates/anki.css", "docs/assets/css/tokens.css")
 """The files that say how all notes look."""
