@@ -48,7 +48,7 @@ CARDS = [
     card(2, "Models & more", "models/one", "compare", "beta"),
     card(3, "Models & more", "models/two", "predict", "beta"),
     *(card(number, kind="estimate") for number in range(4, 8)),
-    card(8, page="decoding/beams", kind="diagnose", word="alpha beta"),
+    card(8, page="decoding/beams", kind="diagnose", word="alpha beta’s cross-check"),
 ]
 
 
@@ -329,12 +329,23 @@ def test_filters_and_counts(page: Page, address: str) -> None:
     expect(words).to_be_focused()
     page.keyboard.type("beta  ALPHA")
     assert shown(page) == [8]
+    words.fill('beta\'s "cross check"')
+    assert shown(page) == [8]
     words.fill("nowhere")
     expect(status).to_have_text("0 of 8 cards")
+    expect(page.locator(".deck-tools > p")).to_have_text("No card fits these filters.")
     expect(page.get_by_role("button", name="Quiz these (0)")).to_be_disabled()
     page.evaluate("location.hash = 'card-000005'")
     expect(page.locator("#card-000005")).to_have_attribute("open", "")
     assert len(shown(page)) == 8, "a link to a card shows it"
+    topic.select_option("Decoding")
+    page.get_by_text("Progress by topic").click()
+    page.get_by_role("link", name="Models & more").click()
+    expect(page.get_by_role("heading", name="Models & more")).to_be_in_viewport()
+    page.get_by_text("Your reviews", exact=True).click()
+    page.get_by_label("New cards a day").fill("0")
+    page.get_by_label("New cards a day").press("Enter")
+    expect(page.locator(".deck-tools > p")).to_have_text(re.compile("yet. Begin with a quiz. Today brings no more"))
 
 
 def test_a_quiz_counts(page: Page, address: str) -> None:

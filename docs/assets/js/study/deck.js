@@ -10,6 +10,8 @@ import { review, statePanel } from "./review.js";
 import { fold, inWords, survey } from "./schedule.js";
 import { store } from "./store.js";
 
+const SPENT = "Today brings no more new cards: under “Your reviews”, below, you set how many a day does.";
+
 /** Mounts the deck where the page has a place for it. @param {ParentNode} root */
 export function mountDeck(root) {
   const place = root.querySelector(".deck-desk");
@@ -63,13 +65,13 @@ class Deck {
     this.#count();
   }
 
-  /* A link to a card shows it, whatever the filters leave. */
+  /* A link to a card shows it, and one to a topic does, whatever the filters leave. */
   #reveal() {
+    const section = this.sections.find(({ id }) => `#${id}` === location.hash);
     const card = this.cards.find(({ id }) => `#${id}` === location.hash);
-    if (!card) return;
-    if (!this.shown.includes(card)) this.#unfilter();
-    card.element.open = true;
-    card.element.scrollIntoView();
+    if (section?.hidden || (card && !this.shown.includes(card))) this.#unfilter();
+    if (card) card.element.open = true;
+    (card?.element ?? section)?.scrollIntoView();
   }
 
   #unfilter() {
@@ -116,11 +118,13 @@ class Deck {
       "not yet seen": unseen.length,
       leeches: leeches.length,
     });
-    note.textContent = due.length
-      ? ""
-      : next === undefined
-        ? "Of these cards you have reviewed none yet. Begin with new ones, or with a quiz."
-        : `None of these cards is due. The next one is in ${inWords(next - now)}.`;
+    const said = [];
+    if (!this.shown.length) said.push("No card fits these filters.");
+    else if (!due.length && next === undefined) {
+      said.push(`Of these cards you have reviewed none yet. Begin with ${fresh.length ? "new ones, or with " : ""}a quiz.`);
+    } else if (!due.length) said.push(`None of these cards is due. The next one is in ${inWords(next - now)}.`);
+    if (unseen.length && !fresh.length) said.push(SPENT);
+    note.textContent = said.join(" ");
     label(review, "Review due cards", due.length);
     label(learn, "Learn new cards", fresh.length);
     review.classList.toggle("md-button--primary", due.length > 0);
@@ -160,7 +164,8 @@ class Deck {
   }
 }
 
-const plain = (text) => text.toLowerCase().replace(/\s+/g, " ").trim();
+/* What is typed with straight quotes and a hyphen, or without, is found with curly ones and a space. */
+const plain = (text) => text.toLowerCase().replace(/["'“”‘’]/g, "").replace(/[\s‐‑–-]+/g, " ").trim();
 
 const outOf = (some, all) => (some.length < all.length ? `${some.length} of ${all.length}` : `${all.length}`);
 
