@@ -59,7 +59,7 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], tmp_path: Pa
     for typed, words in {
         "7": "Not quite. That is <one> byte each.",
         "28": "Off by a factor. Twice the answer.",
-        "15.2": "Near. Near, but outside 1 %",
+        "15.2": "Near. It is outside 1 %: it should be less.",
         "5 s": "Not read. “s” is another kind of unit.",
         "99": "Not yet. It should be less. The hint below helps.",
     }.items():
@@ -79,6 +79,10 @@ def test_the_field(chromium: Browser, serve: Callable[[Path], str], tmp_path: Pa
     first.get_by_role("button", name="Show the worked answer").click()
     expect(answers.first).to_have_attribute("open", "")
     expect(answers.first.locator("summary")).to_be_focused()
+    check.click()
+    expect(status).to_contain_text("Not yet. It should be more.")
+    expect(status).not_to_contain_text("open the worked answer")
+    assert first.locator("input").get_attribute("inputmode") is None  # a phone's number pad has no letters
 
     other = page.get_by_label("Your answer to problem 2, in % (exactly)")
     events = page.evaluate_handle(

@@ -49,7 +49,7 @@ export function judge(problem, text) {
     const target = within ? `outside ${shown(problem.within)}\u00a0%` : "not the number itself";
     return say(
       "near",
-      `Near, but ${target}: it should be ${ratio < 1 ? "more" : "less"}. Look for what is small, or was rounded on the way.`,
+      `It is ${target}: it should be ${ratio < 1 ? "more" : "less"}. Look for what is small, or was rounded on the way.`,
     );
   }
   return say(

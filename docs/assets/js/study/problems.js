@@ -52,8 +52,7 @@ function mount(host, place) {
   const id = `problem-${++fields}`;
   const input = el("input", {
     id,
-    type: "text",
-    inputmode: "decimal",
+    type: "text", // with all keys: a phone's number pad has no letters for units, no stroke and no minus
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
@@ -105,11 +104,12 @@ function mount(host, place) {
     input.setAttribute("aria-invalid", String(found.verdict === "unreadable"));
     if (found.verdict !== "unreadable") tries += 1;
     const sentences = [found.text];
-    if (found.verdict === "wrong" && !done) {
-      const helps = shown < hints.length;
-      if (helps) hint();
-      const none = details ? "No hint is left: open the worked answer." : "No hint is left.";
-      sentences.push(helps ? "The hint below helps." : none);
+    if (found.verdict === "wrong") {
+      const more = !done && shown < hints.length;
+      if (more) hint();
+      if (more) sentences.push("The hint below helps.");
+      else if (!details) sentences.push("No hint is left.");
+      else if (!details.open) sentences.push("No hint is left: open the worked answer.");
     }
     if (found.verdict === "right") {
       done = true;
