@@ -395,6 +395,15 @@ def test_a_quiz_counts(page: Page, address: str) -> None:
     accessible(page)
 
 
+def test_a_browser_that_keeps_nothing(page: Page, address: str) -> None:
+    """The deck says so before a grade is given, and above the filters."""
+    page.add_init_script("indexedDB.open = () => { throw new DOMException('', 'SecurityError') }")
+    page.goto(address + "cards/")
+    expect(page.locator(".deck-tools > [role=alert]")).to_contain_text("Not kept: This browser does not let the site")
+    expect(page.get_by_role("button", name="Learn new cards (8)")).to_be_enabled()
+    accessible(page)
+
+
 def test_cards_of_a_page_are_reviewed_in_place(page: Page, address: str) -> None:
     """Below the last card, once, also after a navigation without a reload; and nothing more is loaded before."""
     loads: list[str] = []

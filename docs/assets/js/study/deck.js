@@ -6,6 +6,7 @@ import { cards as read } from "./cards.js";
 import { choose, count, desk, measure } from "./desk.js";
 import { el } from "./elements.js";
 import { offline } from "./offline.js";
+import { tellTrouble } from "./panel.js";
 import { review, statePanel } from "./review.js";
 import { fold, inWords, survey } from "./schedule.js";
 import { store } from "./store.js";
@@ -43,7 +44,7 @@ class Deck {
   }
 
   #listen() {
-    const { topic, page, words, kinds, clear, review, learn, quiz } = this.#parts;
+    const { topic, page, words, kinds, clear, trouble, review, learn, quiz } = this.#parts;
     const on = (target, name, act) => target.addEventListener(name, act, { signal: this.#gone.signal });
     for (const field of [topic, page, ...kinds.map(({ box }) => box)]) on(field, "change", () => this.#filter());
     on(words, "input", () => this.#filter());
@@ -55,6 +56,8 @@ class Deck {
     on(learn, "click", () => this.#ask("New cards", this.found.fresh, learn));
     on(quiz, "click", () => this.#ask("Quiz", this.shown, quiz));
     on(store(), "change", () => this.#load());
+    on(store(), "trouble", () => tellTrouble(trouble, store())); // before a grade is given that is not kept
+    tellTrouble(trouble, store()); // what was told before this page, without a reload
     on(document, "visibilitychange", () => this.#load()); // cards become due while nobody looks
     on(window, "hashchange", () => this.#reveal());
   }

@@ -11,6 +11,7 @@ export function desk() {
     host: el("div", {}),
     counts: el("dl", { class: "deck-counts" }),
     note: el("p", {}),
+    trouble: el("div", { role: "alert", hidden: true }),
     review: el("button", { type: "button", class: "md-button md-button--primary" }),
     learn: el("button", { type: "button", class: "md-button" }),
     quiz: el("button", { type: "button", class: "md-button" }),
@@ -25,7 +26,7 @@ export function desk() {
     leeches: el("ul", {}),
     state: el("div", {}),
   };
-  const { counts, note, review, learn, quiz, topic, page, words, kinds, shuffle, shown, clear, leeches, progress, state } = parts;
+  const { counts, note, trouble, review, learn, quiz, topic, page, words, kinds, shuffle, shown, clear, leeches, progress, state } = parts;
   const row = (...children) => el("div", { class: "deck-row" }, ...children);
   parts.stuck = el("section", { "aria-label": "Leeches" }, el("p", {}, el("b", {}, "Leeches. "), LEECHES), leeches);
   parts.tools = el(
@@ -33,6 +34,7 @@ export function desk() {
     { class: "deck-tools" },
     counts,
     note,
+    trouble,
     row(review, learn, quiz),
     group(
       "Which cards",
