@@ -25,3 +25,12 @@ function mend() {
 
 mend();
 new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
+
+/* On a phone the search holds the page where it is, also for a moment after a result was chosen. A page that has come by
+   then cannot scroll to the place that the result names, so it does once it is let go. */
+let left; // the address at which it was held
+new MutationObserver(() => {
+  if (document.body.hasAttribute("data-md-scrolllock")) return void (left ??= location.href);
+  if (location.href !== left) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  left = undefined;
+}).observe(document.body, { attributeFilter: ["data-md-scrolllock"] });
