@@ -286,7 +286,10 @@ def test_search_finds(browser: Browser) -> None:
         ("tokenizer boundary", "Why is the tokenizer part of a language model’s boundary"),
         ("what does an embedding model produce", "What does an embedding model produce"),
         ("same weights behave differently in production", "Why can the same weights behave differently in production"),
-        ("what does a training checkpoint hold", "what does a training checkpoint hold"),
+        (
+            "model and checkpoint difference",
+            "What is the difference between an inference-ready model and a training checkpoint",
+        ),
     ],
 )
 def test_search_finds_a_study_card_in_one_try(browser: Browser, words: str, question: str) -> None:

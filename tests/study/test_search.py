@@ -5,6 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from .shared import dress
+
 HELD = """async (chosen) => {
     const { body } = document;
     body.setAttribute("data-md-scrolllock", "");
@@ -21,14 +23,12 @@ HELD = """async (chosen) => {
 TOP = "Math.round(document.getElementById('card-00000a').getBoundingClientRect().top + scrollY)"
 
 
-def test_a_phone_shows_what_the_search_led_to(
-    chromium: Browser, serve: Callable[[Path], str], small_site: Path
-) -> None:
+def test_a_phone_shows_what_the_search_led_to(chromium: Browser, serve: Callable[[Path], str], tmp_path: Path) -> None:
     """Though the page cannot scroll while the search goes; and a search that led nowhere moves nothing."""
     page = chromium.new_page(viewport={"width": 390, "height": 800})
     body = '<p style="height: 3000px">Long</p><p id="card-00000a">Card</p><p style="height: 3000px">Long</p>'
     script = '<script src="assets/js/access.js"></script>'
-    (small_site / "index.html").write_text(f"<!doctype html><body>{body}{script}", "utf-8")
-    page.goto(serve(small_site))
+    (dress(tmp_path) / "index.html").write_text(f"<!doctype html><body>{body}{script}", "utf-8")
+    page.goto(serve(tmp_path))
     assert [page.evaluate(HELD, chosen) for chosen in (False, True, False)] == [40, page.evaluate(TOP), 40]
     page.close()
