@@ -283,7 +283,7 @@ def test_search_finds(browser: Browser) -> None:
     ("words", "question"),
     [
         ("difference between architecture and weights", "What is the difference between architecture and weights"),
-        ("tokenizer boundary", "Why is the tokenizer part of a language model’s boundary"),
+        ("tokenizer boundary", "Why is the tokenizer part of a language model"),
         ("what does an embedding model produce", "What does an embedding model produce"),
         ("same weights behave differently in production", "Why can the same weights behave differently in production"),
         (
@@ -297,8 +297,11 @@ def test_search_finds_a_study_card_in_one_try(browser: Browser, words: str, ques
         here.page.goto(HOME)
         here.page.locator("[data-md-component=search-query]").click()
         here.page.keyboard.insert_text(words)
-        card = here.page.locator(".md-search-result__item").first.locator('a[href*="#q-card-"]').first
-        expect(card).to_contain_text(question.partition("’")[0])
+        first = here.page.locator(".md-search-result__item").first  # a page, with the sections that fit
+        card = first.locator('a[href*="#q-card-"]').first
+        expect(card).to_contain_text(question)
+        if not card.is_visible():
+            first.get_by_text("more on this page").click()
         card.click()
         expect(here.page.locator("details.card[open]").first).to_contain_text("Evidence")
 
