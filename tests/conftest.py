@@ -1,14 +1,21 @@
-"""What the tests share: the environment of the processes they start, the built site, its navigation, and what runs.
+"""What the tests share: their processes' environment, the built site, its navigation, what runs, a server, a browser.
 
 Several processes may share the work (pytest-xdist, `-n`). The site is built once for all of them.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -20,6 +27,9 @@ from handbook import outputs, pages
 from handbook.outputs import run_pages
 from handbook.runs import Run
 from handbook.site import Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,3 +88,47 @@ def runs(shared: Path) -> dict[str, Run]:
         ran = run_pages(load_config("mkdocs.yml"))
         own.engine.close()
     return ran
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".js": "text/javascript"}
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Serves a folder at a port of its own, as `http://localhost:…/`, which browsers trust as they do https."""
+    with ExitStack() as servers:
+
+        def start(folder: Path) -> str:
+            handler = functools.partial(Handler, directory=str(folder))
+            server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            servers.callback(server.shutdown)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            return f"http://localhost:{server.server_port}/"
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def launch() -> Callable[..., AbstractContextManager[Browser]]:
+    """Starts Chromium: the system's, or else Playwright's own. Its arguments are those of the browser's command."""
+    from playwright.sync_api import Error, sync_playwright  # which few tests need
+
+    @contextmanager
+    def start(*arguments: str) -> Iterator[Browser]:
+        system = shutil.which("chromium") or shutil.which("google-chrome")
+        with sync_playwright() as playwright:
+            try:
+                browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox", *arguments])
+            except Error as error:
+                hint = "no browser: run `.venv/bin/python -m playwright install chromium`"
+                pytest.fail(f"{hint}\n{error}", pytrace=False)
+            yield browser
+            browser.close()
+
+    return start

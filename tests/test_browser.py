@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
 
 HOME = os.environ["SITE_URL"]  # of conftest.py
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,33 +37,14 @@ PATIENCE = 120_000  # milliseconds, for a slow machine
 expect.set_options(PATIENCE)
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
-def port(site: Path) -> Iterator[int]:
-    """Where this process serves the site."""
-    handler = functools.partial(QuietHandler, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(port: int) -> Iterator[Browser]:
-    """Chromium: the system's, or else Playwright's own. It finds the host of the site at `port`."""
-    system = shutil.which("chromium") or shutil.which("google-chrome")
-    mapped = f"--host-resolver-rules=MAP {urlsplit(HOME).hostname}:80 127.0.0.1:{port}"
-    with sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=system, args=["--no-sandbox", mapped])
-        except Error as error:
-            pytest.fail(f"no browser: run `.venv/bin/python -m playwright install chromium`\n{error}", pytrace=False)
+def browser(
+    site: Path, serve: Callable[[Path], str], launch: Callable[..., AbstractContextManager[Browser]]
+) -> Iterator[Browser]:
+    """Chromium, which finds the host of the site where this process serves it."""
+    address = f"127.0.0.1:{urlsplit(serve(site)).port}"
+    with launch(f"--host-resolver-rules=MAP {urlsplit(HOME).hostname}:80 {address}") as chromium:
         yield chromium
-        chromium.close()
 
 
 class Reader:

@@ -37,7 +37,8 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A pa
 <link rel="stylesheet" href="assets/css/site.css"><link rel="stylesheet" href="assets/css/study.css">
 <script type="module">
 import {{ cards }} from "./assets/js/study/cards.js"
-import {{ review, statePanel }} from "./assets/js/study/review.js"
+import {{ statePanel }} from "./assets/js/study/panel.js"
+import {{ review }} from "./assets/js/study/review.js"
 import {{ store }} from "./assets/js/study/store.js"
 import * as schedule from "./assets/js/study/schedule.js"
 Object.assign(window, {{ cards, review, statePanel, store, schedule }})

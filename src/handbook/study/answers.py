@@ -5,12 +5,13 @@
 ```
 
 The right number comes first, then what wrong numbers mean, then hints. The field and the comparison are of
-`docs/assets/js/problems.js`; without JavaScript nothing of this is shown.
+`docs/assets/js/study/problems.js`; without JavaScript nothing of this is shown.
 """
 
 from __future__ import annotations
 
-from html import escape
+import re
+from html import escape, unescape
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +19,10 @@ from typing import Any
 DIGITS = 6
 """Significant digits of an answer that is not an integer: more than any tolerance needs, and as many as hold on each
 processor."""
+
+ANSWER = re.compile(r'data-answer="(?P<value>[^"]*)" data-unit="(?P<unit>[^"]*)" data-within="(?P<within>[^"]*)"')
+MISTAKE = re.compile(r'<p class="mistake" data-value="(?P<value>[^"]*)">(?P<why>.*?)</p>', re.DOTALL)
+HINT = re.compile(r'<p class="hint">(.*?)</p>', re.DOTALL)
 
 
 def answer(value: Any, unit: str = "", within: float = 1) -> str:
@@ -53,6 +58,19 @@ def answer(value: Any, unit: str = "", within: float = 1) -> str:
         "</div>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def read(html: str) -> dict[str, Any]:
+    """What a reader's number is compared with, from the HTML of an answer: the fields that `deck.json` has of it."""
+    right = ANSWER.search(html)
+    assert right, "a problem has an answer"
+    return {
+        "value": float(right["value"]),
+        "unit": unescape(right["unit"]),
+        "within": float(right["within"]),
+        "mistakes": [{"value": float(m["value"]), "why": unescape(m["why"])} for m in MISTAKE.finditer(html)],
+        "hints": [unescape(hint) for hint in HINT.findall(html)],
+    }
 
 
 def _parts(value: Any) -> tuple[float, dict[float, str], list[str]]:

@@ -27,25 +27,19 @@ Pygments, and a figure is inline SVG whose colours are CSS variables with fallba
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from html import unescape
 from pathlib import Path
-from typing import Any
 
 from mkdocs.utils import get_relative_url
 
 from handbook.study import anki
+from handbook.study.answers import read
 from handbook.study.changes import Changes
 from handbook.study.deck import PAGE
 from handbook.study.elsewhere import relinked
 from handbook.study.questions import Card, Problem, Source
 
 JSON, PACKAGE = "deck.json", "weights-and-measures.apkg"
-
-ANSWER = re.compile(r'data-answer="(?P<value>[^"]*)" data-unit="(?P<unit>[^"]*)" data-within="(?P<within>[^"]*)"')
-MISTAKE = re.compile(r'<p class="mistake" data-value="(?P<value>[^"]*)">(?P<why>.*?)</p>', re.DOTALL)
-HINT = re.compile(r'<p class="hint">(.*?)</p>', re.DOTALL)
 
 
 def write(site: Path, cards: list[Card], problems: list[Problem], address: str, changed: Changes) -> None:
@@ -87,7 +81,7 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
             | _place(problem.source, problem.section)
             | {
                 "question": here(problem.question, problem.source),
-                "answer": _answer(problem.answer),
+                "answer": read(problem.answer),
                 "worked": here(problem.worked, problem.source),
             }
             for problem in problems
@@ -99,16 +93,3 @@ def deck_json(cards: Iterable[Card], problems: Iterable[Problem], address: str) 
 def _place(source: Source, anchor: str = "") -> dict[str, str]:
     url = get_relative_url(source.url or ".", PAGE) + (f"#{anchor}" if anchor else "")
     return {"topic": source.topic, "page": source.page, "title": source.title, "url": url}
-
-
-def _answer(html: str) -> dict[str, Any]:
-    """What a reader's number is compared with, from the HTML of `handbook.study.answers`."""
-    right = ANSWER.search(html)
-    assert right, "a problem has an answer"
-    return {
-        "value": float(right["value"]),
-        "unit": unescape(right["unit"]),
-        "within": float(right["within"]),
-        "mistakes": [{"value": float(m["value"]), "why": unescape(m["why"])} for m in MISTAKE.finditer(html)],
-        "hints": [unescape(hint) for hint in HINT.findall(html)],
-    }

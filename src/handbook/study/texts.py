@@ -9,9 +9,7 @@ from pathlib import Path
 
 from handbook.study.questions import ID, KINDS
 
-HEADER = re.compile(
-    r'^(?P<start> *\?\?\?\+? question)(?P<words>[^"\n]*?)(?P<title> +"(?P<question>.*?)") *$', re.MULTILINE
-)
+HEADER = re.compile(r'(?P<start> *\?\?\?\+? question)(?P<words>[^"\n]*?)(?P<title> +"(?P<question>.*?)") *$')
 FENCE = re.compile(r" *(`{3,}|~{3,})")
 
 

@@ -6,8 +6,8 @@ import { cards as read } from "./cards.js";
 import { choose, count, desk, measure } from "./desk.js";
 import { el } from "./elements.js";
 import { offline } from "./offline.js";
-import { tellTrouble } from "./panel.js";
-import { review, statePanel } from "./review.js";
+import { statePanel, tellTrouble } from "./panel.js";
+import { review } from "./review.js";
 import { fold, inWords, survey } from "./schedule.js";
 import { store } from "./store.js";
 

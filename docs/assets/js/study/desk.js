@@ -1,5 +1,5 @@
 /* What stands above the deck: the elements, named, without what they do. */
-import { el } from "./elements.js";
+import { button, el } from "./elements.js";
 
 const KINDS = ["predict", "compare", "diagnose", "estimate", "explain"];
 const LEECHES =
@@ -12,16 +12,16 @@ export function desk() {
     counts: el("dl", { class: "deck-counts" }),
     note: el("p", {}),
     trouble: el("div", { role: "alert", hidden: true }),
-    review: el("button", { type: "button", class: "md-button md-button--primary" }),
-    learn: el("button", { type: "button", class: "md-button" }),
-    quiz: el("button", { type: "button", class: "md-button" }),
+    review: button(),
+    learn: button(),
+    quiz: button(),
     topic: el("select", {}),
     page: el("select", {}),
     words: el("input", { type: "search", autocomplete: "off", spellcheck: "false" }),
     kinds: KINDS.map(tickOf),
     shuffle: el("input", { type: "checkbox" }),
     shown: el("p", { role: "status" }),
-    clear: el("button", { type: "button", class: "md-button" }, "Clear the filters"),
+    clear: button("Clear the filters"),
     progress: el("table", { class: "deck-progress" }),
     leeches: el("ul", {}),
     state: el("div", {}),

@@ -105,9 +105,9 @@ function mount(host, place) {
     if (found.verdict !== "unreadable") tries += 1;
     const sentences = [found.text];
     if (found.verdict === "wrong") {
-      const more = !done && shown < hints.length;
-      if (more) hint();
-      if (more) sentences.push("The hint below helps.");
+      const helps = !done && shown < hints.length;
+      if (helps) hint();
+      if (helps) sentences.push("The hint below helps.");
       else if (!details) sentences.push("No hint is left.");
       else if (!details.open) sentences.push("No hint is left: open the worked answer.");
     }

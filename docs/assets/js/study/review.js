@@ -6,8 +6,6 @@ import { tellTrouble } from "./panel.js";
 import { AGAIN, GRADES, fold, inWords, isNewLeech, opens, preview } from "./schedule.js";
 import { store } from "./store.js";
 
-export { statePanel } from "./panel.js";
-
 const AHEAD = 20 * 60_000; // as in Anki: what waits for minutes is asked before its time if nothing else is left
 const REMIND = 200; // reviews that no file holds, after which one is proposed
 const MAIN = "md-button md-button--primary";
