@@ -84,6 +84,10 @@ class UnknownArchitecture(WeighError):
     """The config names a model type or an architecture that `weigh` has no specification of."""
 
 
+class NotConstructed(WeighError):
+    """The constructor of a model refuses the fields of a config, or asks for what `weigh` does not compute."""
+
+
 class UnsupportedField(WeighError):
     """The config or the file sets a field that changes the answer in a way that `weigh` does not know."""
 
