@@ -12,14 +12,18 @@ import copy
 import inspect
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
-ALWAYS = {"__init__", "__post_init__", "__new__", "__init_subclass__", "__setattr__", "__getattr__"}
+ALWAYS = {"__init__", "__post_init__", "__new__", "__init_subclass__", "__setattr__", "__getattr__",
+          "make_preprocessor_external"}
 """The methods that run whenever an object of a class is made."""
 
 NEVER = {
@@ -43,7 +47,7 @@ STAND_INS = {
     "PreTrainedConfig", "PreTrainedModel", "PretrainedConfig", "GenerationMixin", "SubConfigSpec", "ACT2FN", "ACT2CLS",
     "AutoConfig", "CONFIG_MAPPING", "GradientCheckpointingLayer", "logger", "PushToHubMixin", "EmbeddingAccessMixin",
     "RotaryEmbeddingConfigMixin", "ModelOutput", "get_activation", "classproperty", "is_torch_available",
-    "strict", "BackboneMixin", "interval",
+    "strict", "BackboneMixin", "interval", "remap_legacy_layer_types",
 }  # fmt: skip
 """Names of transformers that `weigh.models.constructors` has of its own."""
 
@@ -144,6 +148,19 @@ def local_imports(node: ast.AST, module: ModuleType) -> dict[str, Any]:
     return found
 
 
+def is_table(name: str) -> bool:
+    """Whether a function computes a table of sines, whose elements take longer than all else and decide no shape."""
+    return "sinusoid" in name and name == name.lower()
+
+
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, with those that stand under a condition, as whether a package is installed."""
+    for node in body:
+        yield node
+        for branch in ("body", "orelse") if isinstance(node, ast.If | ast.Try) else ():
+            yield from statements(getattr(node, branch))
+
+
 @dataclass
 class Part:
     """A statement of a module or of a class body, stripped, with what it names.
@@ -203,7 +220,7 @@ class Slice:
         """A module of which nothing is kept yet."""
         module = import_module(name)
         nodes: dict[str, ast.stmt] = {}
-        for node in ast.parse(inspect.getsource(module)).body:
+        for node in statements(ast.parse(inspect.getsource(module)).body):
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 nodes[node.name] = node
             elif isinstance(node, ast.Assign):
@@ -237,8 +254,9 @@ class Slice:
                 found.append(Part.of(each, self.module))
             elif isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
                 target = each.targets[0].id
-                if not target.startswith("base_model_t"):
-                    found.append(Part.of(each, self.module, "" if target in ATTRIBUTES else target))
+                if not target.startswith(("base_model_t", "keys_to_ignore")):
+                    always = target in ATTRIBUTES or "configuration" in self.module.__name__
+                    found.append(Part.of(each, self.module, "" if always else target))
         if fields and "configuration" in self.module.__name__:
             found.append(Part(ast.parse(f"FIELDS = {tuple(fields)!r}").body[0], "", set(), set(), {}))
         return [part for part in found if part]
@@ -289,7 +307,7 @@ class Slicer:
     def follow(self, module: str, name: str, local: dict[str, Any]) -> None:
         """Follow one name."""
         piece = self.slices[module]
-        if name in piece.nodes and name not in STAND_INS:
+        if name in piece.nodes and name not in STAND_INS and not is_table(name):
             self.want(module, name)
         elif name in local:
             piece.outside[name] = self.outside(module, name, local[name])
@@ -305,11 +323,20 @@ class Slicer:
             return f"given({(called if called in STAND_INS else name)!r})"
         if isinstance(real, type | FunctionType) and home.startswith("transformers.models.auto"):
             return f"given({called!r})"
+        if is_table(name):
+            return f"given({f'{home}.{called}'!r})"
         if isinstance(real, type | FunctionType) and home.startswith(SLICED):
             if called in self.sliced(home).nodes:
                 self.want(home, called)
                 self.imports[module].add(home)
                 return f"bring({home.removeprefix('transformers.')!r}, {called!r})"
+        if isinstance(real, type) and home.startswith("transformers."):
+            if issubclass(real, PreTrainedModel):
+                return "given('PreTrainedModel')"
+            if not issubclass(real, torch.nn.Module):
+                return "given('Mixin')"
+        if name.startswith("MODEL_") and name.endswith("_NAMES"):
+            return f"given({name!r})"
         if isinstance(real, bool | int | float | str | None) or (
             isinstance(real, list | tuple | dict) and len(repr(real)) < 2000 and "<" not in repr(real)
         ):
@@ -332,7 +359,6 @@ class Slicer:
 
 def model_classes() -> dict[str, tuple[str, str]]:
     """The model classes of transformers by name, with their module and their config's `model_type`."""
-    from transformers import PreTrainedModel
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     found: dict[str, tuple[str, str]] = {}
@@ -361,26 +387,39 @@ def auto_classes() -> dict[str, dict[str, str]]:
     return found
 
 
-def activations() -> dict[str, dict[str, list[int]]]:
-    """The activation functions by name, each with the parameters that it learns."""
+def activations() -> dict[str, dict[str, Any]]:
+    """The activation functions by name, each with its class and the parameters that it learns."""
     from transformers.activations import ACT2FN
 
     return {
-        name: {each: list(tensor.shape) for each, tensor in ACT2FN[name].named_parameters()} for name in ACT2FN.keys()
+        name: {
+            "class": type(ACT2FN[name]).__name__,
+            "parameters": {each: list(tensor.shape) for each, tensor in ACT2FN[name].named_parameters()},
+        }
+        for name in ACT2FN.keys()
     }
 
 
 def load_everything() -> None:
     """Import the configs and models of every model type that can be imported here."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
+    import transformers.models
 
-    for kind in CONFIG_MAPPING_NAMES:
-        folder = model_type_to_module_name(kind)
-        for each in ("configuration", "modeling"):
+    for path in sorted(Path(transformers.models.__path__[0]).glob("*/*.py")):
+        if path.stem.startswith(("configuration_", "modeling_")):
             try:
-                import_module(f"transformers.models.{folder}.{each}_{folder}")
-            except ImportError:
+                import_module(f"transformers.models.{path.parent.name}.{path.stem}")
+            except (ImportError, RuntimeError):
                 continue
+
+
+def mappings() -> dict[str, dict[str, str]]:
+    """The model classes of model types that constructors ask for by the name of a mapping."""
+    from transformers.models.auto import modeling_auto
+
+    return {
+        name: {kind: each if isinstance(each, str) else each[0] for kind, each in mapping.items()}
+        for name, mapping in vars(modeling_auto).items() if name.startswith("MODEL_") and name.endswith("_NAMES")
+    }  # fmt: skip
 
 
 def sliced() -> dict[str, str]:
@@ -404,13 +443,14 @@ def sliced() -> dict[str, str]:
         if kind in configs:
             slicer.imports[module].add(configs[kind][0])
     slicer.run()
+    files = {f"{module.removeprefix('transformers.')}.py": slicer.text(module) for module in slicer.slices
+             if slicer.slices[module].kept}  # fmt: skip
     index = {
         "transformers": transformers.__version__,
         "configs": {kind: [module.removeprefix("transformers."), name] for kind, (module, name) in configs.items()},
         "models": {name: [module.removeprefix("transformers."), kind] for name, (module, kind) in models.items()},
         "auto": auto_classes(),
         "activations": activations(),
+        "mappings": {name: each for name, each in mappings().items() if any(name in text for text in files.values())},
     }
-    files = {f"{module.removeprefix('transformers.')}.py": slicer.text(module) for module in slicer.slices
-             if slicer.slices[module].kept}  # fmt: skip
     return {**files, "index.json": json.dumps(index, sort_keys=True)}

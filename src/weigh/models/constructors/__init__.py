@@ -78,8 +78,9 @@ def version() -> str:
 
 def types() -> frozenset[str]:
     """The model types that there are constructors of."""
-    kinds = {kind for _, kind in index()["models"].values()}
-    return frozenset(kinds)
+    made = {kind for _, kind in index()["models"].values()}
+    mapped = {kind for models in index()["auto"].values() for kind, name in models.items() if name in index()["models"]}
+    return frozenset((made | mapped) & index()["configs"].keys())
 
 
 class Library:
@@ -118,7 +119,10 @@ class Library:
         """The model class of a name."""
         if name not in index()["models"]:
             raise NotConstructed("a model class", f"{name!r:.60} is none that transformers {version()} can build here")
-        return self.bring(index()["models"][name][0], name)
+        path, kind = index()["models"][name]
+        found = self.bring(path, name)
+        found.config_class = self.config(kind)
+        return found
 
     def bring(self, path: str, name: str) -> Any:
         """A name of a sliced module."""
@@ -156,11 +160,35 @@ class Auto:
     def from_config(self, config: Any, **named: Any) -> Any:
         """The model of a config."""
         models = index()["auto"].get(self.name, {})
-        if config.model_type not in models:
-            raise NotConstructed(self.name, f"has no model of type {config.model_type!r:.40}")
-        return self.library.model(models[config.model_type])(config)
+        kind = type(config).model_type  # not the field, which a nested config may have from another one
+        if kind not in models:
+            raise NotConstructed(self.name, f"has no model of type {kind!r:.40}")
+        passed = {name: value for name, value in named.items() if name not in ("dtype", "torch_dtype")}
+        passed = {name: value for name, value in passed.items() if "implementation" not in name}
+        return self.library.model(models[kind])(config, **passed)
 
     _from_config = from_config
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self.models()
+
+    def __getitem__(self, kind: Any) -> Any:
+        if isinstance(kind, type):
+            kind = kind.model_type
+        return self.library.model(self.models()[kind])
+
+    def values(self) -> Any:
+        """The names of the classes."""
+        return self.models().values()
+
+    def keys(self) -> Any:
+        """The model types."""
+        return self.models().keys()
+
+    def models(self) -> dict[str, str]:
+        """The class of each model type."""
+        found: dict[str, str] = index()["auto"].get(self.name) or index()["mappings"].get(self.name, {})
+        return found
 
 
 @cache
@@ -202,12 +230,16 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     if architecture is None and isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         architecture = named[0]
     architecture = architecture or architecture_of(kind)
-    if index()["models"].get(architecture, ("", ""))[1] != kind:
+    if index()["models"].get(architecture, ("", ""))[1] != kind and not any(
+        models.get(kind) == architecture for models in index()["auto"].values()
+    ):
         raise UnknownArchitecture("field architectures", f"{architecture!r:.60} is no class of {kind} in transformers")
     modules.Budget.made = 0
     try:
         config = library().config(kind)(**{name: value for name, value in fields.items() if name != "model_type"})
         model = library().model(architecture)(config)
+        if unapplied(config):
+            raise NotConstructed("field per_layer_config", f"sizes of single layers are not known to weigh in {kind}")
     except WeighError:
         raise
     except RecursionError:
@@ -215,6 +247,13 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     except Exception as error:  # whatever a constructor raises, for fields that it was not written for
         raise NotConstructed(architecture, f"cannot be made of these fields ({type(error).__name__}: {error})"[:200]) from None
     return Constructed(architecture, kind, config, tuple(parameters(model)), frozenset(asked(config)))
+
+
+def unapplied(config: Any) -> bool:
+    """Whether single layers have sizes of their own that no constructor asked for."""
+    inner = [value for value in config.__dict__.values() if isinstance(value, configs.PreTrainedConfig)]
+    here = any(config.__dict__.get("overrides", {}).values()) and "per_layer_config" not in config.asked
+    return here or any(map(unapplied, inner))
 
 
 def parameters(model: modules.Module) -> list[Parameter]:

@@ -53,6 +53,47 @@ def backbone(spec: SubConfigSpec, given: Any, fields: dict[str, Any]) -> Any:
     return spec.made("backbone_config", given)
 
 
+class Layers:
+    """The configs of single layers, by number or by type of layer: what they change, and else that of the model."""
+
+    def __init__(self, config: "PreTrainedConfig") -> None:
+        self.config = config
+
+    def __len__(self) -> int:
+        return int(self.config.num_hidden_layers)
+
+    def __getitem__(self, layer: Any) -> Any:
+        if isinstance(layer, slice):
+            return [self[i] for i in range(*layer.indices(len(self)))]
+        if isinstance(layer, str):
+            layer = list(self.config.layer_types).index(layer)
+        if not -len(self) <= layer < len(self):
+            raise IndexError(layer)
+        changed = self.config.__dict__.get("overrides", {}).get(layer % len(self), {})
+        if not changed:
+            return self.config
+        if changed.get("skip"):
+            raise NotConstructed("field per_layer_config", "parts of layers that are left out are not known to weigh")
+        copied = copy.copy(self.config)
+        for name, value in changed.items():
+            setattr(copied, name, value)
+        return copied
+
+
+LAYER_TYPES = {
+    "mamba": "linear_attention", "attention": "full_attention", "deepseek_sparse_attention": "indexed_attention",
+    "qwen_sparse_attention": "indexed_attention",
+}  # fmt: skip
+"""Types of layers as files called them before (transformers 5.23)."""
+
+
+def renamed(layer_types: Any = None, config: Any = None) -> Any:
+    """Types of layers by their names of today."""
+    if layer_types is None:
+        layer_types = getattr(config, "layer_types", None) or []
+    return [LAYER_TYPES.get(each, each) if isinstance(each, str) else each for each in layer_types]
+
+
 class PreTrainedConfig:
     """The fields of a config: those of the file, and for the others what the classes of transformers compute.
 
@@ -69,7 +110,6 @@ class PreTrainedConfig:
     default_theta, default_rope_type = 10_000.0, "default"
     _attn_implementation = _experts_implementation = "eager"
     _attn_implementation_internal = _experts_implementation_internal = "eager"
-    is_heterogeneous = False
     asked: set[str]
 
     def __init__(self, **fields: Any) -> None:
@@ -93,14 +133,19 @@ class PreTrainedConfig:
         if self.id2label is None:
             self.num_labels = fields.get("num_labels", self.num_labels if self.num_labels is not None else 2)
         self._rotations(fields)
-        if fields.pop("per_layer_config", None) is not None:
-            raise NotConstructed("field per_layer_config", "sizes of single layers are not known to weigh")
+        overrides = fields.pop("per_layer_config", None)
         for name in ("torch_dtype", "num_labels", "name_or_path", "output_attentions", "attn_implementation"):
             fields.pop(name, None)
         for name, value in fields.items():
-            if name in ("sub_configs", "FIELDS", "asked") or isinstance(getattr(type(self), name, None), property):
+            own = getattr(type(self), name, None)
+            if name in ("sub_configs", "FIELDS", "asked") or (isinstance(own, property) and own.fset is None):
                 continue
             setattr(self, name, value)
+        if isinstance(overrides, dict):
+            self.__dict__["overrides"] = {int(layer): dict(changed) for layer, changed in overrides.items()}
+        for name in ("layer_types", "mtp_layer_types"):
+            if isinstance(self.__dict__.get(name), list):
+                setattr(self, name, renamed(self.__dict__[name]))
 
     def _rotations(self, fields: dict[str, Any]) -> None:
         if not hasattr(self, "rope_parameters"):
@@ -156,6 +201,27 @@ class PreTrainedConfig:
             if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 10**6:
                 raise NotConstructed("field num_labels", f"must be a number of classes, not {count!r:.40}")
             self.id2label = dict.fromkeys(range(count), "")
+
+    @property
+    def is_heterogeneous(self) -> bool:
+        """Whether single layers have sizes of their own."""
+        return any(self.__dict__.get("overrides", {}).values())
+
+    @property
+    def per_layer_config(self) -> "Layers":
+        """The config of each layer."""
+        return Layers(self)
+
+    def _nothing(self, *given: Any, **named: Any) -> None:
+        return None
+
+    validate_layer_type = standardize_rope_params = validate_rope = validate_architecture = _nothing
+    validate_token_ids = validate = _nothing
+
+    def update(self, fields: dict[str, Any]) -> None:
+        """Set fields."""
+        for name, value in fields.items():
+            setattr(self, name, value)
 
     @property
     def use_return_dict(self) -> Any:

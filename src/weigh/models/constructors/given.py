@@ -86,13 +86,10 @@ class Activations(dict[str, Any]):
     def __getitem__(self, name: Any) -> Any:
         found = super().__getitem__(name)
 
-        def made(*given: Any, **named: Any) -> Any:
-            module = modules.Module()
-            for each, sizes in found.items():
-                module.register_parameter(each, layers.sized(*sizes))
-            return module
-
-        return made()
+        module = type(found["class"], (modules.Module,), {})()
+        for each, sizes in found["parameters"].items():
+            module.register_parameter(each, layers.sized(*sizes))
+        return module
 
 
 def buffer(data: Any = None, persistent: bool = True) -> Any:
@@ -103,6 +100,16 @@ def buffer(data: Any = None, persistent: bool = True) -> Any:
 def validated(**limits: Any) -> Callable[..., configs.Field]:
     """A field whose values transformers checks."""
     return configs.Field
+
+
+class Classes(Named):
+    """Activation functions by name, as the classes that make them."""
+
+    def __init__(self, functions: Activations) -> None:
+        super().__init__("ACT2CLS", functions=functions)
+
+    def __getitem__(self, name: Any) -> Any:
+        return lambda *given, **named: self.functions[name]
 
 
 def nothing(*given: Any, **named: Any) -> None:
@@ -117,7 +124,7 @@ def unchanged(given: Any = None, *rest: Any, **named: Any) -> Any:
 def product(values: Any, *rest: Any, **named: Any) -> Any:
     """The product of numbers, as `numpy.prod` and `math.prod` give it."""
     found = 1
-    for value in values:
+    for value in values if isinstance(values, list | tuple) else [values]:
         found = found * value
     return found
 
@@ -133,8 +140,7 @@ def torch_modules() -> dict[str, Any]:
         ParameterDict=modules.ParameterDict, functional=functional, utils=utils, init=Named("torch.nn.init"),
         Buffer=buffer, parameter=Named("torch.nn.parameter", Parameter=modules.Parameter),
     )  # fmt: skip
-    torch = Named("torch", nn=nn, Tensor=shapes.Tensor, Size=tuple, **{
-        name: make for name, make in shapes.CREATED.items() if name != "Tensor"})  # fmt: skip
+    torch = Named("torch", nn=nn, Size=tuple, **shapes.CREATED)
     return {
         "torch": torch, "torch.nn": nn, "torch.nn.functional": functional, "torch.nn.utils": utils,
         "torch.nn.utils.parametrizations": norms, "torch.nn.init": nn.init,
@@ -147,10 +153,11 @@ def stand_ins(activations: dict[str, Any]) -> dict[str, Any]:
     acting = Activations(activations)
     return {
         **STANDARD, **torch,
-        "numpy": Named("numpy", prod=product, ceil=math.ceil, floor=math.floor, log2=math.log2, sqrt=math.sqrt),
+        "remap_legacy_layer_types": configs.renamed,
+        "numpy": Named("numpy", linspace=shapes.linspace, prod=product, ceil=math.ceil, floor=math.floor, log2=math.log2, sqrt=math.sqrt),
         "PreTrainedConfig": configs.PreTrainedConfig, "PretrainedConfig": configs.PreTrainedConfig,
         "SubConfigSpec": configs.SubConfigSpec, "PreTrainedModel": modules.PreTrainedModel,
-        "GradientCheckpointingLayer": modules.Module, "ACT2FN": acting, "ACT2CLS": Unknown("ACT2CLS"),
+        "GradientCheckpointingLayer": modules.Module, "ACT2FN": acting, "ACT2CLS": Classes(acting),
         "get_activation": acting.__getitem__, "logger": Named("logger"), "strict": unchanged,
         "is_torch_available": lambda: True, "classproperty": property,
         "collections.abc": collections.abc, "typing": typing, "interval": validated,
@@ -158,13 +165,26 @@ def stand_ins(activations: dict[str, Any]) -> dict[str, Any]:
         "collections.OrderedDict": dict, "copy.deepcopy": copy.deepcopy, "copy.copy": copy.copy,
         "types.SimpleNamespace": types.SimpleNamespace, "functools.cached_property": functools.cached_property,
         "functools.lru_cache": unchanged, "enum.Enum": enum.Enum, "math.prod": product, "prod": product,
+        "inspect.signature": lambda function: types.SimpleNamespace(parameters={"encoder_hidden_states": None}),
+        "inspect": Named("inspect", signature=lambda f: types.SimpleNamespace(parameters={"encoder_hidden_states": None})),
         "operator.attrgetter": Unknown("attrgetter"),
     }  # fmt: skip
 
 
+ABSENT = {
+    "is_deepspeed_zero3_enabled", "is_flash_attention_requested", "is_fsdp_managed_module", "is_torchdynamo_compiling",
+}  # fmt: skip
+"""What transformers asks for with a function, and which is not there when a model is built on the meta device."""
+
+
+def no(*given: Any, **named: Any) -> bool:
+    """That something is not there."""
+    return False
+
+
 MIXINS = {
     "GenerationMixin", "PushToHubMixin", "EmbeddingAccessMixin", "RotaryEmbeddingConfigMixin", "ModelOutput",
-    "BackboneMixin", "ABC",
+    "BackboneMixin", "ABC", "Mixin",
 }  # fmt: skip
 
 
@@ -214,6 +234,8 @@ def lookup(known: dict[str, Any], auto: Callable[[str], Any]) -> Callable[[str],
         if name.startswith("torch.nn.modules.") or name.startswith("torch.nn.parameter"):
             return getattr(known["torch.nn"], name.split(".")[-1])
         home, _, last = name.rpartition(".")
+        if home.startswith("transformers") and (last in ABSENT or last.endswith("_available")):
+            return no
         return getattr(known[home], last) if home in known else Unknown(name)
 
     return given

@@ -24,7 +24,7 @@ class Identity(Module):
 class Linear(Module):
     """A matrix (outputs, inputs), and a bias."""
 
-    def __init__(self, in_features: Any, out_features: Any, bias: Any = True, **named: Any) -> None:
+    def __init__(self, in_features: Any, out_features: Any, bias: Any = True, *given: Any, **named: Any) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.weight = sized(out_features, in_features)

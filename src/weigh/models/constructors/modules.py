@@ -288,7 +288,16 @@ class ParameterDict(Module):
         return self._parameters[name]
 
 
-class Mixin:
+class Unread(type):
+    """The class of classes of which nothing is known but their name."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Unknown(f"{cls.__name__}.{name}")
+
+
+class Mixin(metaclass=Unread):
     """A class that adds methods and no parameter."""
 
 
@@ -358,6 +367,8 @@ class PreTrainedModel(Module):
         return found
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("dtype", "device"):
+        if name in ("dtype", "device", "forward"):
             return Unknown(f"the {name}")
+        if name.startswith(("_can_", "_supports_", "supports_")):
+            return False
         return super().__getattr__(name)

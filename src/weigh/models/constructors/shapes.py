@@ -1,7 +1,9 @@
 """A tensor that has a shape and no elements, with the few operations by which constructors make parameters."""
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 from weigh.errors import NotConstructed
@@ -23,6 +25,10 @@ def sizes_of(given: Any) -> Shape:
         if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
             raise NotConstructed("the model's constructor", f"asks for a size of {size!r:.40}")
     return found
+
+
+META = SimpleNamespace(type="meta", index=None)
+"""The device of all tensors: the one that has no memory."""
 
 
 class Tensor:
@@ -67,6 +73,8 @@ class Tensor:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "device":
+            return META
         return self._same if name in SAME else Unknown(f"a tensor's {name}")
 
     __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = _same
@@ -186,9 +194,9 @@ def broadcast(one: Tensor, other: Tensor) -> Tensor:
     return Tensor(*[b if a == 1 else a for a, b in zip(*padded, strict=True)])
 
 
-def filled(*given: Any, size: Any = None, **named: Any) -> Tensor:
+def filled(*given: Any, size: Any = None, **named: Any) -> Any:
     """A tensor of a shape, whatever it is filled with."""
-    return Tensor(*given) if size is None else Tensor(size)
+    return Tensor(*sizes_of(given if size is None else (size,)))
 
 
 def full(size: Any, *rest: Any, **named: Any) -> Tensor:
@@ -198,6 +206,8 @@ def full(size: Any, *rest: Any, **named: Any) -> Tensor:
 
 def tensor(values: Any = (), *rest: Any, **named: Any) -> Any:
     """A tensor of given numbers."""
+    if isinstance(values, list | tuple) and values and all(type(each) in (int, float) for each in values):
+        return Row(list(values))
     sizes, inner = [], values
     while isinstance(inner, list | tuple | Tensor):
         if isinstance(inner, Tensor):
@@ -216,9 +226,77 @@ def arange(*given: Any, start: Any = None, end: Any = None, **named: Any) -> Any
     return Tensor(max(0, -int(-(high - low) // step)))
 
 
-def linspace(start: Any, end: Any, steps: Any = 100, **named: Any) -> Tensor:
-    """A row of so many numbers."""
-    return Tensor(steps)
+class Number(float):
+    """A number of a row, which is asked for as if it were a tensor."""
+
+    def item(self) -> float:
+        """Itself."""
+        return float(self)
+
+
+class TensorClass(type):
+    """What `torch.Tensor` is to constructors: the class of all tensors, which makes one of sizes or of numbers."""
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, Tensor)
+
+    def __call__(cls, *given: Any, **named: Any) -> Any:
+        if given and isinstance(given[0], Tensor | Unknown):
+            return given[0]
+        return tensor(given[0]) if given and isinstance(given[0], list | tuple) else Tensor(*given)
+
+
+class TorchTensor(metaclass=TensorClass):
+    """`torch.Tensor`."""
+
+
+class Row(Tensor):
+    """A row of numbers that are known, such as the rates at which layers are dropped."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__(len(values))
+        self.values = values
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(Number, self.values)
+
+    def __getitem__(self, key: Any) -> Any:
+        return Row(self.values[key]) if isinstance(key, slice) else Number(self.values[key])
+
+    def tolist(self) -> list[float]:
+        """The numbers."""
+        return list(self.values)
+
+    def cumsum(self, dim: int = 0, **named: Any) -> "Row":
+        """The sums of the numbers up to each."""
+        return Row(list(accumulate(self.values)))
+
+    def split(self, sizes: Any, dim: int = 0) -> list["Row"]:
+        """The row in pieces of given lengths."""
+        rest, pieces = list(self.values), []
+        lengths = [sizes] * -(-len(rest) // sizes) if isinstance(sizes, int) else sizes
+        for size in lengths:
+            pieces.append(Row(rest[:size]))
+            rest = rest[size:]
+        return pieces
+
+
+def linspace(start: Any, end: Any, steps: Any = 100, *rest: Any, **named: Any) -> Any:
+    """A row of so many evenly spaced numbers."""
+    if not all(isinstance(each, int | float) for each in (start, end)) or not isinstance(steps, int) or steps > 10**5:
+        return Tensor(steps)
+    return Row([start + (end - start) * i / max(steps - 1, 1) for i in range(steps)])
+
+
+def meshgrid(*rows: Any, **named: Any) -> list[Tensor]:
+    """Grids of the coordinates that rows give."""
+    given = rows[0] if len(rows) == 1 and isinstance(rows[0], list | tuple) else rows
+    return [Tensor(*[len(row) for row in given]) for _ in given]
+
+
+def normal(*given: Any, size: Any = None, **named: Any) -> Any:
+    """A tensor of random numbers."""
+    return filled(size) if size is not None else Unknown("torch.normal")
 
 
 def joined(tensors: Any, dim: int = 0, **named: Any) -> Any:
@@ -245,7 +323,8 @@ def like(tensor: Any, *rest: Any, **named: Any) -> Any:
 
 
 CREATED: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("empty", "zeros", "ones", "rand", "randn", "Tensor", "FloatTensor", "LongTensor"), filled),
+    **dict.fromkeys(("empty", "zeros", "ones", "rand", "randn"), filled),
+    **dict.fromkeys(("Tensor", "FloatTensor", "LongTensor"), TorchTensor), "device": lambda *given, **named: META,
     **dict.fromkeys(("tensor", "as_tensor", "from_numpy"), tensor),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "full_like"), like),
     **dict.fromkeys(("log", "exp", "sqrt", "sin", "cos", "abs", "tanh", "sigmoid", "clamp", "pow", "flip"), like),
@@ -270,4 +349,4 @@ def bounded(count: int, most: int, what: str) -> int:
     return count
 
 
-CREATED["eye"] = eye
+CREATED |= {"eye": eye, "meshgrid": meshgrid, "normal": normal}

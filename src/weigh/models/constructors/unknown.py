@@ -13,7 +13,7 @@ class Unknown:
     size, cannot be.
     """
 
-    def __init__(self, what: str = "a value") -> None:
+    def __init__(self, what: Any = "a value", *rest: Any, **named: Any) -> None:
         self.__dict__["what"] = what
 
     def _refuse(self, *others: Any) -> NoReturn:
