@@ -7,8 +7,8 @@ import click
 
 from weigh.cli.group import weigh
 from weigh.cli.models import cache_formats, weight_formats
-from weigh.cli.options import POSITIVE, Known
-from weigh.cli.terminal import formulas, grid, printable
+from weigh.cli.options import POSITIVE, STRICT, Known
+from weigh.cli.terminal import config_notes, formulas, grid, printable
 from weigh.errors import WeighError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _devices() -> list[str]:
 @click.option("--share", type=float, default=0.95, show_default=True, metavar="SHARE", help="Of the trace's requests, "
               "how many meet the targets.")  # fmt: skip
 @click.option("--step-tokens", type=POSITIVE, metavar="N", help="The most tokens of a simulated step.  [default: any]")
+@STRICT
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain numbers and strings.")
 def budget_command(
@@ -69,6 +70,7 @@ def budget_command(
     flops: float | None,
     share: float,
     step_tokens: int | None,
+    strict: bool,
     show_work: bool,
     as_json: bool,
     **options: Any,
@@ -95,10 +97,10 @@ def budget_command(
         per_token=parse_seconds(latency), first_token=None if first_token is None else parse_seconds(first_token),
         **{name: options.pop(name) for name in ("template", "sequences", "retries")},
     )  # fmt: skip
-    model, sheets = params(config), []
+    model, sheets = params(config, strict=strict), []
     for one in _chosen(device, bandwidth, flops):
         found = budget(model, one, demand, **options)
-        facts = found.as_dict()
+        facts = found.as_dict() | model.provenance
         if requests:
             facts["longest_request"] = max(each.prompt + each.generated for each in requests) + demand.template
         if requests and found.replicas:
@@ -111,6 +113,8 @@ def budget_command(
         _show(f"{config} ({model.architecture}) on {sheets[0][0].device.name}", *sheets[0], show_work)
     else:
         _compare(f"{config} ({model.architecture})", sheets)
+    if not as_json:
+        config_notes(**model.provenance)
     return 0 if any(found.replicas for found, _ in sheets) else 1
 
 

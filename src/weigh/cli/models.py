@@ -7,33 +7,44 @@ from typing import Any
 import click
 
 from weigh.cli.group import weigh
-from weigh.cli.options import POSITIVE, Known
-from weigh.cli.terminal import formulas, table
+from weigh.cli.options import POSITIVE, STRICT, Known
+from weigh.cli.terminal import config_notes, formulas, table
 
 
 @weigh.command("params")
 @click.argument("config")
+@STRICT
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
-def params_command(config: str, as_json: bool) -> int:
+def params_command(config: str, strict: bool, as_json: bool) -> int:
     """Count the parameters that CONFIG describes: a Hugging Face config.json, or a directory that holds one.
+
+    What weigh does not know is built by transformers, if that is installed: without memory, and in a process of its
+    own, which runs no code that comes with a model. That takes ten seconds for each new config, and "counted by" says
+    so. A quantized model is counted as it was before.
 
     Example: weigh params config.json
     """
     from weigh.models.parameters import params
 
-    model = params(config)
+    model = params(config, strict=strict)
     facts = model.as_dict()
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
+        saved = "" if model.config.fields.get("quantization_config") else ", as saved"
         table(
             f"{config} ({model.architecture})",
-            {"parameters": model.parameters, "tensors": model.tensors},
             {
-                f"as {name}{', as saved' if name == model.dtype else ''}": size
+                "parameters": model.parameters,
+                **{f"  {part}": count for part, count in model.parts.items()},
+                "tensors": model.tensors,
+            },
+            {
+                f"as {name}{saved if name == model.dtype else ''}": size
                 for name, size in {model.dtype: model.bytes_in_tensors, **facts["bytes"]}.items()
             },
         )
+        config_notes(model.counted_by, model.unread, model.assumed)
     return 0
 
 
@@ -69,6 +80,7 @@ def cache_formats() -> list[str]:
 @click.option("--device", metavar="SIZE", help="Memory, such as 24GiB: say what fits.")
 @click.option("--bandwidth", metavar="RATE", help="Bytes a second, such as 3.35TB/s. With --flops: bound the speed.")
 @click.option("--flops", type=float, metavar="N", help="Operations a second, such as 989e12.")
+@STRICT
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
 def inference_command(
@@ -78,6 +90,7 @@ def inference_command(
     device: str | None,
     bandwidth: str | None,
     flops: float | None,
+    strict: bool,
     show_work: bool,
     as_json: bool,
     **options: Any,
@@ -95,9 +108,9 @@ def inference_command(
 
     if (bandwidth is None) != (flops is None):
         raise click.UsageError("--bandwidth and --flops are given together")
-    model = params(config)
+    model = params(config, strict=strict)
     estimate = inference(model, context=context, batch=batch, **options)
-    facts, context = estimate.as_dict(), estimate.context
+    facts, context = estimate.as_dict() | model.provenance, estimate.context
     if device is not None:
         memory = parse_bytes(device)
         facts["device_bytes"] = memory
@@ -118,6 +131,7 @@ def inference_command(
         click.echo(json.dumps(facts, indent=2))
     else:
         _show_inference(f"{config} ({model.architecture})", facts, show_work)
+        config_notes(**model.provenance)
         if model.longest is not None and estimate.context > model.longest:
             click.echo(f"note: the model is made for {model.longest:,} tokens, and {estimate.context:,} are asked for")
     return 0

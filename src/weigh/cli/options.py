@@ -9,6 +9,9 @@ from click.shell_completion import CompletionItem
 POSITIVE = click.IntRange(1)
 """A whole number from 1."""
 
+STRICT = click.option("--strict", is_flag=True, help="Refuse a config with fields that nothing reads.")
+"""Whether fields that nothing reads are refused; else they are listed."""
+
 
 class Known(click.Option):
     """An option whose value is a name that the library knows, such as an optimizer.

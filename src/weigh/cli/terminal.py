@@ -22,6 +22,16 @@ def formulas(steps: Iterable[Mapping[str, Any]]) -> None:
         click.echo(f"{one['name']} = {one['formula']} = {one['substituted']} = {one['value']:,} bytes")
 
 
+def config_notes(counted_by: str, unread: Iterable[str], assumed: Iterable[str] = ()) -> None:
+    """Print what an answer about a config rests on, a line each: who counted, what nobody read, what was filled in."""
+    if counted_by != "weigh":
+        click.echo(f"counted by: {counted_by}")
+    if names := ", ".join(unread):
+        click.echo(f"unread: {printable(names)}; no answer depends on them, and --strict refuses them")
+    if names := ", ".join(assumed):
+        click.echo(f"left out, and taken as transformers does: {printable(names)}")
+
+
 def table(title: str, counts: dict[str, int], sizes: dict[str, int]) -> None:
     """Print figures under a title: each exactly, and bytes also in decimal and in binary units."""
     rows = [[name, f"{count:,}", "", ""] for name, count in counts.items()]

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from weigh.cli.group import weigh
-from weigh.cli.options import POSITIVE, Known
-from weigh.cli.terminal import table
+from weigh.cli.options import POSITIVE, STRICT, Known
+from weigh.cli.terminal import config_notes, table
 from weigh.units import format_bytes
 
 
@@ -46,6 +46,7 @@ _PRECISION = click.option("--precision", cls=Known, known=_policies, default="bf
 @click.option("--lora", "rank", type=POSITIVE, metavar="RANK", help="Train adapters of this rank alone.")
 @click.option("--targets", metavar="NAMES", help="Modules to adapt, such as q_proj,v_proj.  [default: all of a layer]")
 @click.option("--nf4", is_flag=True, help="With --lora: keep the frozen matrices in four bits (QLoRA).")
+@STRICT
 @click.option("--show-work", is_flag=True, help="Print each formula with its numbers, and what is assumed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain integers and strings.")
 def training_command(
@@ -54,6 +55,7 @@ def training_command(
     rank: int | None,
     targets: str | None,
     nf4: bool,
+    strict: bool,
     show_work: bool,
     as_json: bool,
     **options: Any,
@@ -70,11 +72,11 @@ def training_command(
 
     if rank is None and (nf4 or targets):
         raise click.UsageError("--nf4 and --targets are given together with --lora")
-    model = params(config)
+    model = params(config, strict=strict)
     sequence = model.tokens("sequence", sequence, USUAL_SEQUENCE)
     lora = Lora(rank, tuple(targets.split(",")) if targets else (), nf4) if rank else None
     estimate = training(model, sequence=sequence, lora=lora, **options)
-    facts = {**estimate.as_dict(), "batch": options["batch"], "sequence": sequence}
+    facts = {**estimate.as_dict(), "batch": options["batch"], "sequence": sequence} | model.provenance
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
@@ -85,6 +87,7 @@ def training_command(
             click.echo(f"range: {estimate.range.why}")
         for assumption in estimate.assumptions:
             click.echo(f"assumed: {assumption}")
+        config_notes(**model.provenance)
     return 0
 
 
@@ -123,6 +126,7 @@ def _show_training(title: str, facts: dict[str, Any]) -> None:
 @click.option("--keep", default=1, show_default=True, type=POSITIVE, help="Checkpoints that are kept.")
 @click.option("--restart", metavar="TIME", help="From a failure until work goes on.  [default: to read a checkpoint]")
 @click.option("--interval", metavar="TIME", help="Work between checkpoints.  [default: the best, after Daly 2006]")
+@STRICT
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of plain numbers.")
 def plan_command(
     config: str | None,
@@ -135,6 +139,7 @@ def plan_command(
     keep: int,
     restart: str | None,
     interval: str | None,
+    strict: bool,
     as_json: bool,
 ) -> int:
     """Say how often a run should save, and what saving and failures cost it.
@@ -148,14 +153,18 @@ def plan_command(
 
     if (config is None) == (checkpoint is None):
         raise click.UsageError("give either CONFIG or --checkpoint")
-    size = _checkpoint_bytes(config, optimizer, precision) if checkpoint is None else parse_bytes(checkpoint)
+    size, provenance = (
+        _checkpoint_bytes(str(config), optimizer, precision, strict)
+        if checkpoint is None
+        else (parse_bytes(checkpoint), {})
+    )
     planned = plan(
         size, parse_rate(bandwidth), parse_seconds(mtbf), parse_seconds(run_time), keep,
         restart=None if restart is None else parse_seconds(restart),
         interval=None if interval is None else parse_seconds(interval),
     )  # fmt: skip
     if as_json:
-        click.echo(json.dumps(planned.as_dict(), indent=2))
+        click.echo(json.dumps(planned.as_dict() | provenance, indent=2))
         return 0
     rows = {
         "one checkpoint": format_bytes(planned.checkpoint_bytes),
@@ -174,14 +183,18 @@ def plan_command(
     }
     for name, value in rows.items():
         click.echo(f"{name:<26}{value:>14}")
+    if provenance:
+        config_notes(**provenance)
     return 0
 
 
-def _checkpoint_bytes(config: str | None, optimizer: str, precision: str) -> int:
+def _checkpoint_bytes(config: str, optimizer: str, precision: str, strict: bool) -> tuple[int, dict[str, Any]]:
+    """The bytes of a checkpoint of the model that a config describes, and where its count comes from."""
     from weigh.memory.checkpoints import checkpoint
     from weigh.models.parameters import params
 
-    return checkpoint(params(str(config)).distinct, optimizer, precision).total_bytes
+    model = params(config, strict=strict)
+    return checkpoint(model.distinct, optimizer, precision).total_bytes, model.provenance
 
 
 def _duration(seconds: float) -> str:

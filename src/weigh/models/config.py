@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from weigh.dtypes import DType, dtype
@@ -11,8 +12,9 @@ from weigh.sources import File, is_directory, locate
 HARMLESS = {
     "activation_function", "architectures", "attention_dropout", "attention_probs_dropout_prob", "attn_implementation",
     "attn_logit_softcapping", "attn_pdrop", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
-    "chunk_size_feed_forward", "classifier_dropout", "cls_token_id", "decoder_start_token_id", "diversity_penalty",
-    "do_sample", "dropout", "dtype", "early_stopping", "embd_pdrop", "encoder_no_repeat_ngram_size", "eos_token_id",
+    "chunk_size_feed_forward", "classifier_dropout", "cls_token_id", "compression_config",
+    "decoder_start_token_id", "diversity_penalty", "do_sample", "dropout", "dtype", "early_stopping", "embd_pdrop",
+    "encoder_no_repeat_ngram_size", "eos_token_id",
     "exponential_decay_length_penalty", "final_logit_softcapping", "finetuning_task", "forced_bos_token_id",
     "forced_decoder_ids", "forced_eos_token_id", "gradient_checkpointing", "hidden_act", "hidden_activation",
     "hidden_dropout", "hidden_dropout_prob", "id2label", "initializer_factor", "initializer_range", "label2id",
@@ -20,7 +22,7 @@ HARMLESS = {
     "min_length", "model_type", "n_ctx", "name_or_path", "no_repeat_ngram_size", "norm_topk_prob", "num_beam_groups",
     "num_beams", "num_labels", "num_return_sequences", "original_max_position_embeddings", "output_attentions",
     "output_hidden_states", "output_past", "output_router_logits", "output_scores", "pad_token_id",
-    "partial_rotary_factor", "prefix", "pretraining_tp", "problem_type", "query_pre_attn_scalar",
+    "partial_rotary_factor", "prefix", "pretraining_tp", "problem_type", "quantization_config", "query_pre_attn_scalar",
     "remove_invalid_values", "reorder_and_upcast_attn", "repetition_penalty", "resid_pdrop", "return_dict",
     "rms_norm_eps", "rope_parameters", "rope_scaling", "rope_theta", "routed_scaling_factor", "router_aux_loss_coef",
     "scale_attn_by_inverse_layer_idx", "scale_attn_weights", "sep_token_id", "summary_activation",
@@ -29,25 +31,58 @@ HARMLESS = {
     "transformers_version", "typical_p", "unk_token_id", "use_bfloat16", "use_cache",
 }  # fmt: skip
 """Fields that no answer depends on in a family that does not read them: identity, token ids, dropout, epsilons,
-activations, rotary angles, the weighing of experts, and settings of generation. A family names the others that it need
-not read with `Config.ignore`."""
+activations, rotary angles, the weighing of experts, settings of generation, and how the file is quantized: a model is
+counted as it was before. A family names the others that it need not read with `Config.ignore`."""
 
+
+_SAID = {
+    "architectures",
+    "dtype",
+}  # harmless, for every specification reads them, and worth a word where they are absent
 
 MAX_LAYERS = 10_000
 """The most layers of a model, ten times as many as any has: to list more would take longer than anybody waits."""
 
 
-def load(path: str | os.PathLike[str]) -> "Config":
+MAX_BYTES = 8_000_000
+"""The most bytes of a config: some name thousands of labels, and none comes near."""
+
+MAX_DEPTH = 32
+"""The most objects and lists of a config that lie in one another, several times as many as in any."""
+
+_SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".h5", ".npz", ".npy", ".pkl")
+_MAGIC = (b"GGUF", b"PK\3\4", b"\x80", b"\x93NUMPY", b"\x89HDF")
+
+
+def _holds_weights(where: Path, first: bytes) -> bool:
+    """Whether a file is one of weights, by its first bytes or its name: safetensors have a length before their JSON."""
+    of_safetensors = first[5:9] == b"\0\0\0{"
+    return of_safetensors or first.startswith(_MAGIC) or (where.suffix in _SUFFIXES and first.lstrip()[:1] != b"{")
+
+
+def load(path: str | os.PathLike[str], most: int | None = None) -> "Config":
     """Read a `config.json`, or the one that a directory holds.
+
+    Args:
+        path: The file, or the directory.
+        most: The most bytes that it may have.
 
     Raises:
         NotFound: If there is no such file.
-        InvalidConfig: If it is not a JSON object.
+        InvalidConfig: If it is not a JSON object, or larger or deeper than any config.
     """
     where = locate(path)
     if is_directory(where):
         where /= "config.json"
-    with File(where).open() as reader:
+    file = File(where)
+    first = file.first(16)
+    if _holds_weights(where, first):
+        raise InvalidConfig(where, "holds weights, and this wants a config.json; for the file itself: weigh inspect")
+    if first.startswith(b"version https://"):
+        raise InvalidConfig(where, "is a Git LFS pointer and no config; fetch the file: git lfs pull")
+    if most is not None and file.size > most:
+        raise InvalidConfig(where, f"has {file.size:,} bytes, and no config more than {most:,}; give a config.json")
+    with file.open() as reader:
         raw = reader.read()
     try:
         fields = json.loads(raw.decode("utf-8"))
@@ -64,23 +99,29 @@ class Config:
     """The fields of a config, or of an object in one, which a family's specification asks for by name.
 
     An absent field and `null` are the same, except where a specification asks with `optional`. What a specification
-    does not ask for and what is not known to be harmless is refused in the end, since it might change the answer.
+    does not ask for and what is not known to be harmless is `unread`, and what it fills in is `assumed`.
 
     Args:
         where: What to call it in an error.
         fields: The JSON object.
+        inside: The dotted name of the object in its config, with a dot behind it.
     """
 
-    def __init__(self, where: str, fields: dict[str, Any]) -> None:
+    def __init__(self, where: str, fields: dict[str, Any], inside: str = "") -> None:
         self.where = where
+        self.raw = fields
         self.fields = {name: value for name, value in fields.items() if value is not None}
         self.nulls = fields.keys() - self.fields.keys()
+        self._inside = inside
         self._read: set[str] = set()
+        self._assumed: dict[str, Any] = {}
         self._nested: list[Config] = []
 
     def get(self, field: str, default: Any = None) -> Any:
         """A field as it stands."""
         self._read.add(field)
+        if default not in (None, {}) and field not in self.fields:
+            self._assumed[f"{self._inside}{field}"] = default
         return self.fields.get(field, default)
 
     def size(self, field: str, default: int | None = None, *, least: int = 1, word: str | None = None) -> int:
@@ -153,16 +194,34 @@ class Config:
         value = self.get(field, {})
         if not isinstance(value, dict):
             raise InvalidConfig(f"{self.where}, field {field}", f"must be an object, not {value!r:.40}")
-        self._nested.append(Config(f"{self.where}, {field}", value))
+        self._nested.append(Config(f"{self.where}, {field}", value, f"{self._inside}{field}."))
         return self._nested[-1]
 
     def dtype(self) -> DType:
-        """The number format that the weights are saved in: `dtype`, or `torch_dtype` as it was called before."""
-        field = "dtype" if "dtype" in self.fields else "torch_dtype"
-        try:
-            return dtype(self.text(field, "float32"))
-        except UnknownDtype as error:
-            raise UnknownDtype(f"{self.where}, field {field}", f"{error.where!r:.40} is {error.problem}") from None
+        """The number format that the weights are saved in: `dtype`, or `torch_dtype` as it was called before.
+
+        A config of several parts may say so in one of them alone, such as that of the text.
+        """
+        said = self._stated_dtype()
+        if said is None:
+            self._assumed[f"{self._inside}dtype"] = "float32"
+        return said or dtype("float32")
+
+    def _stated_dtype(self) -> DType | None:
+        for field in ("dtype", "torch_dtype"):
+            if field in self.fields:
+                try:
+                    return dtype(self.text(field, ""))
+                except UnknownDtype as error:
+                    where = f"{self.where}, field {field}"
+                    raise UnknownDtype(where, f"{error.where!r:.40} is {error.problem}") from None
+        parts = [name for name in self.fields if name.endswith("_config") and name not in HARMLESS]
+        for part in sorted(parts, key=lambda name: name != "text_config"):
+            if isinstance(self.fields[part], dict):
+                said = Config(f"{self.where}, {part}", self.fields[part])._stated_dtype()
+                if said is not None:
+                    return said
+        return None
 
     def split(self, field: str, by: str, size: int, count: int) -> int:
         """`size / count`, the values of `field` and of the field `by`, which must divide it."""
@@ -187,19 +246,21 @@ class Config:
             )
         return value
 
-    def refuse_unread(self) -> None:
-        """Refuse fields that nothing asked for and that are not known to be harmless.
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The fields that nothing asked for and that are not known to be harmless, those of nested objects dotted.
 
         Private fields, and those that are false, zero or empty, change nothing.
-
-        Raises:
-            UnsupportedField: Naming the first of them.
         """
-        for field, value in self.fields.items():
-            if value and not field.startswith("_") and field not in self._read | HARMLESS:
-                raise UnsupportedField(
-                    f"{self.where}, field {field}",
-                    "is not known to weigh, and it might change the answer; remove it if you know that it does not",
-                )
-        for config in self._nested:
-            config.refuse_unread()
+        own = [
+            f"{self._inside}{field}"
+            for field, value in self.fields.items()
+            if value and not field.startswith("_") and field not in self._read | HARMLESS
+        ]
+        return (*own, *(field for config in self._nested for field in config.unread))
+
+    @property
+    def assumed(self) -> dict[str, Any]:
+        """The values that were taken for absent fields that may change an answer, those of nested objects dotted."""
+        own = {name: value for name, value in self._assumed.items() if name.rpartition(".")[2] not in HARMLESS - _SAID}
+        return own | {name: value for config in self._nested for name, value in config.assumed.items()}

@@ -6,17 +6,30 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from weigh.dtypes import bytes_of, dtype
-from weigh.errors import ContextTooLong, UnknownArchitecture
+from weigh.dtypes import DType, bytes_of, dtype
+from weigh.errors import ContextTooLong, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
-from weigh.models.config import Config, load
+from weigh.models.config import MAX_BYTES, Config, load
+from weigh.models.construction import Construction, construct, refuse_endless
 from weigh.models.families import FAMILIES
-from weigh.models.family import Positions
+from weigh.models.family import Family, Positions
+from weigh.models.layers import Tensors, Weight
 from weigh.tensors import Tensor
 from weigh.units import positive
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
+
+
+def weights(constructed: Any) -> Tensors:
+    """STAND-IN."""
+    for one in constructed.parameters:
+        yield Weight(one.name, one.shape, "", tied_to=one.tied_to)
+
+
+def caches(config: Any, model_type: str) -> Caches | None:
+    """STAND-IN."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -30,11 +43,15 @@ class Model:
         named: Every tensor under every name it has, tied ones included, in `dtype`.
         active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts.
         experts: Of how many experts of a layer a token passes through how many: `(used, count)`; `None` without.
-        caches: The cache of each layer while the model generates.
+        known_caches: The cache of each layer while the model generates; `None` if that is not known for its type.
         positions: The rows of its tables of learned positions: those of the `context` and, where an encoder has a
             table, of the `encoder_context`. Empty if positions are computed.
-        sizes: What its family read in the config, from which all else follows.
+        sizes: What its family read in the config, from which all else follows; `None` if it is of no family here.
         config: The fields it was read from.
+        counted_by: Who says so: `weigh` by a family, or a class of transformers, constructed without memory.
+        unread: The fields of the config that nothing read, so that no answer depends on them.
+        assumed: What was taken for fields that the config leaves out, by their dotted names.
+        parts: The parameters of the text, vision, audio and other parts of a multimodal model; empty for others.
     """
 
     model_type: str
@@ -43,10 +60,29 @@ class Model:
     named: tuple[Tensor, ...]
     active_parameters: int
     experts: tuple[int, int] | None
-    caches: Caches
+    known_caches: Caches | None
     positions: Positions
     sizes: Any = field(compare=False, repr=False)
     config: Config = field(compare=False, repr=False)
+    counted_by: str = "weigh"
+    unread: tuple[str, ...] = field(default=(), compare=False)
+    assumed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    parts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def caches(self) -> Caches:
+        """The cache of each layer while the model generates.
+
+        Raises:
+            UnsupportedField: If it is not known for models of its type.
+        """
+        if self.known_caches is None:
+            raise UnsupportedField(
+                f"{self.config.where}, field model_type",
+                f"what {self.model_type!r:.40} keeps of the past while it generates is not known to weigh; "
+                "weigh params and weigh training know it",
+            )
+        return self.known_caches
 
     @cached_property
     def distinct(self) -> list[Tensor]:
@@ -62,6 +98,11 @@ class Model:
     def parameters(self) -> int:
         """The number of parameters, tied ones counted once."""
         return sum(tensor.numel for tensor in self.distinct)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Who counted it, and the fields of its config that nobody read: what every answer about it rests on."""
+        return {"counted_by": self.counted_by, "unread": list(self.unread)}
 
     @property
     def bytes_in_tensors(self) -> int:
@@ -130,51 +171,95 @@ class Model:
             "bytes_in_tensors": self.bytes_in_tensors,
             "by_dtype": {self.dtype: self.bytes_in_tensors},
             "bytes": {name: self.bytes_as(name) for name in COMMON},
+            "parts": self.parts,
+            **self.provenance,
+            "assumed": self.assumed,
         }
 
 
-def params(config: str | os.PathLike[str]) -> Model:
+def params(config: str | os.PathLike[str], *, strict: bool = False, fallback: bool = True) -> Model:
     """Parameters of a Hugging Face config, counted exactly without allocating one.
+
+    Fields that nothing reads do not hinder: `Model.unread` names them.
 
     Args:
         config: A `config.json`, or a directory that holds one.
+        strict: Whether to refuse a config with fields that nothing reads.
+        fallback: Whether an installed transformers may build, without memory and in a process of its own, what `weigh`
+            itself does not know. That takes ten seconds for each new config.
 
     Raises:
         NotFound, InvalidConfig: If there is no config there, or a field has a value from which no size follows.
-        UnknownArchitecture: If its `model_type` or `architectures` is none that `weigh` has a specification of.
-        UnsupportedField: If a field changes the answer, or might, in a way that the specification does not know.
+        UnknownArchitecture: If its `model_type` or `architectures` is none that can be counted.
+        UnsupportedField: If a field changes the answer in a way that is not known here, or, if `strict`, is not read.
     """
-    source = load(config)
-    model_type = source.text("model_type", "")
-    if model_type not in FAMILIES:
-        raise UnknownArchitecture(
-            f"{source.where}, field model_type",
-            f"{model_type!r:.40} is not known to weigh, which knows {', '.join(FAMILIES)}",
+    source = load(config, MAX_BYTES)
+    refuse_endless(source)
+    model = _counted(source, source.text("model_type", ""), fallback)
+    if strict and model.unread:
+        raise UnsupportedField(
+            f"{source.where}, field {model.unread[0]}",
+            "is read by nothing here, and might change the answer; remove it, or do without --strict",
         )
-    family = FAMILIES[model_type]
-    named = source.fields.get("architectures") or family.architectures[:1]
-    if not isinstance(named, list | tuple) or len(named) != 1 or named[0] not in family.architectures:
-        raise UnknownArchitecture(
-            f"{source.where}, field architectures",
-            f"{named!r:.60} is not known to weigh, which knows {', '.join(family.architectures)} for {model_type}",
-        )
-    source.only("quantization_config", {})
+    return model
+
+
+def _counted(source: Config, model_type: str, fallback: bool) -> Model:
+    """The model of a config: of a family, or constructed where there is none, or where it does not know a field."""
+    if not model_type:
+        raise UnknownArchitecture(f"{source.where}, field model_type", "is missing; say what type of model it is")
+    named = source.fields.get("architectures")
+    if named is not None and not (isinstance(named, list) and named and all(isinstance(one, str) for one in named)):
+        raise UnknownArchitecture(f"{source.where}, field architectures", f"must name a class, not {named!r:.60}")
+    architecture = named[0] if named else None
+    family = FAMILIES.get(model_type)
+    refused: WeighError | None = None
+    if family and architecture in (*family.architectures, None):
+        try:
+            return _of_family(source, family, architecture or family.architectures[0])
+        except UnsupportedField as error:
+            refused = error
+    try:
+        found = construct(source, model_type, architecture, by_transformers=fallback)
+    except UnknownArchitecture as error:
+        raise refused or error from None
+    return _of_constructors(source, model_type, found)
+
+
+def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:
+    """The model of a config as a family describes it."""
     saved, sizes = source.dtype(), family.read(source)
-    source.refuse_unread()
+    assumed = source.assumed | ({} if source.fields.get("architectures") else {"architectures": [architecture]})
+    return Model(
+        family.model_type, architecture, saved.name, *_tensors(family.tensors(sizes, architecture), saved),
+        family.caches(sizes), family.positions(sizes), sizes, source,
+        unread=source.unread, assumed=assumed,
+    )  # fmt: skip
+
+
+def _of_constructors(source: Config, model_type: str, found: Construction) -> Model:
+    """The model of a config as its own class constructs it."""
+    saved, built = source.dtype(), found.constructed
+    return Model(
+        model_type, built.architecture, saved.name, *_tensors(weights(built), saved),
+        caches(built.config, model_type), {}, None, source,
+        counted_by=found.counted_by, unread=found.unread, assumed=source.assumed | found.assumed,
+    )  # fmt: skip
+
+
+def _tensors(weights: Tensors, saved: DType) -> tuple[tuple[Tensor, ...], int, tuple[int, int] | None]:
+    """The tensors of a model, the parameters that a token passes through, and its experts."""
     tensors: list[Tensor] = []
     active, experts = 0, None
-    for weight in family.tensors(sizes, named[0]):
+    for weight in weights:
         numel = prod(weight.shape)
         if weight.experts:
             experts, (used, count) = weight.experts, weight.experts
-            active += numel * used // count
+            active += 0 if weight.tied_to else numel * used // count
         elif not weight.tied_to:
             active += numel
         tensors.append(Tensor(
             weight.name, weight.shape, saved.name, weight.tied_to or weight.name, 0, bytes_of(numel, saved),
             "weights", None, weight.role, weight.layer, weight.transposed,
         ))  # fmt: skip
-    return Model(
-        model_type, named[0], saved.name, tuple(tensors), active, experts,
-        family.caches(sizes), family.positions(sizes), sizes, source,
-    )  # fmt: skip
+    return tuple(tensors), active, experts
