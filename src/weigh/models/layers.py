@@ -16,9 +16,10 @@ from weigh.models.config import Config
 
 Shape: TypeAlias = tuple[int, ...]
 
-SUBLAYERS = ("attention", "cross-attention", "mixer", "feed-forward", "expert", "shared-expert")
+SUBLAYERS = ("attention", "cross-attention", "mixer", "feed-forward", "expert", "shared-expert", "other")
 """What a layer is made of: attention, in a decoder across to an encoder too, or a mixer of tokens in its place; and a
-feed-forward network, or experts of which a token passes through some, beside those that all tokens share."""
+feed-forward network, or experts of which a token passes through some, beside those that all tokens share. In models
+that no family describes, a matrix may belong to none of these: `other`."""
 
 OTHER_ROLES = (
     "embedding", "segment table", "position table", "token", "lm head", "lm head bias", "classifier", "pooler",

@@ -1,0 +1,53 @@
+"""How many experts a token passes through, by the config of any mixture of experts."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+USED = (
+    "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k_experts", "num_selected_experts",
+    "experts_per_token", "num_experts_per_topk",
+)  # fmt: skip
+"""What configs call the number of experts that a token passes through."""
+
+ALWAYS = {"switch_transformers": 1, "nllb-moe": 2}
+"""The same of the types whose implementation has it fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The experts that a token passes through, in each part of a model.
+
+    Attributes:
+        used: By the part of the config that says so: `text`, `vision`, … or nothing for the config itself.
+    """
+
+    used: dict[str, int]
+
+    def of(self, name: str, count: int) -> int:
+        """The experts of a layer that a token passes through, of `count`; 0 if the config does not say.
+
+        Args:
+            name: The name of one of their tensors.
+            count: How many there are.
+        """
+        part = next((part for part in self.used if part and re.search(rf"(?:^|[._]){part}", name)), "")
+        said = self.used.get(part) or next(iter(self.used.values()), 0)
+        return min(said, count)
+
+
+def routing(config: Any) -> Routing:
+    """The experts that a token passes through, as a config and the configs in it say."""
+    return Routing(dict(_used(config, "")))
+
+
+def _used(config: Any, part: str, depth: int = 3) -> list[tuple[str, int]]:
+    found = []
+    said = [getattr(config, name, None) for name in USED] + [ALWAYS.get(getattr(config, "model_type", ""))]
+    number = next((value for value in said if type(value) is int and value > 0), None)
+    if number is not None:
+        found.append((part, number))
+    for name, value in list(getattr(config, "__dict__", {}).items()):
+        if depth and name.endswith("_config") and hasattr(value, "__dict__"):
+            found += _used(value, name.removesuffix("_config"), depth - 1)
+    return found
