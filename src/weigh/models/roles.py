@@ -53,6 +53,9 @@ _LAYERS = re.compile(r"(?:^|_)(?:layers?|blocks?|resblocks|h|stages?|layer_group
 _NO_LAYERS = re.compile(r"project|connector|merger|adapter|classif|(?:^|_)heads?$|embed")
 """Modules whose numbered parts are no layers, but the pieces of a head or of a connection."""
 
+_RECURRENT = re.compile(r"(.+?\.[^.]*att[^.]*\.)(?:.+\.)?(?:A_log|dt_bias|time_decay|output_gate\.weight)$")
+"""Parameters that only a linear attention or a state space has, after the module that holds them."""
+
 _LISTED = re.compile(r"(.+\bexperts)\.((?:expert_)?\d+)\.")
 """Experts that are modules in a list, and not stacked in one tensor."""
 
@@ -107,6 +110,8 @@ class _Rules:
         self.tables = {parameter.name for parameter in parameters if "Embedding" in parameter.owner}
         self.tied = {parameter.name: parameter.tied_to for parameter in parameters if parameter.tied_to}
         self.tied |= {table: name for name, table in self.tied.items()}
+        self.mixture = any("xpert" in name or "Expert" in owner for name, owner in self.owners.items())
+        self.recurrent = {match[1] for name in self.owners if (match := _RECURRENT.match(name))}
         self.listed: dict[str, set[str]] = defaultdict(set)
         for name in self.owners:
             if one := _LISTED.match(name):
@@ -153,7 +158,9 @@ class _Rules:
         weight = f"{parameter.name.rpartition('.')[0]}.weight"
         if layer is None:
             of_head = weight in self.shapes and self._is_head(weight)
-            alone = parameter.name.endswith(".bias") and parameter.shape and parameter.shape[0] in self.vocabularies
+            alone = (
+                re.search(r"(?:LM|MLM|Prediction)Head$", parameter.owner) and parameter.shape[0] in self.vocabularies
+            )
             return "lm head bias" if of_head or alone else "bias"
         return "expert bias" if sublayer_of(modules) == "expert" or "Expert" in parameter.owner else "bias"
 
@@ -175,15 +182,17 @@ class _Rules:
         sublayer = sublayer_of(name)
         base = name[-1] if name else ""
         routed = "Router" in parameter.owner or any("router" in part for part in name) or base == "shared_expert_gate"
-        if routed or (base == "gate" and sublayer in ("feed-forward", "mixer", "")):
+        if routed or (base == "gate" and self.mixture and sublayer in ("feed-forward", "mixer", "")):
             return "router"
         if re.search(r"Expert|MoE", parameter.owner):
             sublayer = "shared-expert" if "Shared" in parameter.owner else "expert"
-        return what(sublayer, name, self._has_third(parameter.name))
+        elif sublayer == "attention" and self._keeps_a_state(parameter.name):
+            sublayer = "mixer"
+        return what(sublayer, name, gated=re.sub(r"\bw1\b", "w3", parameter.name) in self.shapes)
 
-    def _has_third(self, name: str) -> bool:
-        """Whether a matrix called `w1` stands beside a `w3`, and so is a gate."""
-        return re.sub(r"\bw1\b", "w3", name) in self.shapes
+    def _keeps_a_state(self, name: str) -> bool:
+        """Whether a matrix is of a linear attention or a state space, though its module is called attention."""
+        return any(name.startswith(module) for module in self.recurrent)
 
     def _experts(self, parameter: Parameter, role: str) -> tuple[int, int] | None:
         if not role.startswith("expert "):
