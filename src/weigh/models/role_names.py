@@ -34,10 +34,10 @@ _ATTENTION = {
 _FEED_FORWARD = {
     "gate": "gate wi_0",
     "gate-up": "gate_up proj_up_gate",
-    "up": "up fc1 lin1 linear1 linear_1 linear_fc1 c_fc dense_h_to_4h wi w3 wi_1 intermediate_dense intermediate dense1 "
-    "fc_in proj_in in pwconv1 pointwise_conv1 pointwise_lin1 ffw_1 ffw_layer_1 layer_1 w_in w_0 w_1 ffn input key",
-    "down": "down fc2 lin2 linear2 linear_2 linear_fc2 c_proj dense_4h_to_h wo w2 output_dense dense2 fc_out proj_out "
-    "out pwconv2 pointwise_conv2 pointwise_lin2 ffw_2 ffw_layer_2 layer_2 w_out ffn_output output value",
+    "up": "up fc1 lin1 linear1 linear_1 linear_fc1 c_fc dense_h_to_4h wi w3 wi_1 intermediate_dense intermediate "
+    "dense1 fc_in proj_in in pwconv1 pointwise_conv1 pointwise_lin1 ffw_1 ffw_layer_1 layer_1 w_in w_0 w_1 ffn input key",
+    "down": "down fc2 lin2 linear2 linear_2 linear_fc2 c_proj dense_4h_to_h wo w2 output_dense dense2 fc_out "
+    "proj_out out pwconv2 pointwise_conv2 pointwise_lin2 ffw_2 ffw_layer_2 layer_2 w_out ffn_output output value",
 }
 _MIXER = {
     "input": "in x", "output": "out o", "state": "x_proj", "time-step": "dt", "query": "q", "key": "k", "value": "v",
@@ -56,9 +56,10 @@ _WHAT = {
 
 _TELLS = {
     "attention": "q k v wq wk wv qkv query key value query_key_value wqkv q_a q_b kv_a kv_b in_proj_weight queries "
-    "keys_values queries_keys_values",
+    "keys_values queries_keys_values kv",
     "feed-forward": "up down gate_up fc1 fc2 lin1 lin2 linear1 linear2 c_fc pwconv1 pwconv2 pointwise_conv1 "
-    "pointwise_conv2 w_in w_out ffn ffn_output dense_h_to_4h dense_4h_to_h wi wo fc_in fc_out linear_fc1 linear_fc2",
+    "pointwise_conv2 w_in w_out ffn ffn_output dense_h_to_4h dense_4h_to_h wi wo fc_in fc_out linear_fc1 linear_fc2 "
+    "dense1 dense2",
 }
 """Names that tell the sublayer by themselves, where the modules around them do not."""
 
@@ -86,8 +87,8 @@ def what(sublayer: str, parts: list[str], *, gated: bool) -> str:
     if base in ("linear", "dense") and around and not re.search("att|bottleneck", around):
         if re.search(r"(?:^|_)inter(?:mediate)?(?:_|$)", around):
             return "feed-forward up"
-        if re.search(r"(?:^|_)output(?:_|$)", around) and sublayer in ("", "feed-forward"):
-            return "feed-forward down"
+        if re.search(r"(?:^|_)output(?:_|$)", around):
+            return "feed-forward down" if sublayer in ("", "feed-forward") else f"{sublayer} output"
         base = around  # a matrix with something around it, such as a clamp
     plain = _AFFIXES.sub("", base)
     if plain == "w1":
@@ -95,7 +96,7 @@ def what(sublayer: str, parts: list[str], *, gated: bool) -> str:
     if sublayer in ("", "mixer"):
         told = next((name for name, bases in _TELLS.items() if plain in bases.split()), "")
         # A mixer of tokens has queries of its own; a module that only is called so may be anything.
-        sublayer = told if told and (not sublayer or around == "mixer") else sublayer
+        sublayer = told if told and (not sublayer or around in ("mixer", "temporal_block")) else sublayer
     if not sublayer:
         return f"other {base.replace('_', '-')}"
     found = _WHAT[sublayer].get(base) or _WHAT[sublayer].get(plain)
