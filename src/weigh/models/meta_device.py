@@ -22,12 +22,14 @@ FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.sys
 """What no count needs, by the names of Python's audit events."""
 
 HEADS = (
-    "MODEL_FOR_CAUSAL_LM_MAPPING",
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
+    "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING",
     "MODEL_FOR_MULTIMODAL_LM_MAPPING",
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
+    "MODEL_FOR_CAUSAL_LM_MAPPING",
     "MODEL_MAPPING",
 )
-"""Where the class is looked up that a config without `architectures` means."""
+"""Where the class is looked up that a config without `architectures` means. An encoder means the class without head."""
 
 
 class Refused(Exception):
@@ -93,11 +95,12 @@ def _model_class(config: Any, architecture: str | None) -> Any:
     from transformers.models.auto import modeling_auto
 
     if architecture is None:
-        for mapping in HEADS:
-            if type(config) in getattr(modeling_auto, mapping):
-                found = getattr(modeling_auto, mapping)[type(config)]
-                return found[0] if isinstance(found, tuple) else found
-        raise Refused(f"has no architectures, and transformers {transformers.__version__} no class for it alone")
+        kind = type(config)
+        encoder = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING and kind not in getattr(modeling_auto, HEADS[0])
+        for mapping in [getattr(modeling_auto, name) for name in (HEADS[-1:] if encoder else HEADS)]:
+            if kind in mapping:
+                return mapping[kind][0] if isinstance(mapping[kind], tuple) else mapping[kind]
+        raise Refused(f"transformers {transformers.__version__} has no class for {config.model_type!r:.60} alone")
     found: Any = getattr(transformers, architecture, None)
     ours = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
     if not ours or not isinstance(config, found.config_class or ()):

@@ -13,18 +13,13 @@ from weigh.models.config import MAX_BYTES, Config, load
 from weigh.models.construction import Construction, construct, refuse_endless
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
-from weigh.models.layers import Tensors, Weight
+from weigh.models.layers import Tensors
+from weigh.models.roles import weights
 from weigh.tensors import Tensor
 from weigh.units import positive
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
-
-
-def weights(constructed: Any) -> Tensors:
-    """STAND-IN."""
-    for one in constructed.parameters:
-        yield Weight(one.name, one.shape, "", tied_to=one.tied_to)
 
 
 def caches(config: Any, model_type: str) -> Caches | None:
