@@ -35,7 +35,8 @@ _FEED_FORWARD = {
     "gate": "gate wi_0",
     "gate-up": "gate_up proj_up_gate",
     "up": "up fc1 lin1 linear1 linear_1 linear_fc1 c_fc dense_h_to_4h wi w3 wi_1 intermediate_dense intermediate "
-    "dense1 fc_in proj_in in pwconv1 pointwise_conv1 pointwise_lin1 ffw_1 ffw_layer_1 layer_1 w_in w_0 w_1 ffn input key",
+    "dense1 fc_in proj_in in pwconv1 pointwise_conv1 pointwise_lin1 ffw_1 ffw_layer_1 layer_1 w_in w_0 w_1 ffn input "
+    "key",
     "down": "down fc2 lin2 linear2 linear_2 linear_fc2 c_proj dense_4h_to_h wo w2 output_dense dense2 fc_out "
     "proj_out out pwconv2 pointwise_conv2 pointwise_lin2 ffw_2 ffw_layer_2 layer_2 w_out ffn_output output value",
 }
@@ -103,26 +104,21 @@ def what(sublayer: str, parts: list[str], *, gated: bool) -> str:
     return f"{sublayer} {found or base.replace('_', '-')}"
 
 
-def head_of(name: str) -> str:
-    """The module of a matrix outside the layers, without numbers."""
-    return ".".join(part for part in name.split(".")[:-1] if not part.isdigit())
-
-
 def is_head(module: str, shape: Shape, vocabularies: frozenset[int]) -> bool:
     """Whether a matrix outside the layers scores a vocabulary, by its name, or by its rows."""
     if len(shape) != 2 or re.search(r"vision|visual|image|tower|merger|subsampl|conv|dense", module):
         return False
-    named = re.search(r"(?:^|\.)(?:lm_heads?|embed_out|vocab_projector|generator_lm_head)$", module)
+    named = re.search(r"(?:^|\.)(?:lm_heads?|embed_out|vocab_projector|generator_lm_head)(?:\.\d+)?$", module)
     return named is not None or shape[0] in vocabularies
 
 
-def other_role(owner: str, parts: list[str], shape: Shape) -> str:
+def other_role(owner: str, parts: list[str], dimensions: int) -> str:
     """The role of what is no matrix of a layer: a table, a token, a scale, a state.
 
     Args:
         owner: The class of the module that holds it.
         parts: The modules around it, and its own name, which is `table` for the weight of an embedding.
-        shape: Its dimensions.
+        dimensions: How many it has.
     """
     path, leaf = ".".join(parts), parts[-1]
     if re.search(r"token_type|segment", path):
@@ -134,8 +130,8 @@ def other_role(owner: str, parts: list[str], shape: Shape) -> str:
     for role, pattern in _LEAVES.items():
         if re.search(pattern, leaf):
             return role
-    if len(shape) >= 2 and not re.search(r"scale|gamma|lambda|alpha|beta", leaf):
-        return "convolution" if len(shape) > 2 and re.search("conv", owner, re.IGNORECASE) else "projection"
+    if dimensions > 1 and not re.search(r"scale|gamma|lambda|alpha|beta", leaf):
+        return "convolution" if dimensions > 2 and re.search("conv", owner, re.IGNORECASE) else "projection"
     return "scale"
 
 

@@ -8,10 +8,12 @@ around a matrix tell which sublayer it belongs to, and what it is there.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from weigh.models.layers import Shape, Weight
-from weigh.models.role_names import head_of, is_head, other_role, sublayer_of, what
+from weigh.models.role_names import is_head, other_role, sublayer_of, what
 from weigh.models.routing import Routing, routing
 
 
@@ -47,17 +49,24 @@ class Constructed(Protocol):
         """Its parameters, in the order of the state dict."""
 
 
-_LAYERS = re.compile(r"(?:^|_)(?:layers?|blocks?|resblocks|h|stages?|layer_groups|encoders)$")
+_LAYERS = re.compile(r"(?:^|_)(?:layers?|blocks?|resblocks|h|stages?|layer_groups|encoders)$", re.IGNORECASE)
 """What lists of layers are called."""
 
-_NO_LAYERS = re.compile(r"project|connector|merger|adapter|classif|(?:^|_)heads?$|embed")
+_NO_LAYERS = re.compile(r"project|connector|merger|adapter|classif|(?:^|_)heads?$|embed", re.IGNORECASE)
 """Modules whose numbered parts are no layers, but the pieces of a head or of a connection."""
 
-_RECURRENT = re.compile(r"(.+?\.[^.]*att[^.]*\.)(?:.+\.)?(?:A_log|dt_bias|time_decay|output_gate\.weight)$")
-"""Parameters that only a linear attention or a state space has, after the module that holds them."""
+_ATTENTION = re.compile(r"(.+?\.[^.]*att[^.]*\.)")
+"""An attention, by the path of its module."""
+
+_STATES = re.compile(r"\.(?:A_log|dt_bias|time_decay|output_gate\.weight)$")
+"""Parameters that only a linear attention or a state space has, though its module be called attention."""
 
 _LISTED = re.compile(r"(.+\bexperts)\.((?:expert_)?\d+)\.")
 """Experts that are modules in a list, and not stacked in one tensor."""
+
+_NO_MATRIX = re.compile(r"LSTM|GRU|Conv\dd|Embedding")
+_CONVOLUTION = re.compile(r"Parametriz|.*Conv(?:Transpose)?\dd", re.IGNORECASE)
+_CLASSIFIER = re.compile(r"classif|score|qa_outputs|discriminator|seq_relationship|(?:^|\.)cls$|logits")
 
 
 def weights(constructed: Constructed) -> Iterator[Weight]:
@@ -72,16 +81,24 @@ def layer_of(name: str) -> int | None:
     return _split(name)[0]
 
 
-def _split(name: str) -> tuple[int | None, list[str]]:
+def _split(name: str) -> tuple[int | None, tuple[str, ...]]:
     """The number of the layer, and the modules inside of it down to the parameter; outside the layers, all modules."""
     parts = name.split(".")
     for i in range(1, len(parts)):
-        if _NO_LAYERS.search(parts[i - 1].lower()):
+        kind = _kind(parts[i - 1])
+        if kind == "no layers":
             break
-        inside = [part for part in parts[i + 1 :] if not part.isdigit()]
-        if parts[i].isdigit() and len(inside) > 1 and _LAYERS.search(parts[i - 1].lower()):
-            return int(parts[i]), inside
-    return None, [part for part in parts if not part.isdigit()]
+        if kind == "layers" and parts[i].isdigit():
+            inside = tuple(part for part in parts[i + 1 :] if not part.isdigit())
+            if len(inside) > 1:
+                return int(parts[i]), inside
+    return None, tuple(part for part in parts if not part.isdigit())
+
+
+@lru_cache(4096)
+def _kind(module: str) -> str:
+    """Whether the numbered parts of a module are `layers`, or `no layers` though they are numbered, or neither."""
+    return "no layers" if _NO_LAYERS.search(module) else "layers" if _LAYERS.search(module) else ""
 
 
 def _vocabularies(config: Any, depth: int = 3) -> frozenset[int]:
@@ -100,6 +117,25 @@ def _snake(part: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", part).lower()
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What decides the role of a parameter in a layer, whatever the number of that layer.
+
+    Attributes:
+        owner: The class of the module that holds it.
+        inside: The modules around it inside the layer, and its own name.
+        dimensions: How many there are.
+        recurrent: Whether it belongs to a linear attention or a state space.
+        gated: Whether there is a `w3` beside it.
+    """
+
+    owner: str
+    inside: tuple[str, ...]
+    dimensions: int
+    recurrent: bool
+    gated: bool
+
+
 class _Rules:
     """The rules, for the parameters of one model."""
 
@@ -110,101 +146,109 @@ class _Rules:
         self.tables = {parameter.name for parameter in parameters if "Embedding" in parameter.owner}
         self.tied = {parameter.name: parameter.tied_to for parameter in parameters if parameter.tied_to}
         self.tied |= {table: name for name, table in self.tied.items()}
-        self.mixture = any("xpert" in name or "Expert" in owner for name, owner in self.owners.items())
-        self.recurrent = {match[1] for name in self.owners if (match := _RECURRENT.match(name))}
+        self.mixture = any("Expert" in owner for owner in set(self.owners.values()))
+        states = (_ATTENTION.match(name) for name in self.owners if _STATES.search(name))
+        self.recurrent = {match[1] for match in states if match}
         self.listed: dict[str, set[str]] = defaultdict(set)
         for name in self.owners:
-            if one := _LISTED.match(name):
+            if "experts." in name and (one := _LISTED.match(name)):
                 self.listed[one[1]].add(one[2])
+        self.mixture = self.mixture or bool(self.listed)
+        self.known: dict[_Held, str] = {}
 
     def weight(self, parameter: Parameter) -> Weight:
         """A parameter with its role."""
-        layer, inside = _split(parameter.name)
-        parts = [_snake(part) for part in inside]
-        role = self._role(parameter, layer, parts)
-        experts = self._experts(parameter, role)
-        transposed = parameter.owner == "Conv1D" and len(parameter.shape) == 2
-        if experts and len(parameter.shape) == 3:
-            transposed = self._is_stored_transposed(parameter)
-        return Weight(
-            parameter.name, parameter.shape, role, layer, transposed, parameter.tied_to, experts,
-        )  # fmt: skip
-
-    def _role(self, parameter: Parameter, layer: int | None, parts: list[str]) -> str:
-        owner, shape, leaf = parameter.owner, parameter.shape, parts[-1]
-        modules = parts[:-1]
-        if "Embedding" in owner and leaf == "weight" and len(shape) == 2:
-            return other_role(owner, [*modules, "table"], shape)
-        if re.search(r"Norm|GRN", owner) and "Embedding" not in owner:
-            return "norm"
-        if ("bias" in leaf and not leaf.endswith("bias_table")) or leaf in ("bias_u", "bias_v"):
-            return self._bias(parameter, layer, modules)
-        if re.match(r"Parametriz|.*Conv(Transpose)?\dd", owner, re.IGNORECASE) and len(shape) > 2:
-            return "convolution"
-        is_stack = len(shape) == 3 and re.search("Expert|MoE", owner) is not None
-        is_matrix = (
-            ((leaf in ("weight", "in_proj_weight") and len(shape) == 2) or is_stack)
-            and not re.search(r"LSTM|GRU|Conv\dd", owner)
-            and not re.search(r"Embedding", owner)
-        )
-        if not is_matrix:
-            return other_role(owner, parts, shape)
+        name, shape = parameter.name, parameter.shape
+        layer, inside = _split(name)
         if layer is None:
-            return self._outside(parameter, modules)
-        name = modules if leaf == "weight" and not (is_stack and modules[-1] == "experts") else parts
-        return self._inside(parameter, name)
+            role = self._outside(parameter, [_snake(part) for part in inside])
+        else:
+            held = _Held(
+                parameter.owner, inside, len(shape), self._keeps_a_state(name),
+                ".w1." in name and name.replace(".w1.", ".w3.") in self.shapes,
+            )  # fmt: skip
+            if held not in self.known:
+                self.known[held] = self._inside(held)
+            role = self.known[held]
+        experts = self._experts(parameter, role) if role.startswith("expert ") else None
+        transposed = parameter.owner == "Conv1D" and len(shape) == 2
+        if experts and len(shape) == 3:
+            transposed = self._is_stored_transposed(name)
+        return Weight(name, shape, role, layer, transposed, parameter.tied_to, experts)
 
-    def _bias(self, parameter: Parameter, layer: int | None, modules: list[str]) -> str:
-        weight = f"{parameter.name.rpartition('.')[0]}.weight"
-        if layer is None:
-            of_head = weight in self.shapes and self._is_head(weight)
-            alone = (
-                re.search(r"(?:LM|MLM|Prediction)Head$", parameter.owner) and parameter.shape[0] in self.vocabularies
-            )
-            return "lm head bias" if of_head or alone else "bias"
-        return "expert bias" if sublayer_of(modules) == "expert" or "Expert" in parameter.owner else "bias"
+    def _outside(self, parameter: Parameter, parts: list[str]) -> str:
+        """The role of a parameter outside the layers."""
+        name, shape = parameter.name, parameter.shape
+        found = _by_owner(parameter.owner, parts, len(shape))
+        if found == "bias":
+            of_head = self._is_head(f"{name.rpartition('.')[0]}.weight")
+            alone = re.search(r"(?:LM|Prediction)Head$", parameter.owner) is not None
+            return "lm head bias" if of_head or (alone and shape[0] in self.vocabularies) else "bias"
+        if found != "matrix":
+            return found
+        if self._is_head(name):
+            return "lm head"
+        path = ".".join(parts[:-1])
+        return "classifier" if _CLASSIFIER.search(path) else "pooler" if "pooler" in path else "projection"
 
     def _is_head(self, name: str) -> bool:
+        """Whether a matrix outside the layers scores a vocabulary."""
+        if "Embed" in self.owners.get(name, "Embed"):
+            return False
         tied = self.tied.get(name, "") in self.tables
-        return "Embed" not in self.owners[name] and (
-            tied or is_head(head_of(name), self.shapes[name], self.vocabularies)
-        )
+        return tied or is_head(name.rpartition(".")[0], self.shapes[name], self.vocabularies)
 
-    def _outside(self, parameter: Parameter, modules: list[str]) -> str:
-        if self._is_head(parameter.name):
-            return "lm head"
-        path = ".".join(modules)
-        if re.search(r"classif|score|qa_outputs|discriminator|seq_relationship|(?:^|\.)cls$|logits", path):
-            return "classifier"
-        return "pooler" if "pooler" in path else "projection"
-
-    def _inside(self, parameter: Parameter, name: list[str]) -> str:
-        sublayer = sublayer_of(name)
-        base = name[-1] if name else ""
-        routed = "Router" in parameter.owner or any("router" in part for part in name) or base == "shared_expert_gate"
+    def _inside(self, held: _Held) -> str:
+        """The role of a parameter in a layer."""
+        parts = [_snake(part) for part in held.inside]
+        found = _by_owner(held.owner, parts, held.dimensions)
+        if found == "bias":
+            return "expert bias" if sublayer_of(parts[:-1]) == "expert" or "Expert" in held.owner else "bias"
+        if found != "matrix":
+            return found
+        name = parts if held.dimensions == 3 and parts[-2] == "experts" else parts[:-1]
+        name = name if parts[-1] == "weight" or name is parts else parts
+        sublayer, base = sublayer_of(name), name[-1]
+        routed = "Router" in held.owner or any("router" in part for part in name) or base == "shared_expert_gate"
         if routed or (base == "gate" and self.mixture and sublayer in ("feed-forward", "mixer", "")):
             return "router"
-        if re.search(r"Expert|MoE", parameter.owner):
-            sublayer = "shared-expert" if "Shared" in parameter.owner else "expert"
-        elif sublayer == "attention" and self._keeps_a_state(parameter.name):
+        if re.search(r"Expert|MoE", held.owner):
+            sublayer = "shared-expert" if "Shared" in held.owner else "expert"
+        elif sublayer == "attention" and held.recurrent:
             sublayer = "mixer"
-        return what(sublayer, name, gated=re.sub(r"\bw1\b", "w3", parameter.name) in self.shapes)
+        return what(sublayer, name, gated=held.gated)
 
     def _keeps_a_state(self, name: str) -> bool:
-        """Whether a matrix is of a linear attention or a state space, though its module is called attention."""
-        return any(name.startswith(module) for module in self.recurrent)
+        """Whether a parameter is of a linear attention or a state space, though its module is called attention."""
+        module = _ATTENTION.match(name) if self.recurrent else None
+        return module is not None and module[1] in self.recurrent
 
-    def _experts(self, parameter: Parameter, role: str) -> tuple[int, int] | None:
-        if not role.startswith("expert "):
-            return None
+    def _experts(self, parameter: Parameter, role: str) -> tuple[int, int]:
+        """How many experts a token passes through, 0 if nobody says, and how many there are."""
         listed = _LISTED.match(parameter.name)
         count = len(self.listed[listed[1]]) if listed else parameter.shape[0]
         return self.used.of(parameter.name, count), count
 
-    def _is_stored_transposed(self, parameter: Parameter) -> bool:
+    def _is_stored_transposed(self, name: str) -> bool:
         """Whether a stack of matrices is (experts, inputs, outputs): the two of a gated network tell."""
-        stem = parameter.name.rpartition(".")[0]
-        first, last = (self.shapes.get(f"{stem}.{name}") for name in ("gate_up_proj", "down_proj"))
+        stem = name.rpartition(".")[0]
+        first, last = (self.shapes.get(f"{stem}.{one}") for one in ("gate_up_proj", "down_proj"))
         if first is None or last is None or len(first) != 3 or len(last) != 3:
             return False
         return first[1] == last[2] and first[2] == 2 * last[1]
+
+
+def _by_owner(owner: str, parts: list[str], dimensions: int) -> str:
+    """The role of a parameter as far as its owner tells: `matrix` for one that the modules around it say more of."""
+    leaf = parts[-1]
+    if "Embedding" in owner and leaf == "weight" and dimensions == 2:
+        return other_role(owner, [*parts[:-1], "table"], dimensions)
+    if ("Norm" in owner or "GRN" in owner) and "Embedding" not in owner:
+        return "norm"
+    if ("bias" in leaf and not leaf.endswith("bias_table")) or leaf in ("bias_u", "bias_v"):
+        return "bias"
+    if dimensions > 2 and _CONVOLUTION.match(owner):
+        return "convolution"
+    is_stack = dimensions == 3 and ("Expert" in owner or "MoE" in owner)
+    is_matrix = is_stack or (dimensions == 2 and leaf in ("weight", "in_proj_weight"))
+    return "matrix" if is_matrix and not _NO_MATRIX.search(owner) else other_role(owner, parts, dimensions)

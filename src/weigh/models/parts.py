@@ -1,0 +1,116 @@
+"""The parts of a multimodal model: what reads text, images and sound, and what projects the one into the other.
+
+The modules around a parameter are called after what they are for. Where the outermost are called `encoder` alone, their
+first convolution tells: over three colours, or over time.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+from itertools import takewhile
+from math import prod
+from typing import Protocol
+
+from weigh.models.roles import Constructed, layer_of
+
+PARTS = ("text", "vision", "audio", "projector", "other")
+"""The parts, in the order in which they are named."""
+
+_NAMES = (
+    ("projector", r"project(?:or|ion)|connector|align|merger|resampler|qformer|perceiver|adapt[eo]r|_to_(?:text|mm)_"),
+    ("other", r"protein|cross_modal|multimodal_model|multi_modal_(?:decoder|fusion)|diffusion|flow_head|prompt|^mit$"),
+    ("text", r"language_model|(?:^|_)text_?(?:model|encoder|decoder|backbone|$)|^llm"),
+    ("vision", r"vision|visual|image|img|video|pixel|patch_embed|high_res"),
+    ("audio", r"audio|speech(?!t5)|acoustic|semantic|sound|voice|codec|vocoder|depth_decoder"),
+)  # fmt: skip
+"""What the modules of a part are called."""
+
+_INNER_PROJECTOR = re.compile(r"projector|connector|align|merger|resampler|adapt[eo]r")
+"""What a projector is called inside the part whose output it projects; what projects patches is none."""
+
+_WORDS = re.compile(
+    r"(?:^|\.)(?:embed_tokens|word_embeddings|token_embedding|embed_text_tokens|wte|shared|embed_in|embeddings?)\.weight$"
+)
+_ENCODER = re.compile(r"encoder|tower|backbone$|conformer")
+
+
+class Named(Protocol):
+    """A tensor with a name and a shape."""
+
+    @property
+    def name(self) -> str:
+        """Its key in the state dict."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions."""
+
+
+def parts(constructed: Constructed) -> dict[str, int]:
+    """The parameters of each part of a multimodal model, tied ones once; nothing for a model of one part."""
+    of = part_of(constructed.parameters)
+    sizes = dict.fromkeys(PARTS, 0)
+    for parameter in constructed.parameters if of else ():
+        if not parameter.tied_to:
+            sizes[of[parameter.name]] += prod(parameter.shape)
+    return {part: size for part, size in sizes.items() if size}
+
+
+def part_of(tensors: Iterable[Named]) -> dict[str, str]:
+    """The part of each tensor of a multimodal model, by its name; nothing for a model of one part."""
+    groups: dict[str, list[Named]] = defaultdict(list)
+    of = {}
+    for tensor in tensors:
+        of[tensor.name] = _by_modules(_modules(tensor.name))
+        groups[_outermost(tensor.name)].append(tensor)
+    has_text = "text" in of.values()
+    for group, inside in groups.items():
+        reads_words = any(_WORDS.search(tensor.name) for tensor in inside)
+        rest = "text" if reads_words or group == "lm_head" or (group and not has_text) else "other"
+        if not reads_words and _ENCODER.search(group):
+            called = {of[tensor.name] for tensor in inside} & {"vision", "audio"}
+            rest = called.pop() if len(called) == 1 else _by_shapes(inside, anywhere=has_text) or rest
+        of |= {tensor.name: rest for tensor in inside if not of[tensor.name]}
+    words = has_text or any(_WORDS.search(name) and part == "text" for name, part in of.items())
+    return of if words and {"vision", "audio"} & set(of.values()) else {}
+
+
+def _modules(name: str) -> tuple[str, ...]:
+    """The modules around a parameter, up to the first that has a number."""
+    return tuple(takewhile(lambda module: not module.isdigit(), name.split(".")[:-1]))
+
+
+def _outermost(name: str) -> str:
+    """The outermost module that is called more than `model`; all heads are one."""
+    if name.startswith(("lm_head", "proj_out", "logits")):
+        return "lm_head"
+    return next((module for module in _modules(name) if module != "model"), "")
+
+
+@cache
+def _by_modules(modules: tuple[str, ...]) -> str:
+    """The part that the modules around a parameter are called after; nothing if they are called after none."""
+    if modules[:1] == ("lm_head",):
+        return ""
+    outermost, found = next((module for module in modules if module != "model"), ""), ""
+    for module in map(str.lower, modules):
+        if found in ("vision", "audio") and _INNER_PROJECTOR.search(module):
+            return "projector"
+        called = next((part for part, pattern in _NAMES if re.search(pattern, module)), "")
+        # What projects patches or words inside a module of another name projects no part into another.
+        found = found or ("" if called == "projector" and module != outermost else called)
+    return found
+
+
+def _by_shapes(inside: list[Named], *, anywhere: bool) -> str:
+    """What an encoder reads, by its first convolution outside the layers, or `anywhere`; nothing if none tells."""
+    for tensor in inside:
+        if not anywhere and layer_of(tensor.name) is not None and ".conv_layers." not in tensor.name:
+            continue
+        if ".patch_" in tensor.name:
+            return "vision"
+        if tensor.name.endswith("weight") and len(tensor.shape) > 2:
+            channels = {3: "vision", 1: "audio"}.get(tensor.shape[1], "")
+            return channels if len(tensor.shape) > 3 else "audio"
+    return ""
