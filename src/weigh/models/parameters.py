@@ -14,6 +14,7 @@ from weigh.models.construction import Construction, construct, refuse_endless
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
+from weigh.models.parts import parts
 from weigh.models.roles import weights
 from weigh.tensors import Tensor
 from weigh.units import positive
@@ -238,7 +239,7 @@ def _of_constructors(source: Config, model_type: str, found: Construction) -> Mo
     return Model(
         model_type, built.architecture, saved.name, *_tensors(weights(built), saved),
         caches(built.config, model_type), {}, None, source,
-        counted_by=found.counted_by, unread=found.unread, assumed=source.assumed | found.assumed,
+        counted_by=found.counted_by, unread=found.unread, assumed=source.assumed | found.assumed, parts=parts(built),
     )  # fmt: skip
 
 
