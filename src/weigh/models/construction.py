@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from weigh.errors import InvalidConfig, UnknownArchitecture
-from weigh.models import fallback
+from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
+from weigh.models import constructors, fallback
 from weigh.models.config import HARMLESS, MAX_DEPTH, MAX_LAYERS, Config
-from weigh.models.fallback import Constructed, NotBuilt
+from weigh.models.constructors import Constructed
 
 _COUNTS = re.compile(r"(^|_)(layers?|depths?|blocks|stages|repeats)$|^(num|n)_\w*(layer|block|stage|expert)s?(_|$)")
 """The names of fields that say how many modules there are."""
@@ -41,31 +41,46 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         by_transformers: Whether an installed transformers may be asked.
 
     Raises:
-        UnknownArchitecture: If neither can, with what is left to do.
+        UnknownArchitecture: If neither knows the type or the class, with what is left to do.
+        NotConstructed: If neither can construct it of these fields.
     """
+    fields = fallback.without(source.raw)
     try:
-        if not by_transformers:
-            raise NotBuilt(source.where, "is not asked")
-        found = fallback.build(source.raw, architecture, source.where)
+        architecture = architecture or constructors.architecture_of(model_type)
+        found = constructors.construct(fields, architecture)
+        counted_by = f"constructors of transformers {constructors.version()}"
+    except (UnknownArchitecture, NotConstructed) as error:
+        if not by_transformers or not fallback.installed():
+            raise _refusal(source, model_type, architecture, error) from None
+        try:
+            found = fallback.build(fields, architecture, source.where)
+        except NotConstructed as answer:
+            raise _refusal(source, model_type, architecture, error, answer.problem) from None
         counted_by = f"transformers {fallback.installed()['transformers']}"
-    except NotBuilt as error:
-        raise _refusal(source, model_type, architecture, error) from None
-    return Construction(found, counted_by, tuple(_unread(source.raw, found)), dict(_assumed(source.raw, found)))
+    assumed = {} if fields.get("architectures") else {"architectures": [found.architecture]}
+    assumed |= dict(_assumed(fields, found.config, found.read))
+    return Construction(found, counted_by, tuple(_unread(fields, found.config, found.read)), assumed)
 
 
-def _refusal(source: Config, model_type: str, architecture: str | None, error: NotBuilt) -> UnknownArchitecture:
+def _refusal(
+    source: Config, model_type: str, architecture: str | None, error: WeighError, answer: str = ""
+) -> UnknownArchitecture | NotConstructed:
     """Why a config is not counted, and what to do."""
-    where, what = f"{source.where}, field model_type", f"{model_type!r:.40} is not known to weigh"
-    if architecture is not None:
-        where, what = f"{source.where}, field architectures", f"{architecture!r:.60} of {what}"
-    own = "; its code comes with the model (auto_map), and weigh runs none" if source.fields.get("auto_map") else ""
-    if fallback.installed():
-        return UnknownArchitecture(where, f"{what}, and {error.problem}{own}; weigh inspect counts what its files hold")
-    return UnknownArchitecture(
-        where,
-        f"{what}{own}; where transformers and torch are installed, weigh counts all that they build: "
-        'pip install "weights-and-measures[torch]", or count what its files hold with weigh inspect',
-    )
+    known = isinstance(error, NotConstructed)
+    what = error.problem if known else f"{architecture or model_type!r:.60} is not known to weigh"
+    if not known and source.fields.get("auto_map"):
+        what += ", which runs no code that comes with a model (auto_map)"
+    if answer:
+        remedy = f"{answer}; weigh inspect counts what its files hold"
+    else:
+        remedy = (
+            "where transformers and torch are installed, they are asked as well: "
+            'pip install "weights-and-measures[torch]"; weigh inspect counts what its files hold'
+        )
+    if known:
+        return NotConstructed(source.where, f"{what}; {remedy}")
+    field = "model_type" if architecture is None or model_type not in constructors.types() else "architectures"
+    return UnknownArchitecture(f"{source.where}, field {field}", f"{what}; {remedy}")
 
 
 def refuse_endless(source: Config) -> None:
@@ -91,26 +106,42 @@ def refuse_endless(source: Config) -> None:
                 )
 
 
-def _unread(fields: dict[str, Any], found: Constructed, path: str = "") -> Iterator[str]:
-    """The fields that nothing read, and that might say something."""
+def _unread(fields: dict[str, Any], config: Any, read: frozenset[str], path: str = "") -> Iterator[str]:
+    """The fields of a config that its class does not have, that nothing read, and that might say something."""
+    declared = _declared(config)
     for name, value in fields.items():
-        if isinstance(value, dict) and any(each.startswith(f"{path}{name}.") for each in found.read):
-            yield from _unread(value, found, f"{path}{name}.")
-        elif value and not name.startswith("_") and name not in HARMLESS and f"{path}{name}" not in found.read:
+        inner = config.__dict__.get(name)
+        if isinstance(value, dict) and _is_config(inner):
+            yield from _unread(value, inner, read, f"{path}{name}.")
+            continue
+        harmless = not value or name.startswith("_") or name in HARMLESS or name == "model_type"
+        # What its class takes for something else, as a name of old, it does not keep.
+        if not harmless and f"{path}{name}" not in read and name not in declared and name in config.__dict__:
             yield f"{path}{name}"
 
 
-def _assumed(fields: dict[str, Any], found: Constructed) -> Iterator[tuple[str, Any]]:
-    """What the class filled in for absent fields that were read."""
-    if not fields.get("architectures"):
-        yield "architectures", [found.architecture]
-    for path in sorted(found.read):
-        *outer, name = path.split(".")
-        config, given = found.config, fields
-        for part in outer:
-            config, inner = getattr(config, part, None), given.get(part)
-            given = inner if isinstance(inner, dict) else {}
-        value = getattr(config, name, None)
-        known = isinstance(value, bool | int | str) or (isinstance(value, list) and value)
-        if known and given.get(name) is None and name not in HARMLESS | {"model_type", "is_encoder_decoder"}:
-            yield path, value
+def _assumed(fields: dict[str, Any], config: Any, read: frozenset[str], path: str = "") -> Iterator[tuple[str, Any]]:
+    """What its class filled in for fields that are absent, and that were read."""
+    given = {
+        getattr(config, "attribute_map", {}).get(name, name) for name, value in fields.items() if value is not None
+    }
+    for name, value in config.__dict__.items():
+        if _is_config(value):
+            inner = fields.get(name)
+            yield from _assumed(inner if isinstance(inner, dict) else {}, value, read, f"{path}{name}.")
+        elif name in given or name in HARMLESS | {"is_encoder_decoder"} or f"{path}{name}" not in read:
+            continue
+        elif isinstance(value, bool | int | str) or (isinstance(value, list) and value):
+            yield f"{path}{name}", value
+
+
+def _is_config(value: Any) -> bool:
+    """Whether a field of a config is a config."""
+    return hasattr(value, "__dict__") and hasattr(value, "model_type")
+
+
+def _declared(config: Any) -> frozenset[str]:
+    """The fields that the class of a config has, by all their names."""
+    kind = type(config)
+    fields = (name for each in kind.__mro__ for name in getattr(each, "FIELDS", ()))
+    return frozenset((*fields, *getattr(kind, "attribute_map", ())))

@@ -9,21 +9,21 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from weigh.errors import WeighError
+from weigh.errors import NotConstructed
 from weigh.models import meta_device
+from weigh.models.constructors import Constructed, Parameter
 from weigh.tensors import is_shape
 
 SECONDS = 180
 """The longest that a count may take; most take ten, nearly all of it for imports."""
 
-_LEFT_OUT = {
+NO_SHAPES = {
     "auto_map", "trust_remote_code", "code_revision", "quantization_config", "compression_config", "dtype",
     "torch_dtype", "attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation",
     "name_or_path", "_name_or_path", "_commit_hash", "transformers_version",
@@ -32,44 +32,6 @@ _LEFT_OUT = {
 
 _PACKAGES = ("transformers", "torch", "timm", "torchvision")
 """What the count may depend on."""
-
-
-class NotBuilt(WeighError):
-    """A config of which the installed transformers builds no model, or for which there is none installed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a model.
-
-    Attributes:
-        name: Its key in the state dict.
-        shape: Its dimensions.
-        owner: The class of the module that holds it, such as `Linear`.
-        tied_to: The name of the parameter that it is; empty if it is its own.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    owner: str
-    tied_to: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Constructed:
-    """A model as its class constructs it.
-
-    Attributes:
-        architecture: The name of the class.
-        config: The config with what its class fills in, as attributes; so are those inside it.
-        read: The dotted names of the fields that the class of the config, or of the model, reads.
-        parameters: Its parameters, tied ones under every name.
-    """
-
-    architecture: str
-    config: Any
-    read: frozenset[str]
-    parameters: tuple[Parameter, ...]
 
 
 def installed() -> dict[str, str]:
@@ -85,36 +47,38 @@ def build(fields: dict[str, Any], architecture: str | None, where: str) -> Const
     """The model that the installed transformers builds of a config.
 
     Args:
-        fields: The config.
+        fields: The config, without `NO_SHAPES`.
         architecture: The class; `None` for the one that transformers has for the type alone.
         where: What to call the config in an error.
 
     Raises:
-        NotBuilt: If transformers is not installed, does not know the type, or refuses the config.
+        NotConstructed: If transformers is not installed, does not know the type, or refuses the config.
     """
     versions = installed()
     if not versions:
-        raise NotBuilt(where, "transformers and torch are not installed")
-    request = {"fields": _without(fields), "model_type": fields.get("model_type"), "architecture": architecture}
+        raise NotConstructed(where, "transformers and torch are not installed")
+    request = {"fields": fields, "model_type": fields.get("model_type"), "architecture": architecture}
     asked = json.dumps(request, sort_keys=True)
     program = Path(meta_device.__file__).read_bytes()
     kept = _directory() / f"{sha256(json.dumps([versions, asked]).encode() + program).hexdigest()}.json"
-    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return _constructed(json.loads(kept.read_bytes()))
     answer = _ask(asked, where)
     try:
         constructed = _constructed(answer)
-    except (LookupError, TypeError, ValueError):
-        raise NotBuilt(where, "transformers gave no answer that could be read") from None
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise NotConstructed(where, "transformers gave no answer that could be read") from None
     _keep(kept, answer)
     return constructed
 
 
-def _without(value: Any) -> Any:
-    """A config without the fields that are left out, in nested objects too."""
+def without(value: Any) -> Any:
+    """A config without `NO_SHAPES`, in nested objects too, and with the infinities that JSON has no number for."""
+    if isinstance(value, dict) and value.keys() == {"__float__"} and value["__float__"] in ("Infinity", "-Infinity"):
+        return float(value["__float__"])
     if isinstance(value, dict):
-        return {name: _without(inner) for name, inner in value.items() if name not in _LEFT_OUT}
-    return [_without(inner) for inner in value] if isinstance(value, list) else value
+        return {name: without(inner) for name, inner in value.items() if name not in NO_SHAPES}
+    return [without(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _ask(request: str, where: str) -> dict[str, Any]:
@@ -129,11 +93,11 @@ def _ask(request: str, where: str) -> dict[str, Any]:
         )  # fmt: skip
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        raise NotBuilt(where, f"transformers did not build it within {SECONDS} seconds") from None
+        raise NotConstructed(where, f"transformers did not build it within {SECONDS} seconds") from None
     except (OSError, ValueError):
-        raise NotBuilt(where, "transformers did not come to an end, perhaps for want of memory") from None
+        raise NotConstructed(where, "transformers did not come to an end, perhaps for want of memory") from None
     if not isinstance(answer, dict) or "error" in answer:
-        raise NotBuilt(where, f"transformers does not build it: {_line(answer)}")
+        raise NotConstructed(where, f"transformers does not build it: {_line(answer)}")
     return answer
 
 
@@ -147,7 +111,7 @@ def _constructed(answer: dict[str, Any]) -> Constructed:
     """What an answer says.
 
     Raises:
-        LookupError, TypeError, ValueError: If it is no answer.
+        AttributeError, LookupError, TypeError, ValueError: If it is no answer.
     """
     parameters = []
     for name, shape, owner, tied_to in answer["parameters"]:
@@ -156,7 +120,8 @@ def _constructed(answer: dict[str, Any]) -> Constructed:
         parameters.append(Parameter(name, tuple(shape), owner, tied_to))
     if not isinstance(answer["architecture"], str) or not isinstance(answer["config"], dict):
         raise ValueError(answer["architecture"])
-    return Constructed(answer["architecture"], _object(answer["config"]), frozenset(answer["read"]), tuple(parameters))
+    config = _object(answer["config"])
+    return Constructed(answer["architecture"], config.model_type, config, tuple(parameters), frozenset(answer["read"]))
 
 
 def _object(value: Any) -> Any:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from weigh.dtypes import DType, bytes_of, dtype
-from weigh.errors import ContextTooLong, UnknownArchitecture, UnsupportedField, WeighError
+from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
 from weigh.models.config import MAX_BYTES, Config, load
 from weigh.models.construction import Construction, construct, refuse_endless
@@ -217,7 +217,7 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
             refused = error
     try:
         found = construct(source, model_type, architecture, by_transformers=fallback)
-    except UnknownArchitecture as error:
+    except (UnknownArchitecture, NotConstructed) as error:
         raise refused or error from None
     return _of_constructors(source, model_type, found)
 

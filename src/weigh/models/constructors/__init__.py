@@ -21,10 +21,11 @@ from weigh.models.constructors.unknown import Unknown
 ARCHIVE = Path(__file__).with_name("constructors.zip")
 
 DEFAULTS = (
-    "AutoModelForCausalLM", "AutoModelForMultimodalLM", "AutoModelForImageTextToText", "AutoModelForSeq2SeqLM",
-    "AutoModelForSpeechSeq2Seq", "AutoModelForMaskedLM", "AutoModel",
+    "AutoModelForSeq2SeqLM", "AutoModelForSpeechSeq2Seq", "AutoModelForMultimodalLM", "AutoModelForImageTextToText",
+    "AutoModelForCausalLM", "AutoModel",
 )  # fmt: skip
-"""The kinds of classes that a config without `architectures` may mean, the first that there is."""
+"""The kinds of classes that a config without `architectures` may mean, the first that there is. An encoder that fills
+in masked words means the class without a head, as those of the families here do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,8 @@ def library() -> Library:
 def architecture_of(kind: str) -> str:
     """The class that a config without `architectures` means."""
     auto = index()["auto"]
-    for name in DEFAULTS:
+    encodes = kind in auto.get("AutoModelForMaskedLM", {}) and kind not in auto.get(DEFAULTS[0], {})
+    for name in DEFAULTS[-1:] if encodes else DEFAULTS:
         found = auto.get(name, {}).get(kind)
         if found in index()["models"]:
             return str(found)
