@@ -75,7 +75,7 @@ def cache_steps(caches: Caches, context: int, batch: int, dtype: str, encoder_co
 def _bytes_of_a_number(layer: Layer, dtype: str) -> Fraction:
     """The bytes of a number in the cache's format, or in a state's own."""
     numbers, size = CACHE_FORMATS[(layer.dtype if isinstance(layer, State) else None) or dtype]
-    rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope"), State: ("numel",)}[type(layer)]
+    rows = {KeyValue: ("key", "value"), Latent: ("rank", "rope", "index"), State: ("numel",)}[type(layer)]
     if any(getattr(layer, row) % numbers for row in rows):
         raise WeighError(f"KV cache format {dtype}", f"the rows of {layer} do not divide into its blocks of {numbers}")
     return Fraction(size, numbers)
@@ -84,10 +84,14 @@ def _bytes_of_a_number(layer: Layer, dtype: str) -> Fraction:
 def _formula(layer: Layer) -> tuple[str, str, dict[str, int]]:
     """The name, the formula and the symbols of a kind of layer."""
     match layer:
-        case State(numel, dtype):
+        case State(numel, dtype, _):
             return f"state in {dtype}" if dtype else "state", "L · R · B · b", {"R": numel}
-        case Latent(rank, rope):
-            return "compressed keys and values", "L · R · T · B · b", {"R": rank + rope}
+        case Latent(rank, rope, window, index):
+            name = "compressed keys and values" + (", and keys of an index" if index else "")
+            tokens = "T" if window is None else "min(T, W)"
+            name = name if window is None else f"{name} in a window"
+            symbols = {"R": rank + rope + index}
+            return name, f"L · R · {tokens} · B · b", symbols if window is None else symbols | {"W": window}
         case KeyValue(heads, key, value, window, cross):
             name = "keys and values of the encoder's tokens" if cross else "keys and values"
             head = "2 · L · K · E" if key == value else "L · K · (E + U)"

@@ -133,7 +133,7 @@ def _attention_flops(model: Model, before: int, tokens: int) -> int:
 def _looks(before: int, tokens: int, layer: KeyValue | Latent) -> int:
     """How often one token looks at another or at itself: the sum of min(i, W) over the positions i of the tokens."""
     end = before + tokens
-    window = layer.window if isinstance(layer, KeyValue) and layer.window else end
+    window = layer.window or end
     inside = range(before + 1, min(end, window) + 1)
     return (inside.start + inside.stop - 1) * len(inside) // 2 + window * (tokens - len(inside))
 

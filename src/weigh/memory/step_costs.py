@@ -15,7 +15,7 @@ from weigh.errors import WeighError
 from weigh.memory.inference import Serving
 from weigh.memory.kv_cache import cache_bytes
 from weigh.memory.roofline import bytes_read, decode_bound, experts_touched, head_flops, layer_flops
-from weigh.models.caches import KeyValue, State
+from weigh.models.caches import KeyValue, Latent, State
 from weigh.models.matrices import matrices
 from weigh.models.parameters import Model
 
@@ -217,4 +217,4 @@ def next_bend(cost: StepCost, context: int) -> int | None:
 
 
 def _window(layer: object) -> int | None:
-    return layer.window if isinstance(layer, KeyValue) else None
+    return layer.window if isinstance(layer, KeyValue | Latent) else None

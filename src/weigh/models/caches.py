@@ -20,21 +20,29 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """A layer that caches one compressed vector for each token: `rank` numbers and `rope` of rotated key."""
+    """A layer that caches one compressed vector for each token: `rank` numbers and `rope` of rotated key.
+
+    With `window`, only the last so many tokens stay. With `index`, a key of so many numbers stays too, by which the
+    layer chooses the tokens that it attends to.
+    """
 
     rank: int
     rope: int
+    window: int | None = None
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """A layer that keeps `numel` numbers for each sequence, however long it is.
 
-    They are in the format of the cache, or in `dtype` whatever that is: sums over all tokens need the digits.
+    They are in the format of the cache, or in `dtype` whatever that is: sums over all tokens need the digits. With
+    `kernel`, they are the last so many inputs of each channel of a convolution.
     """
 
     numel: int
     dtype: str | None = None
+    kernel: int | None = None
 
 
 Caches: TypeAlias = list[KeyValue | Latent | State]

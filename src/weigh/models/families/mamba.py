@@ -77,7 +77,7 @@ def tensors(s: Sizes, architecture: str) -> Tensors:
 
 def caches(s: Sizes) -> Caches:
     """The states of each layer: the last inputs of every inner channel's convolution, and its state, in float32."""
-    return [State(s.W * s.k), State(s.W * s.N, "float32")] * s.L
+    return [State(s.W * s.k, kernel=s.k), State(s.W * s.N, "float32")] * s.L
 
 
 FAMILY = Family(

@@ -1,0 +1,177 @@
+"""The cache of each layer of any decoder, from the fields of its config.
+
+A few rules over the names of fields cover the decoders of transformers. Which rules hold for a type is data,
+`derived_caches.txt`: what `python -m handbook.families.caches` found by building tiny models of it, changing their
+fields at random, and reading the tensors of the cache after a forward pass. A type that is not there has no answer.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from weigh.models.caches import Caches, KeyValue, Latent
+from weigh.models.recurrent_states import STATES, first
+
+SLIDING = frozenset({"sliding_attention", "hybrid_sliding"})
+RECURRENT = frozenset({"linear_attention", "conv", "hybrid", "hybrid_sliding"})
+ONLY_RECURRENT = frozenset({"linear_attention", "conv"})
+NOTHING = frozenset({"moe", "mlp", "dummy"})
+TEXT = ("text_config", "decoder", "generator", "decoder_config", "thinker_config", "language_config")
+"""Where a config of several models keeps that of the one which writes."""
+
+
+@cache
+def rules() -> dict[str, tuple[str, ...]]:
+    """The rules that were verified for each model type: that of its attention, then those of its states."""
+    lines = files("weigh.models").joinpath("derived_caches.txt").read_text("utf-8").splitlines()
+    rows = (line.split() for line in lines if line and not line.startswith("#"))
+    return {name: tuple(rule.split("+")) for name, rule, *_ in rows}
+
+
+def caches(config: Any, model_type: str) -> Caches | None:
+    """The cache of each layer of a decoder; `None` if no rule is known to hold for its type.
+
+    Args:
+        config: The config with its fields as the class in transformers computes them, nested configs too.
+        model_type: What the config calls itself.
+
+    Returns:
+        What each layer keeps, those that keep nothing left out; an empty list for a model that does not generate.
+    """
+    known = rules().get(model_type)
+    if known is None:
+        return None
+    crossing = encoder_decoder(config)
+    if known == ("part",):
+        config = text(config)
+        known = rules().get(str(getattr(config, "model_type", "")), ("part",))
+    try:
+        return apply(known, config, crossing)
+    except (AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
+    """The caches by rules that hold for a config, whose fields have to be there.
+
+    Args:
+        known: The rule of its attention, then those of its states.
+        config: That of the decoder.
+        crossing: Whether its layers also attend to the tokens of an encoder.
+    """
+    if crossing and known[0] == "if-decoder":
+        known = ("attention",)
+    if known[0] == "nothing" or known[0] == "if-decoder" and not getattr(config, "is_decoder", False):
+        return []
+    attention, states = ATTENTION[known[0]], [STATES[rule] for rule in known[1:]]
+    found: Caches = []
+    for place, kind, layer in layers(config):
+        if kind in NOTHING:
+            continue
+        if kind not in ONLY_RECURRENT:
+            found += attention(place, kind, layer)
+            found += [replace(one, window=None, cross=True) for one in found[-1:] if crossing and isinstance(one, KeyValue)]
+        if kind in RECURRENT:
+            for state in states:
+                found += state(layer)
+    return found
+
+
+def text(config: Any) -> Any:
+    """The config of the part that writes text; `None` if there is none."""
+    return next((part for name in TEXT if (part := getattr(config, name, None)) is not None), None)
+
+
+def encoder_decoder(config: Any) -> bool:
+    """Whether layers also attend to the tokens of an encoder."""
+    return bool(getattr(config, "is_encoder_decoder", False))
+
+
+def layers(config: Any) -> Iterator[tuple[int, str, Any]]:
+    """Each layer: its place, its type as a cache sees it, and the config as it holds for it."""
+    count = first(config, "decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers", "num_hidden_layers")
+    kinds = getattr(config, "layer_types", None)
+    reused = sharing(config, count)
+    for place in range(count):
+        layer = of_layer(config, place)
+        if reused[place]:
+            yield place, "dummy", layer
+        elif kinds is not None:
+            yield place, kinds[place], layer
+        elif getattr(layer, "sliding_window", None) is not None:
+            yield place, "sliding_attention", layer
+        elif getattr(layer, "attention_chunk_size", None) is not None:
+            yield place, "chunked_attention", layer
+        else:
+            yield place, "full_attention", layer
+
+
+def of_layer(config: Any, place: int) -> Any:
+    """The config as it holds for one layer, where layers have fields of their own."""
+    each = getattr(config, "per_layer_config", None)
+    return config if each is None else each[place]
+
+
+def sharing(config: Any, count: int) -> list[bool]:
+    """Which layers read the cache of an earlier one and keep none."""
+    modes = getattr(config, "kv_sharing_modes", None)
+    if modes is not None:
+        return [mode == "reuse" for mode in modes]
+    shared = getattr(config, "num_kv_shared_layers", None) or 0
+    return [place >= count - shared for place in range(count)]
+
+
+def window(kind: str, layer: Any) -> int | None:
+    """The tokens that a layer looks back to; `None` for all."""
+    if kind in SLIDING:
+        return int(first(layer, "sliding_window"))
+    return int(layer.attention_chunk_size) if kind == "chunked_attention" else None
+
+
+def keys_and_values(place: int, kind: str, layer: Any) -> Caches:
+    """A key and a value for each head."""
+    heads = first(
+        layer, "decoder_attention_heads", "num_decoder_attention_heads", "decoder_num_attention_heads",
+        "num_attention_heads", "num_heads",
+    )  # fmt: skip
+    shared = first(layer, "decoder_num_key_value_heads", "num_key_value_heads", "num_kv_heads", default=heads)
+    head = first(layer, "head_dim", "d_kv", "kv_channels", "attention_head_dim", default=0)
+    head = head or first(layer, "hidden_size", "d_model") // heads
+    if kind in SLIDING:
+        shared = first(layer, "swa_num_key_value_heads", default=shared)
+        head = first(layer, "swa_head_dim", default=head)
+    return [KeyValue(shared, head, head, window(kind, layer))]
+
+
+def every_head(place: int, kind: str, layer: Any) -> Caches:
+    """A key and a value for each head that asks, though a field speaks of fewer."""
+    return [
+        replace(one, heads=layer.num_attention_heads)
+        for one in keys_and_values(place, kind, layer)
+        if isinstance(one, KeyValue)
+    ]
+
+
+def latent(place: int, kind: str, layer: Any) -> Caches:
+    """One compressed vector, and the rotated part of the key."""
+    return [Latent(first(layer, "kv_lora_rank"), first(layer, "qk_rope_head_dim"), window(kind, layer))]
+
+
+def indexed(place: int, kind: str, layer: Any) -> Caches:
+    """One compressed vector, and the key by which a layer, or the next ones with it, chooses its tokens."""
+    types = getattr(layer, "indexer_types", None)
+    own = kind == "indexed_attention" and (types is None or types[place] == "full")
+    vector = first(layer, "kv_lora_rank"), first(layer, "qk_rope_head_dim")
+    return [Latent(*vector, window(kind, layer), layer.index_head_dim if own else 0)]
+
+
+ATTENTION: dict[str, Callable[[int, str, Any], Caches]] = {
+    "attention": keys_and_values,
+    "if-decoder": keys_and_values,
+    "every-head": every_head,
+    "latent": latent,
+    "indexed": indexed,
+}
+"""What a layer with attention keeps, by the name of the rule."""
