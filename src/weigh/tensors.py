@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES, bytes_of
+from weigh.groups import Group, held, totals
 from weigh.sources import Source
 
 
@@ -89,6 +90,11 @@ def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     return counted
 
 
+def _elements(tensor: Tensor, own: int) -> int:
+    """The elements of a tensor that are in these bytes of its own."""
+    return tensor.numel if own == tensor.nbytes else int(own * 8 // DTYPES[tensor.dtype].bits)
+
+
 def shared_prefix(names: Iterable[str]) -> str:
     """The first part of the dotted names, with its dot, if all have it and more; else nothing."""
     names = list(names)
@@ -111,6 +117,7 @@ class Contents:
         artifacts: For a directory, the files of each of the six artifacts of a model; empty lists are missing ones.
         notes: What a reader should know before using the numbers.
         storages: Where the bytes of each storage are.
+        groups: The matrices that a quantizer replaced by several tensors each, as far as their scheme is known.
     """
 
     path: str
@@ -123,6 +130,7 @@ class Contents:
     artifacts: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     storages: Mapping[str, Source] = field(default_factory=dict, repr=False)
+    groups: tuple[Group, ...] = field(default=(), repr=False)
 
     @cached_property
     def _own(self) -> list[tuple[Tensor, int]]:
@@ -144,19 +152,45 @@ class Contents:
 
     @property
     def parameters(self) -> int:
-        """Floating-point and complex elements among the weights, tied ones counted once."""
-        return self._elements("float", "complex")
+        """Numbers of the model: floating-point and complex elements among the weights, tied ones counted once.
+
+        Of a quantized matrix whose scheme is known these are the numbers that it stands for, without scales and zero
+        points; of one whose numbers cannot be known from the file there are none, and a note says so.
+        """
+        return self._elements("float", "complex") + held(self.groups, self._own_of_weights)
 
     @property
     def buffers(self) -> int:
-        """Integer and boolean elements among the weights: positions, masks, counters, or packed quantized weights."""
+        """Integer and boolean elements among the weights that are no part of a quantized matrix of a known scheme.
+
+        These are positions, masks and counters, or the codes of an unknown scheme.
+        """
         return self._elements("int", "bool")
 
+    @property
+    def stored_elements(self) -> int:
+        """Elements among the weights as they are stored, whatever they stand for, tied ones counted once."""
+        return sum(_elements(tensor, own) for tensor, own in self._own if tensor.component == "weights")
+
+    @property
+    def quantized(self) -> dict[str, Any] | None:
+        """What the quantized matrices add up to: scheme, parameters, bits for each, bytes; `None` if there are none."""
+        return totals(self.groups, self._own_of_weights) if self.groups else None
+
+    @cached_property
+    def _own_of_weights(self) -> dict[str, int]:
+        sums: dict[str, int] = defaultdict(int)
+        for tensor, own in self._own:
+            if tensor.component == "weights":
+                sums[tensor.name] += own
+        return sums
+
     def _elements(self, *kinds: str) -> int:
+        explained = {name for group in self.groups for name in group.names}
         return sum(
-            tensor.numel if own == tensor.nbytes else int(own * 8 // DTYPES[tensor.dtype].bits)
+            _elements(tensor, own)
             for tensor, own in self._own
-            if tensor.component == "weights" and DTYPES[tensor.dtype].kind in kinds
+            if tensor.component == "weights" and DTYPES[tensor.dtype].kind in kinds and tensor.name not in explained
         )
 
     @property
@@ -203,6 +237,8 @@ class Contents:
             "format": self.format,
             "parameters": self.parameters,
             "buffers": self.buffers,
+            "stored_elements": self.stored_elements,
+            "quantized": self.quantized,
             "tensors": self.tensors,
             "bytes_on_disk": self.bytes_on_disk,
             "bytes_in_tensors": self.bytes_in_tensors,

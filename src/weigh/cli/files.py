@@ -51,10 +51,13 @@ def inspect_command(path: str, as_tree: bool, as_json: bool) -> int:
 
 
 def _show_contents(facts: dict[str, Any]) -> None:
+    quantized = facts["quantized"] or {"bytes": {}}
     table(
         f"{facts['path']} ({facts['format']})",
         {
             "parameters": facts["parameters"],
+            **({"  quantized": quantized["parameters"]} if facts["quantized"] else {}),
+            **({"stored elements": facts["stored_elements"]} if facts["quantized"] else {}),
             **({"buffer elements": facts["buffers"]} if facts["buffers"] else {}),
             "tensors": facts["tensors"],
         },
@@ -63,8 +66,13 @@ def _show_contents(facts: dict[str, Any]) -> None:
             **{f"  {name}": size for name, size in facts["by_component"].items() if size},
             "bytes in tensors": facts["bytes_in_tensors"],
             **{f"  {name}": size for name, size in facts["by_dtype"].items()},
+            **{f"quantized: {name.replace('_', ' ')}": size for name, size in quantized["bytes"].items()},
         },
     )
+    if facts["quantized"]:
+        bits = quantized["bits_per_weight"]
+        each = f"{bits:g} bits per weight, scales and the like included" if bits else "bits per weight not known"
+        click.echo(f"quantized: {printable(quantized['scheme'])}, matrices: {quantized['groups']:,}, {each}")
     for artifact, files in facts["artifacts"].items():
         click.echo(f"{artifact + ':':<27}{printable(', '.join(files)) or click.style('missing', fg='yellow')}")
     for names in facts["tied"]:

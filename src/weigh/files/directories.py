@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from weigh import errors, formats
+from weigh.files import quantized
 from weigh.formats import FORMATS
 from weigh.models.parameters import params
 from weigh.sources import File
@@ -66,9 +67,10 @@ def read(directory: Path) -> Contents:
     for name, part in zip(weights + training, parts, strict=True):
         if part.by_component["optimizer"] and name not in artifacts["optimizer state"]:
             artifacts["optimizer state"].append(name)
-    contents = _join(directory, parts)
+    contents = quantized.explained(_join(directory, parts), directory)
     left_out = set(artifacts["weights"]) - set(weights) - {tensor.storage.split(":")[0] for tensor in contents.named}
-    notes = [f"{name} is not counted: the weights are read from {weights[0]}" for name in sorted(left_out)]
+    notes = [*contents.notes]
+    notes += [f"{name} is not counted: the weights are read from {weights[0]}" for name in sorted(left_out)]
     notes += _against_config(directory, contents)
     return replace(contents, artifacts=artifacts, notes=tuple(notes))
 
@@ -136,6 +138,7 @@ def _join(path: Path, parts: Iterable[Contents]) -> Contents:
         metadata={key: value for part in parts for key, value in part.metadata.items()},
         imports=tuple(dict.fromkeys(name for part in parts for name in part.imports)),
         storages={name: storage for part in parts for name, storage in part.storages.items()},
+        groups=tuple(group for part in parts for group in part.groups),
     )
 
 

@@ -3,7 +3,7 @@
 import os
 
 from weigh import sources
-from weigh.files import directories
+from weigh.files import directories, quantized
 from weigh.tensors import Contents
 
 
@@ -24,4 +24,6 @@ def inspect(path: str | os.PathLike[str]) -> Contents:
     """
     where = sources.locate(path)
     with sources.opening(where):
-        return directories.read(where) if sources.is_directory(where) else directories.read_file(sources.File(where))
+        if sources.is_directory(where):
+            return directories.read(where)
+        return quantized.explained(directories.read_file(sources.File(where)), where.parent)

@@ -1,0 +1,54 @@
+"""Quantized files: which tensors together stand for one matrix, scheme by scheme.
+
+A quantizer replaces a matrix by codes and by what turns them into numbers again: scales, zero points, codebooks. A
+module of this room knows one scheme. It offers `find`, which takes the `Stored` tensors of a file or directory and
+gives the `Group`s that it recognises, by names, shapes and number formats first and by settings where those do not
+decide. No codes are read; the few tensors that are hold a shape or a setting.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from weigh.dtypes import DTYPES
+from weigh.files.quantized.stored import Stored, settings_beside
+from weigh.groups import Group
+from weigh.tensors import Contents
+
+SCHEMES = ("packed_words",)
+"""The modules of this room that know a scheme. A tensor belongs to the first that claims it."""
+
+
+def explained(contents: Contents, directory: Path) -> Contents:
+    """The contents of a file or directory with the groups of its quantized tensors.
+
+    Args:
+        contents: What a reader of formats gave, with the groups that the format itself describes.
+        directory: Where its config.json would be.
+    """
+    if not any(_may_be_codes(tensor.dtype) for tensor in contents.named if tensor.component == "weights"):
+        return contents
+    taken = {name for group in contents.groups for name in group.names}
+    stored = Stored.of(contents, settings_beside(directory), taken)
+    groups = list(contents.groups)
+    for scheme in SCHEMES:
+        find: Callable[[Stored], Iterable[Group]] = import_module(f"weigh.files.quantized.{scheme}").find
+        found = list(find(stored))
+        groups += found
+        stored = stored.without(name for group in found for name in group.names)
+    return replace(contents, groups=tuple(groups), notes=(*contents.notes, *_unknown(groups)))
+
+
+def _may_be_codes(dtype: str) -> bool:
+    """Whether a quantizer writes codes in this number format. Positions and masks are int64 and bool."""
+    return DTYPES[dtype].bits < 16 or dtype in ("int16", "int32", "uint16", "uint32")
+
+
+def _unknown(groups: Iterable[Group]) -> list[str]:
+    """A note for each reason for which the numbers behind groups are not known."""
+    reasons: dict[str, int] = {}
+    for group in groups:
+        if group.parameters is None:
+            reasons[f"of {group.scheme}: {group.unknown}"] = reasons.get(f"of {group.scheme}: {group.unknown}", 0) + 1
+    return [f"parameters leaves out {count:,} quantized matrices {reason}" for reason, count in reasons.items()]
