@@ -6,6 +6,7 @@ gives the `Group`s that it recognises, by names, shapes and number formats first
 decide. No codes are read; the few tensors that are hold a shape or a setting.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib import import_module
@@ -16,8 +17,12 @@ from weigh.files.quantized.stored import Stored, settings_beside
 from weigh.groups import Group
 from weigh.tensors import Contents
 
-SCHEMES = ("packed_words",)
+SCHEMES = ("bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm", "hqq", "scaled", "ggml")
 """The modules of this room that know a scheme. A tensor belongs to the first that claims it."""
+
+_INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
+_BESIDE = re.compile(r"scale|zero_?p|qweight|codebook|absmax|quant")
+"""What the names of tensors beside codes have in them."""
 
 
 def explained(contents: Contents, directory: Path) -> Contents:
@@ -37,7 +42,8 @@ def explained(contents: Contents, directory: Path) -> Contents:
         found = list(find(stored))
         groups += found
         stored = stored.without(name for group in found for name in group.names)
-    return replace(contents, groups=tuple(groups), notes=(*contents.notes, *_unknown(groups)))
+    notes = [*_unknown(groups), *_left(stored)]
+    return replace(contents, groups=tuple(groups), notes=(*contents.notes, *notes))
 
 
 def _may_be_codes(dtype: str) -> bool:
@@ -52,3 +58,15 @@ def _unknown(groups: Iterable[Group]) -> list[str]:
         if group.parameters is None:
             reasons[f"of {group.scheme}: {group.unknown}"] = reasons.get(f"of {group.scheme}: {group.unknown}", 0) + 1
     return [f"parameters leaves out {count:,} quantized matrices {reason}" for reason, count in reasons.items()]
+
+
+def _left(stored: Stored) -> list[str]:
+    """A note about matrices of integers that no scheme explains, in a file that is quantized or looks so."""
+    left = [one for one in stored.tensors.values() if one.dtype in _INTEGERS and len(one.shape) > 1]
+    if not left or not (stored.settings or any(_BESIDE.search(name) for name in stored.tensors)):
+        return []
+    count = sum(one.numel for one in left)
+    return [
+        f"{left[0].name} and other tensors of integers, {len(left):,} in all, are of no quantization scheme that weigh "
+        f"knows: parameters leaves out what their {count:,} elements stand for, and counts their scales"
+    ]

@@ -11,7 +11,6 @@ from weigh.sources import File, Source, is_remote
 from weigh.tensors import Contents, Tensor
 
 _MOST_BYTES = 10**7  # of a file of settings
-_MOST_READS = 10_000  # of small tensors of one model
 
 
 @dataclass(frozen=True)
@@ -112,3 +111,8 @@ def _fields(path: Path) -> dict[str, Any]:
     except (WeighError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def on_right(shape: tuple[int, ...], inputs: int) -> tuple[int, ...]:
+    """A shape with so many inputs, its last dimension."""
+    return (*shape[:-1], inputs)
