@@ -15,7 +15,13 @@ def find(stored: Stored) -> Iterator[Group]:
     """The matrices that are sums of vectors from codebooks."""
     for base, codes in stored.ending("codes"):
         books = stored.tensors.get(f"{base}codebooks")
-        if books is None or len(codes.shape) != 3 or len(books.shape) != 4 or DTYPES[codes.dtype].kind != "int":
+        if (
+            books is None
+            or len(codes.shape) != 3
+            or len(books.shape) != 4
+            or not books.numel
+            or DTYPES[codes.dtype].kind != "int"
+        ):
             continue
         outputs, inputs = books.shape[2:]
         shape = (codes.shape[0] * outputs, codes.shape[1] * inputs)

@@ -8,6 +8,7 @@ another format (`bnb_4bit_quant_storage`): bytes count, not elements. Beside int
 
 import json
 from collections.abc import Iterator
+from math import prod
 
 from weigh.files.quantized.stored import Stored
 from weigh.groups import Group
@@ -33,7 +34,7 @@ def _of_four_bits(stored: Stored, codes: Tensor) -> Group:
         if f"{codes.name}.quant_state.bitsandbytes__{kind}" in stored.tensors
     }
     said = str(stored.settings.get("bnb_4bit_quant_type", ""))
-    kind = next(iter(states), said if said in ("nf4", "fp4") else "4 bit")
+    kind = next(iter(states), said if said in ("nf4", "fp4") else "")
     side = stored.side(
         codes.name,
         scales=(".absmax", ".nested_absmax"),
@@ -41,7 +42,10 @@ def _of_four_bits(stored: Stored, codes: Tensor) -> Group:
         settings=tuple(f".quant_state.bitsandbytes__{kind}" for kind in states),
     )
     shape = _shape(stored.read(states[kind])) if kind in states else None
-    return Group(codes.name, f"bitsandbytes {kind.upper()}", shape, 4, (codes.name,), side, codes.nbytes * 2)
+    count = codes.nbytes * 2
+    if shape is None or not count - 1 <= prod(shape) <= count:
+        shape = None  # nothing that these bytes can hold
+    return Group(codes.name, f"bitsandbytes {kind.upper() or '4 bits'}", shape, 4, (codes.name,), side, count)
 
 
 def _shape(state: bytes | None) -> tuple[int, ...] | None:

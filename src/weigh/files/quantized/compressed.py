@@ -39,7 +39,7 @@ def find(stored: Stored) -> Iterator[Group]:
 def _of_integers(stored: Stored, base: str, words: Tensor) -> Group:
     shape, bits = stored.integers(f"{base}weight_shape"), _bits(stored)
     name, side = f"{base}weight", stored.side(base, **SIDE)
-    if shape is None or shape[:1] != words.shape[-2:][:1] or len(shape) != 2 or shape[1] < words.shape[-1]:
+    if shape is None or len(shape) != 2 or not _fits(words, *shape):
         # No shape that fits, or none that is read, of a remote file: whole words, which is exact for 32 inputs each.
         count = None if bits is None else words.numel * 32 // bits
         unknown = "" if bits else "its shape is not in the file and no config.json says the bits"
@@ -47,6 +47,11 @@ def _of_integers(stored: Stored, base: str, words: Tensor) -> Group:
     experts = words.shape[:-2]
     return Group(name, "compressed-tensors", (*experts, *shape), bits or _from_shape(words, shape[1]),
                  (words.name,), side)  # fmt: skip
+
+
+def _fits(words: Tensor, outputs: int, inputs: int) -> bool:
+    """Whether so many codes of 1 to 8 bits are in these words."""
+    return words.shape[-2:-1] == (outputs,) and words.shape[-1] <= inputs <= words.shape[-1] * 32
 
 
 def _from_shape(words: Tensor, inputs: int) -> int | None:

@@ -21,7 +21,9 @@ def find(stored: Stored) -> Iterator[Group]:
     """The matrices that MLX quantized."""
     for base, words in stored.ending("weight"):
         scales = stored.tensors.get(f"{base}scales")
-        if words.dtype != "uint32" or scales is None or words.shape[:-1] != scales.shape[:-1] or not scales.shape:
+        if words.dtype != "uint32" or scales is None or not words.shape or not scales.shape:
+            continue
+        if words.shape[:-1] != scales.shape[:-1]:
             continue
         side = stored.side(base, scales=("scales", "global_scale"), zero_points=("biases", "qbiases"))
         scheme, bits = _bits(stored.settings, base.removesuffix("."), words, scales)

@@ -36,7 +36,7 @@ def find(stored: Stored) -> Iterator[Group]:
 def _bits(stored: Stored, base: str) -> int | None:
     """The bits of a code: by the zero points, which are packed as the codes are, else as the settings say."""
     zeros, scales = stored.tensors.get(f"{base}qzeros"), stored.tensors.get(f"{base}scales")
-    if zeros is not None and scales is not None and zeros.dtype == "int32" and scales.shape[:-1] == zeros.shape[:-1]:
+    if zeros is not None and scales is not None and zeros.dtype == "int32" and zeros.shape and scales.shape:
         bits = Fraction(zeros.shape[-1] * _WORD, max(1, scales.shape[-1]))
         if bits in (2, 3, 4, 8):
             return int(bits)
