@@ -49,13 +49,13 @@ def write(path: Path, tensors: Laid, metadata: dict[str, str] | None = None) -> 
             file.write(data)
 
 
-def model(directory: Path, layer: Layer, settings: dict[str, Any], names: str = "_proj.weight") -> list[Tensor]:
-    """Write the llama with its matrices in another form. Gives the tensors that were replaced."""
+def model(directory: Path, layer: Layer, settings: dict[str, Any], *more: str) -> list[Tensor]:
+    """Write the llama with its projections, and more, in another form. Gives the tensors that were replaced."""
     (directory / "config.json").write_text(json.dumps(CONFIG))
     laid: dict[str, tuple[str, tuple[int, ...], bytes | None]] = {}
     replaced = []
     for tensor in weigh.params(directory).distinct:
-        if tensor.name.endswith(names):
+        if tensor.name.endswith(("_proj.weight", *more)):
             replaced.append(tensor)
             base = tensor.name.removesuffix("weight")
             laid |= {base + end: one for end, one in layer(tensor.shape[0], tensor.shape[1]).items()}
@@ -184,9 +184,9 @@ def mxfp6(outputs: int, inputs: int) -> Laid:
     }
 
 
-def int8(scale: str, *shape: int, **more: Any) -> Layer:
-    return lambda outputs, _: {
-        "weight": ("I8", (outputs, _), None), scale: ("F32", (outputs, *shape), None), **more,
+def int8(scale: str, code: str, *shape: int, **more: Any) -> Layer:
+    return lambda outputs, inputs: {
+        "weight": ("I8", (outputs, inputs), None), scale: (code, (outputs, *shape), None), **more,
     }  # fmt: skip
 
 
@@ -225,7 +225,7 @@ FORMS: dict[str, tuple[Layer, dict[str, Any], str, float]] = {
     "nf4-double": (nf4(double=True), BNB, "bitsandbytes NF4", 4),
     "fp4": (nf4(double=False, kind="fp4"), BNB, "bitsandbytes FP4", 4),
     "nf4 kept as bfloat16": (nf4(double=False, storage="BF16"), BNB, "bitsandbytes NF4", 4),
-    "bitsandbytes int8": (int8("SCB", weight_format=("U8", (), b"\0")), BNB, "bitsandbytes int8", 8),
+    "bitsandbytes int8": (int8("SCB", "F32", weight_format=("U8", (), b"\0")), BNB, "bitsandbytes int8", 8),
     "gptq 4": (gptq(4), quantized("gptq", bits=4, group_size=128), "GPTQ", 4),
     "gptq 3": (gptq(3), quantized("gptq", bits=3, group_size=128), "GPTQ", 3),
     "gptq 2": (gptq(2), quantized("gptq", bits=2, group_size=128), "GPTQ", 2),
@@ -235,8 +235,9 @@ FORMS: dict[str, tuple[Layer, dict[str, Any], str, float]] = {
     "int4 asymmetric": (packed_integers(4, asymmetric=True), of_integers(4), "compressed-tensors", 4),
     "int3": (packed_integers(3), of_integers(3), "compressed-tensors", 3),
     "int8 packed": (packed_integers(8), of_integers(8), "compressed-tensors", 8),
-    "int8 by row": (int8("weight_scale", 1), CT, "compressed-tensors int8", 8),
-    "fp8 by tensor": (fp8("weight_scale", lambda *_: (1,), "BF16", input_scale=ONE), CT, "compressed-tensors FP8", 8),
+    "int8 by row": (int8("weight_scale", "BF16", 1), CT, "compressed-tensors int8", 8),
+    "fp8 by tensor": (fp8("weight_scale", lambda *_: (1,), "BF16", input_scale=("BF16", (1,), None)), CT,
+                      "compressed-tensors FP8", 8),
     "fp8 by row": (fp8("weight_scale", lambda outputs, _: (outputs, 1), "BF16"), CT, "compressed-tensors FP8", 8),
     "mxfp8": (fp8("weight_scale", lambda o, i: (o, i // 32), "U8"), CT, "compressed-tensors FP8", 8),
     "nvfp4": (fp4("weight_packed", 16, "F8_E4M3", weight_global_scale=ONE, input_global_scale=ONE), CT,
@@ -259,6 +260,9 @@ FORMS: dict[str, tuple[Layer, dict[str, Any], str, float]] = {
 }  # fmt: skip
 """Layers, what config.json says, the scheme's name, and the bits of a code with its padding."""
 
+EMBEDDING = {True: ("embed_tokens.weight",), False: ()}
+"""What MLX quantizes too."""
+
 UNKNOWN_ALONE = {"mlx 4", "mlx 3", "bitnet"}
 """What a file without its config.json does not say."""
 
@@ -266,7 +270,7 @@ UNKNOWN_ALONE = {"mlx 4", "mlx 3", "bitnet"}
 @pytest.mark.parametrize("form", FORMS)
 def test_parameters_of_a_quantized_llama_are_those_of_its_config(form: str, tmp_path: Path) -> None:
     layer, settings, scheme, bits = FORMS[form]
-    replaced = model(tmp_path, layer, settings)
+    replaced = model(tmp_path, layer, settings, *EMBEDDING[form.partition(" ")[0] == "mlx"])
     contents = weigh.inspect(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     true = weigh.params(tmp_path)
@@ -275,7 +279,7 @@ def test_parameters_of_a_quantized_llama_are_those_of_its_config(form: str, tmp_
     assert contents.stored_elements == sum(tensor.numel for tensor in contents.named)
     assert {group.name: group.shape for group in contents.groups} == {one.name: one.shape for one in replaced}
     facts = contents.as_dict()["quantized"]
-    assert (facts["scheme"], facts["groups"]) == (scheme, 14)
+    assert (facts["scheme"], facts["groups"]) == (scheme, len(replaced))
     assert facts["parameters"] == sum(one.numel for one in replaced)
     assert sum(facts["bytes"].values()) == sum(
         tensor.nbytes for tensor in contents.named if tensor.name not in {one.name for one in true.distinct}
@@ -288,12 +292,12 @@ def test_parameters_of_a_quantized_llama_are_those_of_its_config(form: str, tmp_
 @pytest.mark.parametrize("form", FORMS)
 def test_a_quantized_file_without_its_config_is_counted_or_says_what_it_leaves_out(form: str, tmp_path: Path) -> None:
     layer, _, _, _ = FORMS[form]
-    replaced = model(tmp_path, layer, {})
+    replaced = model(tmp_path, layer, {}, *EMBEDDING[form.partition(" ")[0] == "mlx"])
     (tmp_path / "config.json").unlink()
     contents = weigh.inspect(tmp_path / "model.safetensors")
     left_out = sum(one.numel for one in replaced) if form in UNKNOWN_ALONE else 0
     assert contents.parameters == 1_312_000 - left_out
-    assert bool(left_out) == any("parameters leaves out 14 quantized matrices" in note for note in contents.notes)
+    assert bool(left_out) == any(f"leaves out {len(replaced)} quantized matrices" in note for note in contents.notes)
     assert (contents.as_dict()["quantized"]["bits_per_weight"] is None) == bool(left_out)
 
 

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from weigh.dtypes import DTYPES
 from weigh.files.quantized.stored import Stored, settings_beside
 from weigh.groups import Group
+from weigh.sources import is_remote
 from weigh.tensors import Contents
 
 SCHEMES = ("bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm", "hqq", "scaled", "ggml")
@@ -35,7 +37,7 @@ def explained(contents: Contents, directory: Path) -> Contents:
     if not any(_may_be_codes(tensor.dtype) for tensor in contents.named if tensor.component == "weights"):
         return contents
     taken = {name for group in contents.groups for name in group.names}
-    stored = Stored.of(contents, settings_beside(directory), taken)
+    stored = Stored.of(contents, _settings(contents, directory), taken)
     groups = list(contents.groups)
     for scheme in SCHEMES:
         find: Callable[[Stored], Iterable[Group]] = import_module(f"weigh.files.quantized.{scheme}").find
@@ -44,6 +46,13 @@ def explained(contents: Contents, directory: Path) -> Contents:
         stored = stored.without(name for group in found for name in group.names)
     notes = [*_unknown(groups), *_left(stored)]
     return replace(contents, groups=tuple(groups), notes=(*contents.notes, *notes))
+
+
+def _settings(contents: Contents, directory: Path) -> dict[str, Any]:
+    """What lies beside the file, which of a remote one is asked only where names tell of a quantizer."""
+    if is_remote(directory) and not any(_BESIDE.search(tensor.name) for tensor in contents.named):
+        return {}
+    return settings_beside(directory)
 
 
 def _may_be_codes(dtype: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weigh.errors import WeighError
-from weigh.sources import File, Source, is_remote
+from weigh.sources import File, Source, opening
 from weigh.tensors import Contents, Tensor
 
 _MOST_BYTES = 10**7  # of a file of settings
@@ -104,8 +104,9 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fields(path: Path) -> dict[str, Any]:
     try:
-        if is_remote(path) and not path.is_file():
-            return {}
+        with opening(path):
+            if not path.is_file():
+                return {}
         with File(path).open() as reader:
             found = json.loads(reader.read(_MOST_BYTES))
     except (WeighError, ValueError, RecursionError):
