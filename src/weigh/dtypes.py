@@ -75,6 +75,8 @@ DTYPES: dict[str, DType] = {
         DType("qint32", 32, "int", None, "QInt32Storage"),
         DType("qint8", 8, "int", None, "QInt8Storage"),
         DType("quint8", 8, "int", None, "QUInt8Storage"),
+        DType("quint4x2", 4, "int", None, "QUInt4x2Storage"),
+        DType("quint2x4", 2, "int", None, "QUInt2x4Storage"),
         DType("bool", 8, "bool", "BOOL", "BoolStorage"),
         _block("q1_0", 128, 18),
         _block("q4_0", 32, 18),

@@ -1,5 +1,6 @@
 """A tensor's numbers, from whatever file holds them: the bytes that its header says, and no code of the file's own."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weigh import errors
@@ -9,6 +10,9 @@ from weigh.tensors import Contents, Tensor
 
 if TYPE_CHECKING:
     import torch
+
+CODES = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
+"""The quantized formats of torch's that have whole bytes, and the one of their codes."""
 
 
 def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
@@ -24,13 +28,19 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
         A tensor of torch's on the CPU, of the same shape, dtype and strides.
 
     Raises:
-        UnknownDtype: If torch has no such number format: the block formats of GGUF, and those narrower than a byte.
+        UnknownDtype: If torch has no such number format: the block formats of GGUF, and those narrower than a byte. Or
+            if it is quantized by torch: its codes are no numbers without their scales (see `codes`).
         TruncatedFile: If the file has become shorter since.
         MissingPackage: If torch is not installed.
     """
     with needed(contents.path):
         import torch
 
+    if tensor.dtype in CODES:  # torch makes such a tensor of bytes and dies with it: it has no scales then
+        raise errors.UnknownDtype(
+            f"{contents.path}, tensor {tensor.name[:80]!r}",
+            "is quantized by torch, and its codes are no numbers without their scales; save it dequantized",
+        )
     dtype = getattr(torch, tensor.dtype, None)
     if not isinstance(dtype, torch.dtype) or DTYPES[tensor.dtype].bits < 8:
         raise errors.UnknownDtype(
@@ -46,3 +56,14 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
     data = contents.storages[tensor.storage].read(tensor.begin, tensor.end)
     flat = torch.frombuffer(data, dtype=dtype)
     return flat.view(tensor.shape) if tensor.strides is None else flat.as_strided(tensor.shape, tensor.strides)
+
+
+def codes(contents: Contents, tensor: Tensor) -> "torch.Tensor":
+    """What a tensor that `load` refuses has instead of numbers: torch's codes as integers, or else its bytes in a row.
+
+    Raises what `load` raises.
+    """
+    if tensor.dtype in CODES:
+        return load(contents, replace(tensor, dtype=CODES[tensor.dtype]))
+    in_a_row = replace(tensor, dtype="uint8", shape=(tensor.end - tensor.begin,), strides=None)
+    return load(contents, in_a_row)

@@ -9,10 +9,11 @@ The calls are those of `torch/_tensor.py` and `torch/_utils.py`; what a safe loa
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from weigh import errors
-from weigh.dtypes import DTYPES, STORAGES
+from weigh.dtypes import DTYPES, STORAGES, bytes_of
 from weigh.formats import pickles
 from weigh.formats.opcodes import MAX_NAME, Call, Global
 from weigh.sources import MAX_HEADER, Source
@@ -21,12 +22,16 @@ from weigh.tensors import Tensor, is_shape
 _STRIDED = {f"torch._utils.{name}" for name in (
     "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor",
 )}  # fmt: skip
+_QUANTIZED = ("quint4x2", "quint2x4")
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 _FROM_TYPE = "torch._tensor._rebuild_from_type_v2"
 _MOST_WRAPPERS = 4
 
 FORMATS = frozenset(name for name, dtype in DTYPES.items() if dtype.block == 1 and dtype.bits % 8 == 0)
 """The number formats of whole bytes. Torch keeps an int4 in a byte of its own, and computes with none."""
+
+_PAIRS = {"float4_e2m1fn_x2": "float4_e2m1fn"}
+"""Number formats of torch's of which an element is two numbers, and the format of each."""
 
 TORCHSCRIPT_STORAGES = {
     "ComplexHalfStorage": "complex32", "UInt16Storage": "uint16", "UInt32Storage": "uint32", "UInt64Storage": "uint64",
@@ -37,7 +42,7 @@ TORCHSCRIPT_STORAGES = {
 _KINDS = {**STORAGES, **TORCHSCRIPT_STORAGES}
 
 SAFE = {
-    *(f"torch.{name}" for name in (*STORAGES, *FORMATS, "Size", "Tensor", "device")),
+    *(f"torch.{name}" for name in (*STORAGES, *FORMATS, *_PAIRS, *_QUANTIZED, "Size", "Tensor", "device")),
     *(f"torch.per_{name}" for name in (
         "tensor_affine", "tensor_symmetric", "channel_affine", "channel_symmetric", "channel_affine_float_qparams",
     )),
@@ -148,7 +153,28 @@ def tensors(
             metadata[name] = leaf
         else:
             found.append(tensor(f"{where}, tensor {name[:80]!r}", name, leaf, resolve, found_in))
+            for part, value in quantizer(leaf).items():
+                if is_tensor(value):
+                    found.append(
+                        tensor(f"{where}, {part} of {name[:80]!r}", f"{name}.{part}", value, resolve, found_in)
+                    )
+                elif _is_small(value) and found_in == "weights":
+                    metadata[f"{name}.{part}"] = value
     return tuple(found), metadata
+
+
+def quantizer(value: Any) -> dict[str, Any]:
+    """What stands beside the codes of a quantized tensor of torch's, under the names that torch's methods have for it.
+
+    A scale and a zero point for all of it, or a tensor of each with one for every channel; nothing for other tensors.
+    """
+    call = _strided(value)
+    match call.args if call and str(call.function) == "torch._utils._rebuild_qtensor" else None:
+        case (_, _, _, _, (Global(), scale, zero_point), *_):
+            return {"q_scale": scale, "q_zero_point": zero_point}
+        case (_, _, _, _, (Global(), scales, zero_points, int()), *_):
+            return {"q_per_channel_scales": scales, "q_per_channel_zero_points": zero_points}
+    return {}
 
 
 def tensor(where: str, name: str, value: Any, resolve: Resolve, component: str) -> Tensor:
@@ -165,7 +191,7 @@ def tensor(where: str, name: str, value: Any, resolve: Resolve, component: str) 
         raise bad
     dtype = _KINDS.get(storage.kind)
     if dtype is None and len(rest) > 2 and isinstance(rest[2], Global):  # _v3: an untyped storage and a dtype
-        dtype = rest[2].name if rest[2].name in FORMATS else None
+        dtype = rest[2].name if rest[2].name in FORMATS | _PAIRS.keys() else None
     if dtype is None:
         raise errors.UnknownDtype(where, f"its storage is a {storage.kind[:80]}, unknown to weigh; update it")
     return strided(where, name, (shape, strides, offset), dtype, storage, component)
@@ -185,15 +211,31 @@ def strided(
         InvalidOffsets: If it reaches out of its storage.
     """
     shape, strides, offset = layout
-    width = DTYPES[dtype].bits // 8
     extent = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
-    begin = storage.begin + offset * width
-    end = begin + extent * width
+    if dtype in _PAIRS:
+        dtype, extent, offset = _PAIRS[dtype], 2 * extent, 2 * offset
+        shape, strides = _of_pairs(shape, strides)
+    begin = storage.begin + bytes_of(offset, DTYPES[dtype])
+    end = begin + bytes_of(extent, DTYPES[dtype])
     if max(begin, end) > storage.source.size:
         raise errors.InvalidOffsets(
             where, f"needs {end:,} bytes of its storage of {storage.source.size:,}; fetch the file again"
         )
-    return Tensor(name, shape, dtype, storage.name, begin, end, component, strides)
+    narrow = DTYPES[dtype].bits < 8
+    return Tensor(
+        name, shape, dtype, storage.name, begin, end, component, None if narrow and extent == prod(shape) else strides
+    )
+
+
+def _of_pairs(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape and strides of the numbers, where an element is two of them: a row is twice as long, as in safetensors.
+
+    Where the elements of a row are not neighbours, as in a view, the pair is a dimension of its own.
+    """
+    outer = tuple(2 * step for step in strides)
+    if shape and strides[-1] == 1:
+        return (*shape[:-1], 2 * shape[-1]), (*outer[:-1], 1)
+    return (*shape, 2), (*outer, 1)
 
 
 def sizes(value: Any) -> tuple[int, ...] | None:
