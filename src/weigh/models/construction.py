@@ -46,7 +46,9 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     """
     fields = fallback.without(source.raw)
     try:
-        architecture = architecture or constructors.architecture_of(model_type)
+        # The config of the text in a multimodal model often names the class of the whole.
+        if architecture is None or (model_type.endswith("_text") and not constructors.covers(model_type, architecture)):
+            architecture = constructors.architecture_of(model_type)
         found = constructors.construct(fields, architecture)
         counted_by = f"constructors of transformers {constructors.version()}"
     except (UnknownArchitecture, NotConstructed) as error:
@@ -57,7 +59,9 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         except NotConstructed as answer:
             raise _refusal(source, model_type, architecture, error, answer.problem) from None
         counted_by = f"transformers {fallback.installed()['transformers']}"
-    assumed = {} if fields.get("architectures") else {"architectures": [found.architecture]}
+    assumed = (
+        {} if found.architecture in (fields.get("architectures") or ()) else {"architectures": [found.architecture]}
+    )
     assumed |= dict(_assumed(fields, found.config, found.read))
     return Construction(found, counted_by, tuple(_unread(fields, found.config, found.read)), assumed)
 

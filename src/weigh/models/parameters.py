@@ -212,14 +212,30 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
     refused: WeighError | None = None
     if family and architecture in (*family.architectures, None):
         try:
-            return _of_family(source, family, architecture or family.architectures[0])
+            model = _of_family(source, family, architecture or family.architectures[0])
         except UnsupportedField as error:
             refused = error
+        else:
+            return (_differing(source, model) if model.unread else None) or model
     try:
         found = construct(source, model_type, architecture, by_transformers=fallback)
     except (UnknownArchitecture, NotConstructed) as error:
         raise refused or error from None
     return _of_constructors(source, model_type, found)
+
+
+def _differing(source: Config, model: Model) -> Model | None:
+    """The model as its class constructs it, if that reads a field that the family does not, and so differs from it."""
+    try:
+        found = construct(source, model.model_type, model.architecture, by_transformers=False)
+    except (UnknownArchitecture, NotConstructed):
+        return None
+    same = [(one.name, one.shape) for one in found.constructed.parameters] == [(t.name, t.shape) for t in model.named]
+    return (
+        None
+        if same or found.constructed.read.isdisjoint(model.unread)
+        else _of_constructors(source, model.model_type, found)
+    )
 
 
 def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:

@@ -214,6 +214,12 @@ def architecture_of(kind: str) -> str:
     return min(named, key=len)
 
 
+def covers(kind: str, architecture: str) -> bool:
+    """Whether a class is one of a model type."""
+    made = index()["models"].get(architecture, ("", ""))[1] == kind
+    return made or any(models.get(kind) == architecture for models in index()["auto"].values())
+
+
 def construct(fields: dict[str, Any], architecture: str | None = None) -> Constructed:
     """A model from the fields of a config file.
 
@@ -232,9 +238,7 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     if architecture is None and isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         architecture = named[0]
     architecture = architecture or architecture_of(kind)
-    if index()["models"].get(architecture, ("", ""))[1] != kind and not any(
-        models.get(kind) == architecture for models in index()["auto"].values()
-    ):
+    if not covers(kind, architecture):
         raise UnknownArchitecture("field architectures", f"{architecture!r:.60} is no class of {kind} in transformers")
     modules.Budget.made = 0
     try:
