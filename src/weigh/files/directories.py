@@ -155,7 +155,7 @@ def _check_numbering(directory: Path, names: list[str]) -> None:
 
 def _against_config(directory: Path, contents: Contents) -> list[str]:
     try:
-        expected = params(directory).parameters
+        expected = params(directory, fallback=False).parameters
     except errors.WeighError:
         return []
     if any(group.parameters is None for group in contents.groups):  # a note says that some are not counted

@@ -206,7 +206,7 @@ def _model(home: Path, config: str | os.PathLike[str] | None) -> Model | None:
     if config is not None:
         return params(config)
     try:
-        return params(home)
+        return params(home, fallback=False)
     except errors.WeighError:
         return None
 

@@ -47,9 +47,6 @@ MAX_LAYERS = 10_000
 MAX_BYTES = 8_000_000
 """The most bytes of a config: some name thousands of labels, and none comes near."""
 
-MAX_DEPTH = 32
-"""The most objects and lists of a config that lie in one another, several times as many as in any."""
-
 _SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".h5", ".npz", ".npy", ".pkl")
 _MAGIC = (b"GGUF", b"PK\3\4", b"\x80", b"\x93NUMPY", b"\x89HDF")
 

@@ -1,17 +1,14 @@
 """Models that no family here describes: their parameters as their own classes construct them."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
 from weigh.models import constructors, fallback
-from weigh.models.config import HARMLESS, MAX_DEPTH, MAX_LAYERS, Config
+from weigh.models.config import HARMLESS, Config
 from weigh.models.constructors import Constructed
-
-_COUNTS = re.compile(r"(^|_)(layers?|depths?|blocks|stages|repeats)$|^(num|n)_\w*(layer|block|stage|expert)s?(_|$)")
-"""The names of fields that say how many modules there are."""
+from weigh.models.limits import refuse_other_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +39,20 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
 
     Raises:
         UnknownArchitecture: If neither knows the type or the class, with what is left to do.
+        InvalidConfig: If a field has a value from which no size follows.
         NotConstructed: If neither can construct it of these fields.
     """
     fields = fallback.without(source.raw)
+    if model_type in constructors.types():
+        refuse_other_kinds(source, fields, constructors.library().config(model_type))
     try:
         # The config of the text in a multimodal model often names the class of the whole.
         if architecture is None or (model_type.endswith("_text") and not constructors.covers(model_type, architecture)):
             architecture = constructors.architecture_of(model_type)
         found = constructors.construct(fields, architecture)
         counted_by = f"constructors of transformers {constructors.version()}"
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{source.where}, {error.where}", error.problem) from None
     except (UnknownArchitecture, NotConstructed) as error:
         if not by_transformers or not fallback.installed():
             raise _refusal(source, model_type, architecture, error) from None
@@ -74,8 +76,8 @@ def _refusal(
     what = error.problem if known else f"{architecture or model_type!r:.60} is not known to weigh"
     if not known and source.fields.get("auto_map"):
         what += ", which runs no code that comes with a model (auto_map)"
-    if answer:
-        remedy = f"{answer}; weigh inspect counts what its files hold"
+    if answer or fallback.installed():
+        remedy = f"{answer}; weigh inspect counts what its files hold".removeprefix("; ")
     else:
         remedy = (
             "where transformers and torch are installed, they are asked as well: "
@@ -85,29 +87,6 @@ def _refusal(
         return NotConstructed(source.where, f"{what}; {remedy}")
     field = "model_type" if architecture is None or model_type not in constructors.types() else "architectures"
     return UnknownArchitecture(f"{source.where}, field {field}", f"{what}; {remedy}")
-
-
-def refuse_endless(source: Config) -> None:
-    """Refuse a config that nobody could construct in time: nested without end, or with more layers than any has.
-
-    Raises:
-        InvalidConfig: Naming the field.
-    """
-    left: list[tuple[str, Any, int]] = [("", source.raw, 1)]
-    while left:
-        path, value, depth = left.pop()
-        if depth > MAX_DEPTH:
-            raise InvalidConfig(f"{source.where}, field {path:.60}", f"is nested more than {MAX_DEPTH} deep; mend it")
-        if isinstance(value, dict):
-            left += [(f"{path}.{name}" if path else str(name), inner, depth + 1) for name, inner in value.items()]
-        elif isinstance(value, list):
-            left += [(path, inner, depth + 1) for inner in value if isinstance(inner, dict | list)]
-        if _COUNTS.search(path.rpartition(".")[2]) and not isinstance(value, dict):
-            numbers = [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
-            if sum(numbers) > MAX_LAYERS:
-                raise InvalidConfig(
-                    f"{source.where}, field {path}", f"{sum(numbers):,} layers, and weigh counts {MAX_LAYERS:,}"
-                )
 
 
 def _unread(fields: dict[str, Any], config: Any, read: frozenset[str], path: str = "") -> Iterator[str]:

@@ -10,10 +10,11 @@ from weigh.dtypes import DType, bytes_of, dtype
 from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
 from weigh.models.config import MAX_BYTES, Config, load
-from weigh.models.construction import Construction, construct, refuse_endless
+from weigh.models.construction import Construction, construct
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
+from weigh.models.limits import refuse_endless
 from weigh.models.parts import parts
 from weigh.models.roles import weights
 from weigh.tensors import Tensor

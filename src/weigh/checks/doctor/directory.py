@@ -142,7 +142,7 @@ class ModelDirectory:
         if self.config.get("quantization_config"):
             raise NotExamined("quantized weights are stored as their packages please")
         try:
-            return params(self.path)
+            return params(self.path, fallback=False)
         except InvalidConfig:
             raise
         except WeighError as error:

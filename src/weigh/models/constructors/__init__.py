@@ -229,7 +229,8 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
 
     Raises:
         UnknownArchitecture: If the type or the class is none of transformers.
-        NotConstructed: If the constructor refuses the fields, or asks for what the stand-ins do not compute.
+        InvalidConfig: If the constructor asks for a size that none is, or for more modules than anybody waits for.
+        NotConstructed: If it refuses the fields otherwise, or asks for what the stand-ins do not compute.
     """
     kind = fields.get("model_type")
     if not isinstance(kind, str) or kind not in types():

@@ -6,7 +6,7 @@ from math import prod
 from types import SimpleNamespace
 from typing import Any
 
-from weigh.errors import NotConstructed
+from weigh.errors import InvalidConfig
 from weigh.models.constructors.unknown import Unknown
 
 Shape = tuple[int, ...]
@@ -16,14 +16,14 @@ def sizes_of(given: Any) -> Shape:
     """A shape, from sizes one by one or from a sequence of them.
 
     Raises:
-        NotConstructed: If they are not whole numbers from 0.
+        InvalidConfig: If they are not whole numbers from 0.
     """
     found = tuple(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else tuple(given)
     for size in found:
         if isinstance(size, Unknown):
             size._refuse()
         if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
-            raise NotConstructed("the model's constructor", f"asks for a size of {size!r:.40}")
+            raise InvalidConfig("the model's constructor", f"asks for a size of {size!r:.40}")
     return found
 
 
@@ -342,10 +342,10 @@ def bounded(count: int, most: int, what: str) -> int:
     """A number of things that are made one by one.
 
     Raises:
-        NotConstructed: If there are more than anybody would wait for.
+        InvalidConfig: If there are more than anybody would wait for.
     """
     if count > most:
-        raise NotConstructed("the model's constructor", f"makes {count:,} {what}, and weigh follows {most:,}")
+        raise InvalidConfig("the model's constructor", f"makes {count:,} {what}, and weigh follows {most:,}")
     return count
 
 
