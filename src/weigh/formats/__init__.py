@@ -99,5 +99,7 @@ def read(file: File) -> Contents:
     for each in FORMATS:
         if each.claims(file, first):
             return each.read(file)
+    if first.lstrip()[:1] == b"{":
+        raise errors.UnknownFormat(file, "is JSON and no file of weights; if it is a model's config: weigh params")
     titles = ", ".join(dict.fromkeys(each.title for each in FORMATS))
     raise errors.UnknownFormat(file, f"starts with {first[:4]!r}; weigh reads {titles}")

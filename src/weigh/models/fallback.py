@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,14 @@ def installed() -> dict[str, str]:
     return found if {"transformers", "torch"} <= found.keys() else {}
 
 
+def _names(model_type: str) -> bool:
+    """Whether the installed transformers may have a model type: it names all of them in a few files, unimported."""
+    found = find_spec("transformers")
+    folders = [Path(folder, "models", "auto") for folder in (found and found.submodule_search_locations) or ()]
+    files = [file for folder in folders for file in folder.glob("*.py")]
+    return not files or any(f'"{model_type}"' in file.read_text(errors="replace") for file in files)
+
+
 def build(fields: dict[str, Any], architecture: str | None, where: str) -> Constructed:
     """The model that the installed transformers builds of a config.
 
@@ -57,6 +66,8 @@ def build(fields: dict[str, Any], architecture: str | None, where: str) -> Const
     versions = installed()
     if not versions:
         raise NotConstructed(where, "transformers and torch are not installed")
+    if not _names(str(fields.get("model_type"))):
+        raise NotConstructed(where, f"transformers {versions['transformers']} does not know it either")
     request = {"fields": fields, "model_type": fields.get("model_type"), "architecture": architecture}
     asked = json.dumps(request, sort_keys=True)
     program = Path(meta_device.__file__).read_bytes()
