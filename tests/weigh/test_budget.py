@@ -135,7 +135,7 @@ def test_json_has_what_the_library_says() -> None:
     done = asked("--first-token", "1s", "--device", "h100", "--json")
     assert done.exit_code == 0
     facts = json.loads(done.output)
-    assert facts == json.loads(json.dumps(weigh.budget(EIGHT, H100, USUAL).as_dict()))
+    assert facts == json.loads(json.dumps(weigh.budget(EIGHT, H100, USUAL).as_dict() | EIGHT.provenance))
     assert facts["total_bytes"] > facts["weight_bytes"] + facts["kv_cache_bytes"]
     given_numbers = asked("--first-token", "1s", "--device", "80GB", "--bandwidth", "3.35TB/s", "--flops", "989e12",
                           "--json")  # fmt: skip

@@ -19,8 +19,9 @@ def test_json_has_what_the_library_says() -> None:
                  "--kv-dtype", "fp8", "--json")  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     facts = json.loads(done.stdout)
-    found = library.inference(library.params("models/llama-3-8b"), "q4_k_m", 4096, 2, "float8_e4m3fn")
-    assert facts == found.as_dict()
+    model = library.params("models/llama-3-8b")
+    found = library.inference(model, "q4_k_m", 4096, 2, "float8_e4m3fn")
+    assert facts == found.as_dict() | model.provenance
     assert all(type(facts[name]) is int for name in CONTRACT)
 
 
