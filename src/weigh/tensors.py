@@ -42,6 +42,8 @@ class Tensor:
         layer: The number of the layer that it belongs to, of a group or stage of them where layers come in those;
             `None` outside the layers, and for a tensor of a file.
         transposed: Whether a matrix is stored (inputs, outputs), and not (outputs, inputs) as usual.
+        experts: For a tensor of experts: how many of them a token passes through, 0 if nobody says, and how many there
+            are.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Tensor:
     role: str = ""
     layer: int | None = None
     transposed: bool = False
+    experts: tuple[int, int] | None = None
 
     @property
     def numel(self) -> int:

@@ -86,10 +86,12 @@ def activations(
         raise WeighError(f"recompute {recompute!r:.40}", "not known to weigh, which knows none, selective, full")
     if batch < 1 or sequence < 1:
         raise WeighError("batch and sequence", f"must be positive, not {batch} and {sequence}")
-    saves = FAMILIES[model.model_type].saves
+    family = FAMILIES.get(model.model_type)
+    saves = family.saves if family and model.architecture in family.architectures else None
     if saves is None:
         raise UnsupportedField(
-            f"activations of {model.model_type}", "are unknown: weigh has no list of what its layers save"
+            f"activations of {model.model_type}",
+            "are unknown: weigh has no list of what its layers save; it knows weights, gradients and optimizer state",
         )
     b = number_format(dtype).bits // 8
     numbers = {"B": batch, "T": sequence, "b": b, "c": 4 if b < 4 else 0}

@@ -46,12 +46,13 @@ def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]
     Raises:
         WeighError: If the rule is not known for the model's family.
     """
-    if not FAMILIES[model.model_type].gguf_mixes:
+    family = FAMILIES.get(model.model_type)
+    if not family or not family.gguf_mixes or model.architecture not in family.architectures:
         known = ", ".join(family.model_type for family in FAMILIES.values() if family.gguf_mixes)
         raise WeighError(
             f"format {mix}",
             f"llama.cpp chooses its formats tensor by tensor, and weigh knows how for {known}, "
-            f"not for {model.model_type}",
+            f"not for {model.model_type} ({model.architecture}); all other formats are known",
         )
     found = {matrix.tensor.name: matrix for matrix in matrices(model)}
     rule = _Rule(model, mix, tuple(found.values()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from weigh.dtypes import DTYPES
 from weigh.formulas import Step, step
-from weigh.models.caches import Caches, KeyValue, Latent, State
+from weigh.models.caches import Caches, Latent, State
 
 TOKENS = 16
 """The tokens of a page."""

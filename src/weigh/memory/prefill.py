@@ -11,7 +11,8 @@ functions run, two more times D, and an activation that is computed in several s
 from dataclasses import dataclass
 
 from weigh.errors import UnsupportedField
-from weigh.models.matrices import Matrix, sublayer_name, sublayers
+from weigh.models.caches import KeyValue
+from weigh.models.matrices import Matrix, known_experts, sublayer_name, sublayers
 from weigh.models.parameters import Model
 
 
@@ -38,24 +39,37 @@ class Width:
 def widest(model: Model) -> Width:
     """The widest sublayer of any layer.
 
+    Of a language model that sees or hears, the widest where it reads tokens; of one that has an encoder for sound and
+    attends across to it, of both.
+
     Raises:
-        UnsupportedField: If the model reads images, of which a context says nothing.
+        UnsupportedField: If the model reads images and does not generate, or has no matrices in its layers.
     """
-    if any(len(tensor.shape) == 4 for tensor in model.named):
+    if not model.caches and any(len(tensor.shape) > 3 for tensor in model.named):
         raise UnsupportedField(
             f"model type {model.model_type}", "reads images; weigh estimates the inference of models that read tokens"
         )
-    used, _ = model.experts or (0, 0)
-    return max((_width(found, used) for found in sublayers(model)), key=lambda width: width.numbers)
+    parts, across = model.part_of, any(isinstance(layer, KeyValue) and layer.cross for layer in model.caches)
+    read = ("text", "audio") if across else ("text",)
+    chosen = [found for found in sublayers(model) if parts.get(found[0].tensor.name, "text") in read]
+    if not chosen:
+        raise UnsupportedField(
+            f"model type {model.model_type}", "has no matrices in its layers that weigh knows; weigh params counts it"
+        )
+    return max((_width(model, found) for found in chosen), key=lambda width: width.numbers)
 
 
-def _width(found: list[Matrix], used: int) -> Width:
+def _width(model: Model, found: list[Matrix]) -> Width:
     """All that the matrices give but the last, and what goes into the last: the product of a gate, or the attention.
 
     Through a set of experts each token goes several times: it is copied, and so is what comes out.
     """
+    name = sublayer_name(found)
+    if found[0].tensor.experts and not found[0].experts:  # experts in a list, each of its own matrices
+        found = list({matrix.tensor.role: matrix for matrix in found}.values())
     last = next((matrix for matrix in found if matrix.leads_back), found[-1])
     inner = sum(matrix.outputs for matrix in found if matrix is not last) + last.inputs
-    if last.experts:
+    if last.tensor.experts:
+        used, _ = known_experts(model, last.tensor)
         inner = used * (inner + 2 * last.outputs)
-    return Width(sublayer_name(found), last.outputs, inner)
+    return Width(name, last.outputs, inner)

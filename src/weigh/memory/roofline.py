@@ -12,7 +12,7 @@ from typing import Literal
 from weigh.errors import WeighError
 from weigh.memory.inference import Serving
 from weigh.models.caches import KeyValue, Latent, State
-from weigh.models.matrices import lm_head, matrices
+from weigh.models.matrices import known_experts, lm_head, matrices, read_text
 from weigh.models.parameters import Model
 
 
@@ -88,13 +88,24 @@ def experts_touched(used: int, count: int, tokens: int) -> float:
     return count * (1 - (1 - used / count) ** tokens)
 
 
-def bytes_read(serving: Serving) -> tuple[list[int], list[int]]:
-    """The bytes of each weight that every step reads, of the layers and the head, and of each one of an expert."""
-    head = lm_head(serving.model)
+Experts = tuple[int, int]
+"""How many experts of a layer a token passes through, and how many there are."""
+
+
+def bytes_read(serving: Serving) -> tuple[list[int], list[tuple[int, Experts]]]:
+    """The bytes of each weight that every step reads, of the layers and the head, and of each one of experts.
+
+    Raises:
+        WeighError: If nobody says how many experts a token passes through.
+    """
+    model, head = serving.model, lm_head(serving.model)
     always, routed = [], []
+    text = {tensor.name for tensor in read_text(model, model.distinct)}
     for one in serving.weights:
-        if one.tensor.role.startswith("expert "):
-            routed.append(one.nbytes)
+        if one.tensor.name not in text:
+            continue
+        if one.tensor.experts:
+            routed.append((one.nbytes, known_experts(model, one.tensor)))
         elif one.tensor.layer is not None or (head and one.tensor.name == head.storage):
             always.append(one.nbytes)
     return always, routed
@@ -102,15 +113,15 @@ def bytes_read(serving: Serving) -> tuple[list[int], list[int]]:
 
 def _weights_read(serving: Serving, tokens: int) -> int:
     """The layers and the head. Of the experts, those that the tokens are expected to touch."""
-    used, count = serving.model.experts or (1, 1)
     always, routed = bytes_read(serving)
-    return sum(always) + sum(int(each * experts_touched(used, count, tokens) / count) for each in routed)
+    return sum(always) + sum(int(each * experts_touched(used, count, tokens) / count) for each, (used, count) in routed)
 
 
 def layer_flops(model: Model) -> int:
     """The operations of the layers' matrices for one token."""
-    used, _ = model.experts or (0, 0)
-    return sum(2 * matrix.outputs * matrix.inputs * (used if matrix.experts else 1) for matrix in matrices(model))
+    text = {tensor.name for tensor in read_text(model, model.named)}
+    found = [matrix for matrix in matrices(model) if matrix.tensor.name in text]
+    return int(sum(2 * matrix.outputs * matrix.inputs * matrix.uses for matrix in found))
 
 
 def head_flops(model: Model) -> int:
@@ -125,9 +136,30 @@ def _attention_flops(model: Model, before: int, tokens: int) -> int:
     H · E is what goes into the last matrix of an attention. Where keys are wider than values, as in latent attention,
     the difference is left out.
     """
+    return sum(4 * inputs * _looks(before, tokens, layer) for layer, inputs in attentions(model))
+
+
+def attentions(model: Model) -> list[tuple[KeyValue | Latent, int]]:
+    """The cache of each attention, and what goes into the last matrix of it.
+
+    Raises:
+        WeighError: If layers share caches, or pick the tokens that they look at.
+    """
+    text = {tensor.name for tensor in read_text(model, model.named)}
+    if any(".indexer." in name or ".compressor." in name for name in text):
+        raise WeighError(
+            f"model type {model.model_type}", "picks the tokens that it looks at; no bound is known for it"
+        )
     looking = [layer for layer in model.caches if not isinstance(layer, State)]
     last = [matrix for matrix in matrices(model) if matrix.tensor.role == "attention output"]
-    return sum(4 * matrix.inputs * _looks(before, tokens, layer) for matrix, layer in zip(last, looking, strict=True))
+    last = [matrix for matrix in last if matrix.tensor.name in text]
+    if len(last) != len(looking):
+        raise WeighError(
+            f"model type {model.model_type}",
+            f"has {len(last)} attentions and {len(looking)} caches of keys and values; a bound is known where each "
+            "has its own",
+        )
+    return [(layer, matrix.inputs) for layer, matrix in zip(looking, last, strict=True)]
 
 
 def _looks(before: int, tokens: int, layer: KeyValue | Latent) -> int:

@@ -14,9 +14,16 @@ from typing import Protocol
 from weigh.errors import WeighError
 from weigh.memory.inference import Serving
 from weigh.memory.kv_cache import cache_bytes
-from weigh.memory.roofline import bytes_read, decode_bound, experts_touched, head_flops, layer_flops
+from weigh.memory.roofline import (
+    Experts,
+    attentions,
+    bytes_read,
+    decode_bound,
+    experts_touched,
+    head_flops,
+    layer_flops,
+)
 from weigh.models.caches import KeyValue, Latent, State
-from weigh.models.matrices import matrices
 from weigh.models.parameters import Model
 
 Work = tuple[int, int]
@@ -141,19 +148,18 @@ class RooflineCost:
         decode_bound(model, bandwidth=bandwidth, flops=flops, dtype=dtype, kv_dtype=kv_dtype, context=1)  # may refuse
         self._per_byte, self._per_flop = 1 / (bandwidth * efficiency), 1 / (flops * efficiency)
         serving = Serving(model, dtype, kv_dtype)
-        used, count = model.experts or (1, 1)
-        self._experts = used, count
-        self._always, self._routed = map(sum, bytes_read(serving))
+        always, routed = bytes_read(serving)
+        self._always, self._routed = sum(always), Counter[Experts]()
+        for nbytes, experts in routed:
+            self._routed[experts] += nbytes
         self._multiplied, self._head = layer_flops(model), head_flops(model)
         kinds = Counter(model.caches)
         sizes = {layer: number * cache_bytes([layer], 1, 1, serving.kv_dtype, 1) for layer, number in kinds.items()}
         self._state = sum(size for layer, size in sizes.items() if isinstance(layer, State))
         self._caches = [(_window(layer), size) for layer, size in sizes.items() if not isinstance(layer, State)]
-        looking = [layer for layer in model.caches if not isinstance(layer, State)]
-        last = [matrix for matrix in matrices(model) if matrix.tensor.role == "attention output"]
         attention: Counter[int | None] = Counter()
-        for layer, matrix in zip(looking, last, strict=True):
-            attention[_window(layer)] += 4 * matrix.inputs
+        for layer, inputs in attentions(model):
+            attention[_window(layer)] += 4 * inputs
         self._attention = list(attention.items())
         windows = {window for window, _ in self._caches if window}
         self._bends = tuple(sorted({bend for window in windows for bend in (window - 1, window)}))
@@ -181,8 +187,9 @@ class RooflineCost:
 
     def shared(self, tokens: int, scored: int) -> tuple[float, float]:
         """Seconds to read the weights, of experts those that are expected to be touched, and to multiply by them."""
-        used, count = self._experts
-        touched = int(self._routed * experts_touched(used, count, tokens) / count) if self._routed else 0
+        touched = sum(
+            int(nbytes * experts_touched(used, count, tokens) / count) for (used, count), nbytes in self._routed.items()
+        )
         work = tokens * self._multiplied + scored * self._head
         return (self._always + touched) * self._per_byte, work * self._per_flop
 

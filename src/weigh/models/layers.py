@@ -39,7 +39,8 @@ class Weight:
         layer: The number of its layer, or `None` outside the layers.
         transposed: Whether a matrix is stored (inputs, outputs), and not (outputs, inputs) as usual.
         tied_to: The tensor of which this name is a second one.
-        experts: For a tensor of experts: how many of them a token passes through, and how many there are.
+        experts: For a tensor of experts: how many of them a token passes through, 0 if nobody says, and how many there
+            are.
     """
 
     name: str

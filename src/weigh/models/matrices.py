@@ -5,10 +5,12 @@ are no such matrices.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import groupby, takewhile
 
+from weigh.errors import UnsupportedField
 from weigh.models.layers import SUBLAYERS
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
@@ -22,9 +24,10 @@ class Matrix:
         tensor: The tensor.
         sublayer: What it belongs to, one of `weigh.models.layers.SUBLAYERS`.
         layer: The number of the layer.
-        experts: How many matrices the tensor stacks; 0 if it is no stack of experts.
+        experts: How many matrices the tensor stacks; 0 if it is no stack.
         outputs: The numbers that come out for each token.
         inputs: The numbers that go in.
+        uses: How many of the matrices a token passes through, on average where experts are tensors of their own.
     """
 
     tensor: Tensor
@@ -33,6 +36,7 @@ class Matrix:
     experts: int
     outputs: int
     inputs: int
+    uses: Fraction
 
     @property
     def count(self) -> int:
@@ -53,10 +57,11 @@ def matrices(model: Model) -> tuple[Matrix, ...]:
 def _matrices(model: Model) -> Iterator[Matrix]:
     for tensor in model.named:
         sublayer = _sublayer(tensor)
-        if sublayer and tensor.layer is not None:
+        if sublayer and tensor.layer is not None and tensor.numel:
             outputs, inputs = sides(tensor)
-            experts = tensor.shape[0] if sublayer == "expert" else 0
-            yield Matrix(tensor, sublayer, tensor.layer, experts, outputs, inputs)
+            stack = tensor.shape[0] if len(tensor.shape) == 3 else 0
+            used, count = tensor.experts or (1, 1)
+            yield Matrix(tensor, sublayer, tensor.layer, stack, outputs, inputs, Fraction((stack or 1) * used, count))
 
 
 def _sublayer(tensor: Tensor) -> str:
@@ -78,7 +83,7 @@ def is_hidden_matrix(tensor: Tensor) -> bool:
     """
     if not tensor.role:
         return _is_named_like_a_hidden_matrix(tensor)
-    return _sublayer(tensor) not in ("", "expert")
+    return _sublayer(tensor) not in ("", "expert") and len(tensor.shape) == 2 and tensor.numel > 0
 
 
 def _is_named_like_a_hidden_matrix(tensor: Tensor) -> bool:
@@ -93,6 +98,27 @@ def layer_name(tensor: Tensor) -> str:
     if tensor.layer is None:
         return tensor.name
     return f"{tensor.name.partition(f'.{tensor.layer}.')[0]}.{tensor.layer}"
+
+
+def known_experts(model: Model, tensor: Tensor) -> tuple[int, int]:
+    """Of how many experts a token passes through how many, for a tensor of experts: `(used, count)`.
+
+    Raises:
+        UnsupportedField: If the config does not say how many it passes through.
+    """
+    used, count = tensor.experts or (1, 1)
+    if not used:
+        raise UnsupportedField(
+            f"{model.config.where}, field num_experts_per_tok",
+            f"is missing, so that nobody says how many of the {count:,} experts a token passes through",
+        )
+    return used, count
+
+
+def read_text(model: Model, tensors: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The tensors that every token passes by: all but those of encoders for images or sound beside a language model."""
+    parts = model.part_of
+    return (tensor for tensor in tensors if parts.get(tensor.name, "text") == "text")
 
 
 def sublayers(model: Model) -> list[list[Matrix]]:

@@ -15,7 +15,7 @@ from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
 from weigh.models.limits import refuse_endless
-from weigh.models.parts import parts
+from weigh.models.parts import part_of, parts
 from weigh.models.roles import weights
 from weigh.tensors import Tensor
 from weigh.units import positive
@@ -85,6 +85,11 @@ class Model:
     def distinct(self) -> list[Tensor]:
         """The tensors, tied ones once."""
         return [tensor for tensor in self.named if tensor.name == tensor.storage]
+
+    @cached_property
+    def part_of(self) -> dict[str, str]:
+        """The part of each tensor of a multimodal model, such as `text` or `vision`, by its name; else empty."""
+        return part_of(self.named)
 
     @property
     def tensors(self) -> int:
@@ -273,6 +278,6 @@ def _tensors(weights: Tensors, saved: DType) -> tuple[tuple[Tensor, ...], int, t
             active += numel
         tensors.append(Tensor(
             weight.name, weight.shape, saved.name, weight.tied_to or weight.name, 0, bytes_of(numel, saved),
-            "weights", None, weight.role, weight.layer, weight.transposed,
+            "weights", None, weight.role, weight.layer, weight.transposed, weight.experts,
         ))  # fmt: skip
     return tuple(tensors), active, experts
