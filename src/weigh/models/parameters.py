@@ -11,6 +11,7 @@ from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, Un
 from weigh.models.caches import Caches
 from weigh.models.config import MAX_BYTES, Config, load
 from weigh.models.construction import Construction, construct
+from weigh.models.derived_caches import caches
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
@@ -22,11 +23,6 @@ from weigh.units import positive
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
-
-
-def caches(config: Any, model_type: str) -> Caches | None:
-    """STAND-IN."""
-    return None
 
 
 @dataclass(frozen=True)
@@ -227,6 +223,10 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
         found = construct(source, model_type, architecture, by_transformers=fallback)
     except (UnknownArchitecture, NotConstructed) as error:
         raise refused or error from None
+    if refused and refused.where.rpartition(", field ")[2] not in {
+        name.rpartition(".")[2] for name in found.constructed.read
+    }:
+        raise refused  # the class has forgotten the field, and the files that state it have not
     return _of_constructors(source, model_type, found)
 
 
