@@ -19,7 +19,10 @@ from weigh.groups import Group
 from weigh.sources import is_remote
 from weigh.tensors import Contents
 
-SCHEMES = ("bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm", "hqq", "scaled", "ggml")
+SCHEMES = (
+    "bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm", "hqq", "torchao", "quanto", "hqq_pickle",
+    "torch_tensors", "scaled", "ggml",
+)  # fmt: skip
 """The modules of this room that know a scheme. A tensor belongs to the first that claims it."""
 
 _INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
