@@ -20,8 +20,8 @@ from weigh.sources import is_remote
 from weigh.tensors import Contents
 
 SCHEMES = (
-    "bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm", "hqq", "torchao", "quanto", "hqq_pickle",
-    "torch_tensors", "scaled", "ggml",
+    "torch_tensors", "torchao", "quanto", "bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm",
+    "hqq_pickle", "hqq", "scaled", "ggml",
 )  # fmt: skip
 """The modules of this room that know a scheme. A tensor belongs to the first that claims it."""
 
