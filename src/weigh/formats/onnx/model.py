@@ -12,7 +12,7 @@ from typing import Any
 
 from weigh import errors
 from weigh.dtypes import DTYPES
-from weigh.formats.onnx import external
+from weigh.formats.onnx import external, quantized
 from weigh.formats.onnx.numbers import FIELD, FIELDS, INT32, RAW, Numbers, Typed, find
 from weigh.formats.onnx.protobuf import BYTES, VARINT, Key, Span, Walker
 from weigh.sources import File, Source
@@ -47,12 +47,14 @@ _OPSET = {1: Key("domain", str), 2: Key("version", int)}
 _TRAINING = {1: Key("initialization", Span), 2: Key("algorithm", Span)}
 _FUNCTION = {1: Key("name", str), 10: Key("domain", str)}
 _NODE = {
+    1: Key("input", str, True),
     2: Key("output", str, True),
     3: Key("name", str),
     4: Key("op_type", str),
     5: Key("attribute", Span, True),
     7: Key("domain", str),
 }
+_NUMBER = {1: Key("name", str), 3: Key("i", int)}
 _ATTRIBUTE = {
     1: Key("name", str),
     5: Key("t", Span),
@@ -100,6 +102,7 @@ class _Model:
         self.external: dict[str, File] = {}
         self.texts = self.sparse = 0
         self.operators: set[tuple[str, str]] = set()
+        self.quantizing: list[quantized.Operator] = []
 
     def contents(self) -> Contents:
         model = self.walker.read(self.walker.whole, _MODEL)
@@ -127,6 +130,7 @@ class _Model:
             metadata=self.metadata(model),
             notes=tuple(self.notes(functions)),
             storages={**self.storages, **self.external},
+            groups=tuple(quantized.groups(self.tensors, self.quantizing)) if self.quantizing else (),
         )
 
     def metadata(self, model: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +179,11 @@ class _Model:
         node = self.walker.read(span, _NODE)
         self.operators.add((node["domain"], node["op_type"]))
         name = prefix + next(filter(None, node["output"]), node["name"])
+        if quantized.takes(node["domain"], node["op_type"]):
+            numbers = [self.walker.read(attribute, _NUMBER) for attribute in node["attribute"]]
+            numbers_by_name = {number["name"]: number["i"] for number in numbers}
+            operator = quantized.Operator(node["op_type"], prefix, tuple(node["input"]), numbers_by_name)
+            self.quantizing.append(operator)
         for attribute in node["attribute"]:
             self.attribute(attribute, name, component, depth, constant=node["op_type"] == "Constant")
 

@@ -12,7 +12,7 @@ from weigh import errors
 from weigh.formats import archives, pickles
 from weigh.formats.archives import Record
 from weigh.formats.opcodes import Global, Persistent
-from weigh.formats.torch import rebuilding
+from weigh.formats.torch import rebuilding, subclasses
 from weigh.formats.torch.rebuilding import Resolve, Storage
 from weigh.sources import File, Source
 from weigh.tensors import Contents
@@ -63,6 +63,7 @@ def read(file: File, records: dict[str, Record]) -> Contents:
         imports=rebuilding.refused(pickle.imports),
         notes=() if tensors else (f"{file.name} holds no tensor",),
         storages=storages,
+        groups=tuple(subclasses.groups(pickle.root, file, tensors)) if subclasses.WRAPPER in pickle.imports else (),
     )
 
 
