@@ -1,7 +1,7 @@
 """What a model file holds, whatever its format: named tensors over storages, and the bytes around them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -35,7 +35,7 @@ class Tensor:
         storage: The block of bytes it lives in. Tensors with the same storage may share bytes.
         begin: Where in the storage its first byte is.
         end: Where in the storage its last byte ends. `end - begin` is more than `nbytes` for a tensor with strides.
-        component: `weights`, `optimizer`, `rng` or `metadata`.
+        component: `weights`, `ema` (a moving average of weights that are there too), `optimizer`, `rng` or `metadata`.
         strides: How many elements lie between neighbours along each dimension; `None` is row after row with no gap.
         role: What it is for, as a specification says: one of those of `weigh.models.layers`, such as `embedding` or
             `attention query`; empty for a tensor of a file.
@@ -44,6 +44,9 @@ class Tensor:
         transposed: Whether a matrix is stored (inputs, outputs), and not (outputs, inputs) as usual.
         experts: For a tensor of experts: how many of them a token passes through, 0 if nobody says, and how many there
             are.
+        state_dict: The key in a checkpoint below which the state dict is that has it, such as `model`; empty where
+            the file is the state dict.
+        buffer: Whether the file says that it is no parameter, as a pickled module and an exported program do.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Tensor:
     layer: int | None = None
     transposed: bool = False
     experts: tuple[int, int] | None = None
+    state_dict: str = ""
+    buffer: bool = False
 
     @property
     def numel(self) -> int:
@@ -93,9 +98,17 @@ def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     return counted
 
 
-def _elements(tensor: Tensor, own: int) -> int:
-    """The elements of a tensor that are in these bytes of its own."""
-    return tensor.numel if own == tensor.nbytes else int(own * 8 // DTYPES[tensor.dtype].bits)
+def elements_of(tensor: Tensor, own: int) -> int:
+    """The elements of a tensor that no other has, given the bytes that are its own: see `own_bytes`.
+
+    One that repeats its bytes, as an expanded tensor does, has as many as its shape says.
+    """
+    whole = min(tensor.nbytes, tensor.end - tensor.begin)
+    return tensor.numel if own == whole else int(own * 8 // DTYPES[tensor.dtype].bits)
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    return DTYPES[tensor.dtype].kind in ("float", "complex") and not tensor.buffer
 
 
 def shared_prefix(names: Iterable[str]) -> str:
@@ -157,23 +170,26 @@ class Contents:
     def parameters(self) -> int:
         """Numbers of the model: floating-point and complex elements among the weights, tied ones counted once.
 
-        Of a quantized matrix whose scheme is known these are the numbers that it stands for, without scales and zero
-        points; of one whose numbers cannot be known from the file there are none, and a note says so.
+        An expanded tensor, which repeats what it stores, has all of its elements. Of a quantized matrix whose scheme is
+        known these are the numbers that it stands for, without scales and zero points; of one whose numbers cannot be
+        known from the file there are none, and a note says so. Where a file tells buffers from parameters, they are
+        none.
         """
-        return self._elements("float", "complex") + held(self.groups, self._own_of_weights)
+        return self._elements(_is_parameter) + held(self.groups, self._own_of_weights)
 
     @property
     def buffers(self) -> int:
         """Integer and boolean elements among the weights that are no part of a quantized matrix of a known scheme.
 
-        These are positions, masks and counters, or the codes of an unknown scheme.
+        These are positions, masks and counters, or the codes of an unknown scheme; and what a file says is a buffer or
+        a constant, of any format.
         """
-        return self._elements("int", "bool")
+        return self._elements(lambda tensor: not _is_parameter(tensor))
 
     @property
     def stored_elements(self) -> int:
         """Elements among the weights as they are stored, whatever they stand for, tied ones counted once."""
-        return sum(_elements(tensor, own) for tensor, own in self._own if tensor.component == "weights")
+        return sum(elements_of(tensor, own) for tensor, own in self._own if tensor.component == "weights")
 
     @property
     def quantized(self) -> dict[str, Any] | None:
@@ -188,12 +204,12 @@ class Contents:
                 sums[tensor.name] += own
         return sums
 
-    def _elements(self, *kinds: str) -> int:
+    def _elements(self, counted: Callable[[Tensor], bool]) -> int:
         explained = {name for group in self.groups for name in group.names}
         return sum(
-            _elements(tensor, own)
+            elements_of(tensor, own)
             for tensor, own in self._own
-            if tensor.component == "weights" and DTYPES[tensor.dtype].kind in kinds and tensor.name not in explained
+            if tensor.component == "weights" and counted(tensor) and tensor.name not in explained
         )
 
     @property
@@ -227,6 +243,7 @@ class Contents:
         metadata = self.bytes_on_disk - self.bytes_in_storages + sums.get("metadata", 0)
         return {
             "weights": sums.get("weights", 0),
+            "ema": sums.get("ema", 0),
             "optimizer": sums.get("optimizer", 0),
             "rng": sums.get("rng", 0),
             "metadata": metadata,

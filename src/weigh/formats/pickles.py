@@ -110,11 +110,11 @@ def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator
                 continue
         if len(path) > MAX_DEPTH:
             raise MalformedPickle(where, f"its pickle nests deeper than {MAX_DEPTH} levels; do not load this file")
-        children = _children(value)
+        entries = children(value)
         seen.add(id(value))
         above = (*above, id(value))
-        stack.extend(((*path, _key(key, where)), above, child) for key, child in reversed(children))
-        texts = [key for key, _ in children if isinstance(key, str)]
+        stack.extend(((*path, _key(key, where)), above, child) for key, child in reversed(entries))
+        texts = [key for key, _ in entries if isinstance(key, str)]
         if len(texts) > len(set(texts)):
             raise MalformedPickle(where, "its pickle sets a key twice in one dictionary; do not load this file")
 
@@ -125,7 +125,8 @@ def _size(value: Any) -> int:
     return 1 + len(value.pairs if isinstance(value, Mapping) else value)
 
 
-def _children(value: Any) -> list[tuple[Any, Any]]:
+def children(value: Any) -> list[tuple[Any, Any]]:
+    """The keys or positions in a container, and what is there."""
     if isinstance(value, Mapping):
         return value.pairs
     if isinstance(value, Call):

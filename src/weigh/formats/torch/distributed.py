@@ -17,8 +17,10 @@ from weigh import errors
 from weigh.dtypes import DTYPES
 from weigh.formats import pickles
 from weigh.formats.opcodes import MAX_NAME, Call, Global, Mapping
+from weigh.formats.pickles import MAX_DEPTH, Keys
 from weigh.formats.torch import rebuilding, saved
 from weigh.formats.torch.chunks import Assembled, Box, check_cover
+from weigh.formats.torch.parts import Parts, by_name, parts
 from weigh.sources import File, Source
 from weigh.tensors import Contents, Tensor
 
@@ -62,25 +64,24 @@ def read(file: File) -> Contents:
     root = _fields(file, pickle.root, "Metadata")
     places = _places(file, root.get("storage_data"))
     imports = [name for name in rebuilding.refused(pickle.imports) if name not in _SAFE]
-    layouts: dict[int, _Layout] = {}
     found: list[Tensor] = []
     metadata: dict[str, Any] = {}
     storages: dict[str, Source] = {}
     used: set[str] = set()
-    for name, value in _unique(file, root.get("state_dict_metadata")).items():
+    layouts = _layouts(file, _unique(file, root.get("state_dict_metadata")))
+    paths, structure = _structure(layouts, root.get("planner_data"))
+    for name, layout in layouts.items():
         where = f"{file}, {name[:80]!r}"
-        if isinstance(value, Call) and isinstance(value.function, Global) and value.function.name == _BYTES:
+        mark, state_dict = structure.mark(paths[name]), structure.state_dict(paths[name])
+        if layout is None:
             stretch = _place(where, places, (name, None))
-            inner = saved.read_inside(stretch, name)
+            inner = saved.read_inside(stretch, name, mark, state_dict)
             found += inner.named
             imports += inner.imports
             metadata |= inner.metadata
             storages |= inner.storages
             used.add(stretch.name)
             continue
-        if id(value) not in layouts:
-            layouts[id(value)] = _layout(where, value)
-        layout = layouts[id(value)]
         chunks = tuple((box, _place(where, places, (name, box[0]))) for box in layout.boxes)
         width = DTYPES[layout.dtype].bits // 8
         for (offsets, sizes), stretch in chunks:
@@ -90,8 +91,9 @@ def read(file: File) -> Contents:
                     f"its chunk at {list(offsets)} does not fit into {stretch.size:,} bytes; fetch {stretch} again",
                 )
         nbytes = prod(layout.shape) * width
-        component = rebuilding.component(tuple(name.split(".")))
-        found.append(Tensor(name, layout.shape, layout.dtype, f"{METADATA}:{name}", 0, nbytes, component))
+        storage = f"{METADATA}:{name}"
+        component = structure.component(paths[name])
+        found.append(Tensor(name, layout.shape, layout.dtype, storage, 0, nbytes, component, state_dict=state_dict))
         storages[found[-1].storage] = Assembled(name, layout.shape, layout.dtype, chunks)
         used.update(stretch.name for _, stretch in chunks)
     return Contents(
@@ -184,6 +186,55 @@ def _place(where: str, places: Places, key: tuple[str, tuple[int, ...] | None]) 
         chunk = "" if key[1] is None else f" of the chunk at {list(key[1])}"
         raise errors.InvalidOffsets(where, f"has no entry in storage_data{chunk}; fetch {METADATA} again")
     return places[key]
+
+
+def _layouts(file: File, entries: dict[str, Any]) -> dict[str, _Layout | None]:
+    """The layout of each tensor; `None` for what is no tensor."""
+    read: dict[int, _Layout] = {}
+    found: dict[str, _Layout | None] = {}
+    for name, value in entries.items():
+        if isinstance(value, Call) and isinstance(value.function, Global) and value.function.name == _BYTES:
+            found[name] = None
+            continue
+        if id(value) not in read:
+            read[id(value)] = _layout(f"{file}, {name[:80]!r}", value)
+        found[name] = read[id(value)]
+    return found
+
+
+def _structure(layouts: dict[str, _Layout | None], planned: Any) -> tuple[dict[str, Keys], Parts]:
+    """The path of each name in the value that was saved, which the planner noted, and what the parts of that are.
+
+    Where it noted none, the value was one dictionary of these names.
+    """
+    pairs = planned.pairs if isinstance(planned, Mapping) else []
+    noted = {name: path for name, path in pairs if isinstance(name, str) and isinstance(path, tuple)}
+    paths: dict[str, Keys] = {}
+    tree: dict[Any, Any] = {}
+    for name, layout in layouts.items():
+        path = noted.get(name, ())
+        if (
+            len(path) > MAX_DEPTH
+            or not all(type(key) in (str, int) for key in path)
+            or name != ".".join(map(str, path))
+        ):
+            path = (name,)
+        paths[name], at = path, tree
+        for key in path[:-1]:
+            at = at.setdefault(key, {}) if isinstance(at, dict) else {}
+        if isinstance(at, dict):
+            at.setdefault(path[-1], layout)
+    structure = parts(_as_mapping(tree), lambda value: value.shape if isinstance(value, _Layout) else None)
+    for name, path in paths.items():
+        if len(path) == 1 and (said := by_name(name.partition(".")[0], is_tensor="." not in name)):
+            structure.marks.setdefault(path, said)
+    return paths, structure
+
+
+def _as_mapping(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return Mapping([(key, _as_mapping(child)) for key, child in tree.items()])
 
 
 def _layout(where: str, value: Any) -> _Layout:

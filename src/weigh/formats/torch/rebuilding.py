@@ -6,9 +6,8 @@ The calls are those of `torch/_tensor.py` and `torch/_utils.py`; what a safe loa
 `torch/_weights_only_unpickler.py` lists.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -16,6 +15,7 @@ from weigh import errors
 from weigh.dtypes import DTYPES, STORAGES, bytes_of
 from weigh.formats import pickles
 from weigh.formats.opcodes import MAX_NAME, Call, Global
+from weigh.formats.torch.parts import attribute_path, by_name, parts
 from weigh.sources import MAX_HEADER, Source
 from weigh.tensors import Tensor, is_shape
 
@@ -140,24 +140,28 @@ def tensors(
     found: list[Tensor] = []
     metadata: dict[str, Any] = {}
     letters = 0
+    structure = parts(root, shape_of)
+    of_all = next((of for of in (by_name(key, is_tensor=False) for key in above) if of), "")
     for keys, leaf in pickles.leaves(root, is_tensor, where):
-        found_in = component((*above, *keys))
-        is_value = found_in == "weights" and _is_named(keys) and _is_small(leaf)
+        found_in = of_all or structure.component(keys)
+        is_value = found_in in ("weights", "ema", "metadata") and _is_named(keys) and _is_small(leaf)
+        if is_value and (of_all or structure.mark(keys) == "metadata"):
+            continue
         if not is_value and not is_tensor(leaf):
             continue
-        name = ".".join(map(str, keys))
+        name = ".".join(attribute_path(keys))
         letters += len(name)
         if letters > MAX_HEADER:
             raise errors.HeaderTooLarge(where, f"its names take more than {MAX_HEADER:,} bytes; do not load this file")
         if is_value:
             metadata[name] = leaf
         else:
-            found.append(tensor(f"{where}, tensor {name[:80]!r}", name, leaf, resolve, found_in))
+            one = tensor(f"{where}, tensor {name[:80]!r}", name, leaf, resolve, found_in)
+            found.append(replace(one, state_dict=structure.state_dict(keys), buffer=keys in structure.buffers))
             for part, value in quantizer(leaf).items():
                 if is_tensor(value):
-                    found.append(
-                        tensor(f"{where}, {part} of {name[:80]!r}", f"{name}.{part}", value, resolve, found_in)
-                    )
+                    beside = tensor(f"{where}, {part} of {name[:80]!r}", f"{name}.{part}", value, resolve, found_in)
+                    found.append(replace(beside, state_dict=structure.state_dict(keys)))
                 elif _is_small(value) and found_in == "weights":
                     metadata[f"{name}.{part}"] = value
     return tuple(found), metadata
@@ -175,6 +179,14 @@ def quantizer(value: Any) -> dict[str, Any]:
         case (_, _, _, _, (Global(), scales, zero_points, int()), *_):
             return {"q_per_channel_scales": scales, "q_per_channel_zero_points": zero_points}
     return {}
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The sizes of a value if it is a call that makes a tensor, as far as they can be such."""
+    call = _strided(value)
+    if call is None:
+        return None
+    return (sizes(call.args[2]) or ()) if isinstance(call.args, tuple) and len(call.args) > 2 else ()
 
 
 def tensor(where: str, name: str, value: Any, resolve: Resolve, component: str) -> Tensor:
@@ -253,19 +265,3 @@ def _is_small(leaf: Any) -> bool:
     if isinstance(leaf, int):
         return abs(leaf) < 2**63
     return isinstance(leaf, float) or (isinstance(leaf, str) and len(leaf) <= MAX_NAME)
-
-
-def component(keys: pickles.Keys) -> str:
-    """Which of a checkpoint's four components a key belongs to, by the names that training loops use.
-
-    `optimizer`, `optimizer_state_dict` and `optimizer_states` hold more below them; `rng_state` and the like may be a
-    tensor themselves. A plain state dict, in which a key names a tensor directly, is all weights.
-    """
-    top = str(keys[0]).lower() if keys else ""
-    if "optim" in top and len(keys) > 1:
-        return "optimizer"
-    if re.search(r"(^|_)rngs?(_|$)|random_state", top):
-        return "rng"
-    if "scheduler" in top and len(keys) > 1:
-        return "metadata"
-    return "weights"

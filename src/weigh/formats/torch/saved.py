@@ -18,13 +18,18 @@ from weigh.sources import File, Source
 from weigh.tensors import Contents
 
 
-def read_inside(file: File, name: str) -> Contents:
+def read_inside(file: File, name: str, mark: str = "weights", state_dict: str = "") -> Contents:
     """Read a value that `torch.save` wrote into a stretch of another file, with its tensors' names below its own.
 
     That it holds no tensor is no reason to refuse it: what loading it would import is in the `imports`.
+
+    Args:
+        file: The stretch.
+        name: What stands in front of the names in it.
+        mark: Which of a checkpoint's components it belongs to, as `Parts.mark` says it.
+        state_dict: The key of the state dict that it belongs to.
     """
     contents = read(file, records_of(file))
-    component = rebuilding.component(tuple(name.split(".")))
 
     def below(inner: str) -> str:
         return ".".join(filter(None, (name, inner)))
@@ -32,10 +37,16 @@ def read_inside(file: File, name: str) -> Contents:
     return replace(
         contents,
         named=tuple(
-            replace(tensor, name=below(tensor.name), storage=f"{tensor.storage}@{file.begin}", component=component)
+            replace(
+                tensor,
+                name=below(tensor.name),
+                storage=f"{tensor.storage}@{file.begin}",
+                component=tensor.component if mark == "weights" else mark.replace("beside", "metadata"),
+                state_dict=state_dict or below(tensor.state_dict),
+            )
             for tensor in contents.named
         ),
-        metadata={below(key): value for key, value in contents.metadata.items() if component == "weights"},
+        metadata={below(key): value for key, value in contents.metadata.items() if mark in ("weights", "beside")},
         storages={f"{key}@{file.begin}": storage for key, storage in contents.storages.items()},
     )
 
@@ -120,4 +131,4 @@ def storages_in(records: dict[str, Record], folder: str, prefix: str) -> dict[st
 def above_root(file: File) -> tuple[str, ...]:
     """What stands above everything in a file: those of a Trainer's checkpoint directory say so by their names."""
     stem = file.path.stem
-    return (stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state)([_.-]\d+)*", stem) else ()
+    return (stem,) if re.fullmatch(r"(optimizer|scheduler|rng_state|random_states?)([_.-]\d+)*", stem) else ()

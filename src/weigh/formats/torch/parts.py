@@ -1,0 +1,281 @@
+"""What the parts of a checkpoint are, by their structure: state dicts, copies of them, optimizer state, the rest.
+
+Training loops save a dictionary of what they need: a state dict below one key, an optimizer's below another, scalars
+and settings beside them. No key has a fixed name, but most parts have a form of their own. A state dict is a dictionary
+with tensors directly below it, an optimizer's has `state` and `param_groups` (`torch/optim/optimizer.py`), and a
+pickled module keeps its tensors in `_parameters`, `_buffers` and `_modules` (`torch/nn/modules/module.py`).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from weigh.formats.opcodes import Call, Mapping
+from weigh.formats.pickles import MAX_DEPTH, MAX_REPEATS, Keys, children
+
+STATE_DICTS = (
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "model_state",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+)
+"""The keys below which training loops keep a model's state dict, as Lightning, nanoGPT and timm do."""
+
+AVERAGE = re.compile(r"(^|_)(ema|swa|shadow|averaged?|avg)(_|$)")
+"""Keys of a moving average of the weights: `ema`, `model_ema`, `shadow_params`, `averaged_model`, `swa_state_dict`."""
+
+_RNG = re.compile(r"(^|_)rngs?(_|$)|random_state|(manual|random)_seed")
+_LOOP = re.compile(
+    r"callbacks|loops|(datamodule_)?(hyper_parameters|hparams)|args|cfg|config|settings|opt|options|(grad_?)?scaler|"
+    r"native_amp_scaling_state|amp|sampler|(train_|val_)?(data)?loader|metrics|meters|history|lr_?sched\w*"
+)
+_SLOTS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "acc_delta", "sum", "exp_inf", "state1", "state2"}
+_OPTIMIZER = ("state", "param_groups")
+_MODULE = ("_parameters", "_buffers", "_modules")
+_GENERATOR = 5056  # bytes of torch's generator on the CPU: torch.get_rng_state()
+
+Shape = Callable[[Any], tuple[int, ...] | None]
+"""The sizes of a value that is a tensor; `None` for any other."""
+
+
+@dataclass
+class Parts:
+    """The components and state dicts in a value that was saved, by the paths that lead to them.
+
+    Attributes:
+        marks: The component of everything below a path, where it is not that of what is above.
+        state_dicts: The paths of the state dicts, in the order of the value.
+        buffers: The paths of the buffers of pickled modules.
+    """
+
+    marks: dict[Keys, str] = field(default_factory=dict)
+    state_dicts: dict[Keys, None] = field(default_factory=dict)
+    buffers: set[Keys] = field(default_factory=set)
+
+    def mark(self, keys: Keys) -> str:
+        """What the nearest marked container above a value says: its component, or `beside` the weights."""
+        if not self.marks:
+            return "weights"
+        return next((self.marks[keys[:n]] for n in range(len(keys), -1, -1) if keys[:n] in self.marks), "weights")
+
+    def component(self, keys: Keys) -> str:
+        """The component of a value at a path. What lies beside the weights is metadata, a tensor or not."""
+        return self.mark(keys).replace("beside", "metadata")
+
+    def state_dict(self, keys: Keys) -> str:
+        """The name of the state dict that a path leads into: its own path, nothing where that is the root's."""
+        found = next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in self.state_dicts), ())
+        return ".".join(attribute_path(found))
+
+
+def attribute_path(keys: Keys) -> list[str]:
+    """The parts of a tensor's name, as the state dict of a pickled module has it."""
+    names, at = [], 0
+    while at < len(keys):
+        if keys[at] == "<state>":
+            at += 2 if keys[at + 1 : at + 2] and keys[at + 1] in _MODULE else 1
+            continue
+        names.append(str(keys[at]))
+        at += 1
+    return names
+
+
+def parts(root: Any, shape: Shape) -> Parts:
+    """Find out what the parts of a checkpoint are.
+
+    Args:
+        root: What its pickle would build.
+        shape: Tells tensors from other values.
+    """
+    reader = _Reader(shape)
+    if (size := shape(root)) is None:
+        reader.visit(root, (), ())
+    elif size == (_GENERATOR,):
+        reader.found.marks[()] = "rng"
+    return reader.found
+
+
+class _Reader:
+    def __init__(self, shape: Shape) -> None:
+        self.shape, self.found = shape, Parts()
+        self.seen: set[int] = set()
+        self.averages: list[Keys] = []
+        self.repeats = MAX_REPEATS
+
+    def visit(self, value: Any, keys: Keys, above: tuple[int, ...]) -> bool:
+        """Mark what is in a container, and say whether weights are."""
+        entries = self.enter(value, above, len(keys))
+        above = (*above, id(value))
+        kind = _whole(value)
+        if kind:
+            self.found.marks[keys] = kind
+            return False
+        if module := _module(value):
+            self.found.state_dicts[keys] = None
+            self.module(module, keys, above)
+            return True
+        direct = {key: size for key, child in entries if (size := self.shape(child)) is not None}
+        before, optimizer = len(self.found.state_dicts), False
+        copies: list[str | int] = []
+        weights: list[str | int] = []
+        for key, child in entries:
+            if named := _by_name(key, key in direct):
+                self.found.marks[(*keys, key)] = named
+                optimizer |= named == "optimizer"
+                direct.pop(key, None)
+            elif key not in direct and isinstance(child, Mapping | Call | list | tuple):
+                inside = self.visit(child, (*keys, key), above)
+                optimizer |= self.found.marks.get((*keys, key)) == "optimizer"
+                if inside:
+                    (copies if _beside(key) else weights).append(key)
+        for key in copies:
+            self.beside((*keys, key), _beside(key), alone=not (weights or direct))
+        if not (weights or direct):
+            return bool(copies)
+        return self.judge(keys, direct, weights, before, optimizer=optimizer) or bool(weights)
+
+    def beside(self, path: Keys, kind: str, *, alone: bool) -> None:
+        """Mark a part with tensors by its key, unless the file has nothing else; a moving average in it stays one."""
+        if alone:
+            if kind == "ema":
+                self.averages.append(path)
+            return
+        self.found.marks[path] = kind
+        for average in self.averages:
+            if average[: len(path)] == path:
+                self.found.marks[average] = "ema"
+
+    def judge(
+        self, keys: Keys, direct: dict[str | int, Any], weights: list[str | int], before: int, *, optimizer: bool
+    ) -> bool:
+        """Whether the tensors directly in a container are weights, or values beside the state dicts in it."""
+        for key, size in list(direct.items()):
+            if size == (_GENERATOR,):
+                self.found.marks[(*keys, key)] = "rng"
+                del direct[key]
+        known = optimizer or any(key in STATE_DICTS for key in weights)
+        scalars = [key for key, size in direct.items() if not size]
+        if weights and known:
+            outside = list(direct)
+        elif weights or (optimizer and len(scalars) == len(direct)):
+            outside = scalars
+        else:
+            outside = _outside(direct)
+        for key in outside:
+            self.found.marks[(*keys, key)] = "beside"
+            del direct[key]
+        for key in _averages(direct):
+            self.found.marks[(*keys, key)] = "ema"
+        if direct:
+            for inner in list(self.found.state_dicts)[before:]:
+                del self.found.state_dicts[inner]
+            self.found.state_dicts[keys] = None
+        return bool(direct)
+
+    def module(self, state: dict[Any, Any], keys: Keys, above: tuple[int, ...]) -> None:
+        """Mark what the state dict of a pickled module leaves out, and its buffers."""
+        keys = (*keys, "<state>")
+        left_out = _texts(state.get("_non_persistent_buffers_set"))
+        for key, child in state.items():
+            if key not in _MODULE:
+                if isinstance(child, Mapping | Call | list | tuple):
+                    self.found.marks[(*keys, key)] = "beside"
+                continue
+            for name, value in self.enter(child, above, len(keys)):
+                path = (*keys, key, name)
+                if key == "_modules" and (inner := _module(value)):
+                    self.enter(value, above, len(keys))
+                    self.module(inner, path, (*above, id(value)))
+                elif key == "_buffers":
+                    self.found.buffers.add(path)
+                    if name in left_out:
+                        self.found.marks[path] = "beside"
+
+    def enter(self, value: Any, above: tuple[int, ...], depth: int) -> list[tuple[str | int, Any]]:
+        """The entries of a container; none where it is inside itself, too deep, or was reached too often."""
+        if not isinstance(value, Mapping | Call | list | tuple) or id(value) in above or depth > MAX_DEPTH:
+            return []
+        entries = [(key if isinstance(key, str | int) else "?", child) for key, child in children(value)]
+        if id(value) in self.seen:
+            self.repeats -= 1 + len(entries)
+        self.seen.add(id(value))
+        return entries if self.repeats >= 0 else []
+
+
+def _whole(value: Any) -> str:
+    """What a container is as a whole, by the keys in it; nothing if those do not say."""
+    named = _named(value)
+    state, groups = (named.get(key) for key in _OPTIMIZER)
+    if isinstance(groups, list | tuple | Mapping) and state is not None and not isinstance(state, str):
+        return "optimizer"
+    if len(named) == 1 and state is not None and any(_SLOTS & _named(slots).keys() for slots in _named(state).values()):
+        return "optimizer"
+    if named and all(isinstance(key, str) and key.startswith(("state.", "param_groups.")) for key in named):
+        return "optimizer"  # flattened, as torch.distributed.checkpoint.state_dict does
+    return "metadata" if {"last_epoch", "base_lrs"} <= named.keys() else ""
+
+
+def _named(value: Any) -> dict[Any, Any]:
+    """The entries of a dictionary, or the attributes of an object."""
+    if isinstance(value, Call) and isinstance(value.state, Mapping) and not value.pairs:
+        value = value.state
+    pairs = value.pairs if isinstance(value, Mapping | Call) else ()
+    return {key: child for key, child in pairs if isinstance(key, str | int)}
+
+
+def _module(value: Any) -> dict[Any, Any]:
+    """The attributes of a pickled module; none if it is something else."""
+    state = value.state if isinstance(value, Call) else None
+    named = _named(state) if isinstance(state, Mapping) else {}
+    return named if all(key in named for key in _MODULE) else {}
+
+
+def _texts(value: Any) -> list[Any]:
+    """The members of a set of texts, as either protocol writes it."""
+    if isinstance(value, Call) and isinstance(value.args, tuple) and value.args:
+        value = value.args[0]
+    return value if isinstance(value, list) else []
+
+
+def _by_name(key: Any, is_tensor: bool) -> str:
+    return "" if not isinstance(key, str) else by_name(key, is_tensor)
+
+
+def by_name(key: str, is_tensor: bool) -> str:
+    """What a key says of what is below it: `optimizer`, `rng` or `metadata`; nothing if it is none of those.
+
+    `optimizer`, `optimizer_state_dict` and `optimizer_states` hold more below them; `rng_state` and the like may be a
+    tensor themselves.
+    """
+    key = key.lower()
+    if "optim" in key and not is_tensor:
+        return "optimizer"
+    if _RNG.search(key):
+        return "rng"
+    return "metadata" if "scheduler" in key and not is_tensor else ""
+
+
+def _beside(key: Any) -> str:
+    """What a key says of a part with tensors that has weights beside it."""
+    if not isinstance(key, str):
+        return ""
+    return "ema" if AVERAGE.search(key.lower()) else "beside" if _LOOP.fullmatch(key.lower()) else ""
+
+
+def _outside(direct: dict[Any, Any]) -> list[Any]:
+    """What `torch.optim.swa_utils.AveragedModel` counts its averages in, beside the model below `module`."""
+    others = [key for key in direct if key != "n_averaged"]
+    wrapped = all(isinstance(key, str) and key.startswith("module.") for key in others)
+    return ["n_averaged"] if others and wrapped and len(others) < len(direct) else []
+
+
+def _averages(direct: dict[Any, Any]) -> list[Any]:
+    """The names of a state dict whose first part is a moving average's, if it has others."""
+    names = [key for key in direct if isinstance(key, str) and AVERAGE.search(key.partition(".")[0]) and "." in key]
+    return names if len(names) < len(direct) else []
