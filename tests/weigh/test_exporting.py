@@ -108,10 +108,16 @@ def test_a_moving_average_beside_the_model_is_no_guess(tmp_path: Path) -> None:
     average = torch.optim.swa_utils.AveragedModel(model)
     sets = {"model": model.state_dict(), "ema": average.module.state_dict()}
     torch.save({**sets, "n_averaged": average.n_averaged}, tmp_path / "w.pt")
-    with pytest.raises(errors.AmbiguousWeights, match=r"--prefix: model\., ema\."):
+    with pytest.raises(errors.AmbiguousWeights, match=r"--key: model, ema"):
         weigh.export(tmp_path / "w.pt", tmp_path / "out")
-    assert weigh.export(tmp_path / "w.pt", tmp_path / "out", prefix="ema.").tensors == len(model.state_dict())
-    found = load_file(tmp_path / "out/model.safetensors")
+    for choice in ({"prefix": "ema."}, {"key": "ema"}):
+        folder = tmp_path / min(choice)
+        assert weigh.export(tmp_path / "w.pt", folder, **choice).tensors == len(model.state_dict())
+        found = load_file(folder / "model.safetensors")
+        assert found.keys() == model.state_dict().keys()
+    contents = weigh.inspect(tmp_path / "w.pt")
+    assert contents.by_component["ema"] == contents.by_component["weights"]
+    assert contents.parameters == 3 * 4 + 4 * 3  # the model's, and not those of its average
     assert found["1.num_batches_tracked"].shape == ()
 
 
@@ -160,3 +166,107 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
             assert json.loads(output.out)["parameters"] == 2
         if code == 1:
             assert "1 became infinite" in output.out
+
+
+NET = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4))
+ADAM = torch.optim.Adam(NET.parameters())
+NET(torch.ones(3, 8)).sum().backward()
+ADAM.step()
+STATE = NET.state_dict()
+BEHIND = {f"module.{name}": tensor for name, tensor in STATE.items()}
+KTH = {
+    "ModelCheckpoint{'monitor': None}": {"kth_value": torch.tensor(torch.inf), "best": {"a.ckpt": torch.tensor(1.0)}}
+}
+LIGHTNING = {"pytorch-lightning_version": "2.6.6", "epoch": 0, "loops": {}, "callbacks": KTH, "lr_schedulers": []}
+LOOPS: dict[str, tuple[Any, str]] = {
+    "nanoGPT": ({"model": STATE, "optimizer": ADAM.state_dict(), "best_val_loss": torch.tensor(3.1)}, "model."),
+    "ImageNet example": (
+        {"state_dict": BEHIND, "best_acc1": torch.tensor(76.1), "optimizer": ADAM.state_dict(), "arch": "resnet18"},
+        "state_dict.module.",
+    ),
+    "Lightning": ({"state_dict": STATE, "optimizer_states": [ADAM.state_dict()], **LIGHTNING}, "state_dict."),
+    "a module of Lightning's that holds the model": (
+        {"state_dict": {f"model.{name}": tensor for name, tensor in STATE.items()}, **LIGHTNING}, "state_dict.model.",
+    ),
+    "a step as a tensor": ({"net": STATE, "opt": ADAM.state_dict(), "step": torch.tensor(3)}, "net."),
+    "class weights beside it": ({"model": STATE, "class_weights": torch.ones(10), "args": {"lr": 0.1}}, "model."),
+    "a lone key": ({"state_dict": STATE}, "state_dict."),
+    "a key of no fixed name": ({"weights_at_end": STATE, "epoch": 3}, "weights_at_end."),
+    "nothing around it": (STATE, ""),
+    "an average of swa_utils": (torch.optim.swa_utils.AveragedModel(NET).state_dict(), "module."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_state_dict_of_a_training_loop_is_found(loop: str, tmp_path: Path) -> None:
+    checkpoint, prefix = LOOPS[loop]
+    torch.save(checkpoint, tmp_path / "w.pt")
+    contents = weigh.inspect(tmp_path / "w.pt")
+    assert contents.parameters == sum(tensor.numel() for tensor in STATE.values() if tensor.is_floating_point())
+    moments = 2 * sum(tensor.nbytes for tensor in NET.parameters()) + 4 * len(list(NET.parameters()))
+    assert contents.by_component["optimizer"] in (0, moments)
+    assert (contents.by_component["optimizer"] > 0) == ("opt" in str(checkpoint.keys()))
+    assert weigh.export(tmp_path / "w.pt", tmp_path / "out").prefix == prefix
+    torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)).load_state_dict(
+        load_file(tmp_path / "out/model.safetensors")
+    )
+
+
+def test_which_of_several_models_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"generator": STATE, "critic": torch.nn.Linear(2, 1).state_dict()}, tmp_path / "gan.pt")
+    for options, code in (([], 2), (["--key", "critic"], 0)):
+        with pytest.raises(SystemExit) as exit_:
+            main(["export", str(tmp_path / "gan.pt"), str(tmp_path / "out"), *options])
+        assert exit_.value.code == code
+    assert "--key: generator, critic" in capsys.readouterr().err
+    assert load_file(tmp_path / "out/model.safetensors").keys() == {"weight", "bias"}
+    assert weigh.export(tmp_path / "gan.pt", tmp_path / "all", key="").tensors == len(STATE) + 2
+    with pytest.raises(errors.NothingToExport, match="'generator', 'critic'"):
+        weigh.export(tmp_path / "gan.pt", tmp_path / "none", key="judge")
+
+
+def test_a_pickled_module_is_exported_by_the_names_of_its_state_dict(tmp_path: Path) -> None:
+    inner = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4))
+    model = torch.nn.DataParallel(torch.nn.ModuleDict({"a": inner, "b": torch.nn.GRU(4, 4)}))
+    inner.register_buffer("mask", torch.ones(7), persistent=False)
+    inner.note = torch.ones(5)  # type: ignore[assignment]
+    for name, saved, key in (("w.pt", model, ""), ("yolo.pt", {"epoch": 3, "model": model, "ema": None}, "model.")):
+        torch.save(saved, tmp_path / name)
+        contents = weigh.inspect(tmp_path / name)
+        assert contents.parameters == sum(parameter.numel() for parameter in model.parameters())
+        assert contents.buffers == sum(tensor.numel() for tensor in model.buffers()) - 7
+        done = weigh.export(tmp_path / name, tmp_path / f"{name}.out")
+        assert done.prefix == f"{key}module." and "torch.nn.modules.rnn.GRU" in contents.imports
+        model.module.load_state_dict(load_file(tmp_path / f"{name}.out/model.safetensors"))
+
+
+def test_what_wrappers_put_into_names_is_taken_out(tmp_path: Path) -> None:
+    compiled = {
+        name.replace("0.", "0._orig_mod."): tensor for name, tensor in STATE.items()
+    }  # as torch.compile(net[0])
+    torch.save({"model": compiled}, tmp_path / "w.pt")
+    assert weigh.export(tmp_path / "w.pt", tmp_path / "out").inserted == ("_orig_mod",)
+    assert load_file(tmp_path / "out/model.safetensors").keys() == STATE.keys()
+
+
+LORA = "base_model.model.layers.0.self_attn.q_proj."
+
+
+def test_an_adapter_is_written_as_one_or_refused(tmp_path: Path) -> None:
+    pair = {f"{LORA}lora_A.weight": torch.ones(8, 64), f"{LORA}lora_B.weight": torch.ones(64, 8)}
+    torch.save(pair, tmp_path / "alone.bin")
+    with pytest.raises(errors.NothingToExport, match=r"adapter_config\.json"):
+        weigh.export(tmp_path / "alone.bin", tmp_path / "out")
+    base = {f"{LORA}base_layer.weight": torch.ones(64, 64), f"{LORA}lora_A.default.weight": torch.ones(8, 64)}
+    torch.save(base, tmp_path / "unmerged.bin")
+    with pytest.raises(errors.NothingToExport, match="merge_and_unload"):
+        weigh.export(tmp_path / "unmerged.bin", tmp_path / "out")
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}')
+    torch.save({name.replace(".weight", ".default.weight"): pair[name] for name in pair}, folder / "step.pt")
+    done = weigh.export(folder / "step.pt", tmp_path / "out", shard_bytes=100, dtype="bfloat16")
+    assert done.files == ("adapter_model.safetensors", "adapter_config.json")
+    assert load_file(tmp_path / "out/adapter_model.safetensors").keys() == pair.keys()
+    torch.save({"w": torch.ones(3)}, folder / "other.pt")  # no adapter, though the config of one is there
+    assert weigh.export(folder / "other.pt", tmp_path / "other").files == ("model.safetensors",)

@@ -118,6 +118,7 @@ def _casts(context: click.Context, parameter: click.Parameter, incomplete: str) 
 @click.option("--dtype", shell_complete=_casts, help="Cast the weights, such as bfloat16.  [default: as they are]")
 @click.option("--config", metavar="PATH", help="The model's config.json.  [default: the one beside CHECKPOINT]")
 @click.option("--shard", default="5GB", show_default=True, metavar="SIZE", help="The most bytes of tensors in a file.")
+@click.option("--key", metavar="KEY", help="The key of the state dict, such as ema.  [default: the only one there is]")
 @click.option(
     "--prefix", metavar="TEXT", help="Take this off the front of every name.  [default: what wraps the model]"
 )
@@ -147,6 +148,8 @@ def export_command(checkpoint: str, directory: Path, shard: str, as_json: bool, 
     )
     if done.prefix:
         click.echo(f"names: {printable(repr(done.prefix))} was taken off the front of each")
+    if done.inserted:
+        click.echo(f"names: {printable(', '.join(done.inserted))} was taken out where a wrapper had put it in")
     if done.tied:
         click.echo(f"tied, written once: {printable(', '.join(done.tied))} left out")
     if done.dtype:

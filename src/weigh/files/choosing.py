@@ -1,5 +1,7 @@
 """Which tensors of a checkpoint are the model, and by which names does it know them?"""
 
+from dataclasses import dataclass
+
 from weigh import errors
 from weigh.models.parameters import Model
 from weigh.tensors import Contents, Tensor, location, shared_prefix
@@ -7,32 +9,117 @@ from weigh.tensors import Contents, Tensor, location, shared_prefix
 WRAPPERS = ("module", "_orig_mod")
 """What DistributedDataParallel and torch.compile put in front of every name."""
 
+INSERTED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""What torch.compile, FSDP and checkpointed activations put into the names below a module of the model: no module of a
+model's own has such a name."""
 
-def prefix_of(contents: Contents, model: Model | None) -> str:
-    """The prefix of the weights' names: the key of the state dict, and what wrappers add.
 
-    With a config, the prefix is the one without which the names are those that it describes. Without one, a key that
-    all weights are below is taken off if other things lie beside it, as in `{"model": …, "optimizer": …}`, and then the
-    wrappers' names.
+@dataclass(frozen=True)
+class Chosen:
+    """The weights of one model in a checkpoint.
+
+    Attributes:
+        named: The tensors, by the names that the model knows them by.
+        prefix: What was taken off the front of every name.
+        inserted: The names of wrappers that were taken out of some of them.
+    """
+
+    named: dict[str, Tensor]
+    prefix: str
+    inserted: tuple[str, ...]
+
+
+def choose(contents: Contents, model: Model | None, key: str | None = None, prefix: str | None = None) -> Chosen:
+    """The weights of a checkpoint that are the model, by the names that it knows them by.
+
+    A given prefix is taken off and nothing else. Else the key of the state dict is, and what wrappers add to names.
+    With a config, the names are then those that it describes. Without one, what a wrapper puts in front of all names
+    is taken off: `module.`, `_orig_mod.`, and `model.` in a checkpoint of Lightning's, whose module holds the model.
+
+    Args:
+        contents: The checkpoint.
+        model: What its config describes.
+        key: The key of the state dict; `None` is the only one there is.
+        prefix: What to take off the front of every name.
 
     Raises:
-        AmbiguousWeights: If there are two sets of weights, such as a model and its moving average.
+        AmbiguousWeights: If there are several sets of weights, such as a model and its moving average, and neither key
+            nor prefix says which.
+        NothingToExport: If no weight is below the key or begins with the prefix, or if two get the same name.
     """
-    names = [tensor.name for tensor in contents.named if tensor.component == "weights"]
+    tensors = [tensor for tensor in contents.named if tensor.component in ("weights", "ema")]
+    if prefix is not None:
+        return Chosen(_below(contents, tensors, prefix), prefix, ())
+    if key is None:
+        key = _key(contents, tensors, model)
+    start = f"{key}." if key else ""
+    below = [tensor for tensor in tensors if tensor.name.startswith(start)]
+    if not below:
+        keys = ", ".join(map(repr, _keys(tensors))) or "no weights at all"
+        raise errors.NothingToExport(contents.path, f"no weights below the key {key[:80]!r}; it has {keys[:200]}")
+    below = [tensor for tensor in below if tensor.component == "weights"] or below
+    prefix = start + _wrappers(contents, [tensor.name.removeprefix(start) for tensor in below], model)
+    named = _below(contents, below, prefix)
+    clean = {_without_inserted(name): tensor for name, tensor in named.items()}
+    if len(clean) < len(named):
+        return Chosen(named, prefix, ())
+    return Chosen(clean, prefix, tuple(part for part in INSERTED if any(part in name.split(".") for name in named)))
+
+
+def prefix_of(contents: Contents, model: Model | None) -> str:
+    """The prefix of the weights' names: the key of the state dict, and what wrappers add. Raises what `choose` does."""
+    return choose(contents, model).prefix
+
+
+def _keys(tensors: list[Tensor]) -> list[str]:
+    """The keys of the state dicts; a moving average that lies in the same one as the weights has none of its own."""
+    return list(dict.fromkeys(tensor.state_dict for tensor in tensors))
+
+
+def _key(contents: Contents, tensors: list[Tensor], model: Model | None) -> str:
+    """The key of the one state dict, or of the one that has what the config describes."""
+    first = f".{model.distinct[0].name}" if model else ""
+    keys = _keys([tensor for tensor in tensors if f".{_without_inserted(tensor.name)}".endswith(first)])
+    keys = keys or _keys(tensors)
+    _refuse_several(contents, keys)
+    start = f"{keys[0]}." if keys and keys[0] else ""
+    if not model:
+        names = [tensor.name.removeprefix(start) for tensor in tensors if tensor.component == "weights"]
+        _refuse_several(contents, [start + part for part in _sets(names)])
+    return keys[0] if keys else ""
+
+
+def _wrappers(contents: Contents, names: list[str], model: Model | None) -> str:
+    """What wrappers put in front of all names, with its dot."""
     if model:
         first = model.distinct[0].name
-        found = [name.removesuffix(first) for name in names if name == first or name.endswith("." + first)]
-        _refuse_several(contents, found)
+        bare = {name: _without_inserted(name) for name in names}
+        found = [name for name in names if bare[name] == first or bare[name].endswith(f".{first}")]
         if found:
-            return found[0]
-    _refuse_several(contents, _sets(names))
-    prefix = ""
-    others = contents.metadata or any(tensor.component != "weights" for tensor in contents.named)
-    if others and contents.format.startswith(("pytorch", "torch.distributed")):
-        prefix = shared_prefix(names)
-    while (inner := shared_prefix(name.removeprefix(prefix) for name in names)).rstrip(".") in WRAPPERS:
+            fronts = [bare[name].removesuffix(first) for name in found]
+            _refuse_several(contents, [front.rstrip(".") for front in fronts])
+            return _front(found[0], fronts[0])
+    prefix, wrappers = "", {*WRAPPERS}
+    if any(key.startswith("pytorch-lightning_version") for key in contents.metadata):
+        wrappers.add("model")
+    while (inner := shared_prefix(name.removeprefix(prefix) for name in names)).rstrip(".") in wrappers:
         prefix += inner
+        wrappers -= {"model"} & {inner.rstrip(".")}
     return prefix
+
+
+def _front(name: str, bare: str) -> str:
+    """The part of a name that is `bare` without what wrappers put into it."""
+    parts, wanted = name.split("."), bare.count(".")
+    count = 0
+    while wanted or (count < len(parts) and parts[count] in INSERTED):
+        wanted -= parts[count] not in INSERTED
+        count += 1
+    return "".join(f"{part}." for part in parts[:count])
+
+
+def _without_inserted(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in INSERTED)
 
 
 def _sets(names: list[str]) -> list[str]:
@@ -42,20 +129,20 @@ def _sets(names: list[str]) -> list[str]:
         first, _, rest = name.partition(".")
         below.setdefault(first, set()).add(rest)
     rests = [frozenset(rest) for rest in below.values()]
-    return [f"{first}." for first, rest in below.items() if len(rest) > 2 and rests.count(frozenset(rest)) > 1]
+    return [first for first, rest in below.items() if len(rest) > 2 and rests.count(frozenset(rest)) > 1]
 
 
-def _refuse_several(contents: Contents, prefixes: list[str]) -> None:
-    if len(prefixes) > 1:
+def _refuse_several(contents: Contents, keys: list[str]) -> None:
+    if len(keys) > 1:
         raise errors.AmbiguousWeights(
             contents.path,
-            f"has {len(prefixes)} sets of weights; say which with --prefix: {', '.join(prefixes)[:200]}, or '' for all",
+            f"has {len(keys)} sets of weights; say which with --key: {', '.join(keys)[:200]}, or '' for all",
         )
 
 
-def weights_below(contents: Contents, prefix: str) -> dict[str, Tensor]:
-    """Weights whose names begin with the prefix, by the rest of their names."""
-    found = [t for t in contents.named if t.component == "weights" and t.name.startswith(prefix) and t.name != prefix]
+def _below(contents: Contents, tensors: list[Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors whose names begin with the prefix, by the rest of their names."""
+    found = [tensor for tensor in tensors if tensor.name.startswith(prefix) and tensor.name != prefix]
     named = {tensor.name.removeprefix(prefix): tensor for tensor in found}
     if not named or len(named) != len(found):
         flaw = "two tensors have the same name" if named else "no weights"
