@@ -1,7 +1,7 @@
 """Quantized matrices: what each stands for, and the stored tensors that hold it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -36,6 +36,12 @@ class Group:
     def parameters(self) -> int | None:
         """The numbers of the matrix before it was quantized; `None` where they cannot be known from the file."""
         return self.count if self.shape is None else prod(self.shape)
+
+    def below(self, prefix: str) -> "Group":
+        """The same where all its tensors have a prefix more."""
+        longer = {kind: tuple(f"{prefix}{name}" for name in names) for kind, names in self.side.items()}
+        data = tuple(f"{prefix}{name}" for name in self.data)
+        return replace(self, name=f"{prefix}{self.name}", data=data, side=longer)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -118,6 +118,21 @@ def shared_prefix(names: Iterable[str]) -> str:
     return f"{parts.pop()}." if len(parts) == 1 and all("." in name for name in names) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """A file of a directory, or a whole folder, whose tensors are not counted.
+
+    Attributes:
+        path: From the directory, with `/` between its parts and at the end of a folder.
+        bytes: Its size.
+        why: Why it was left out, such as that it holds a copy of the weights.
+    """
+
+    path: str
+    bytes: int
+    why: str
+
+
 @dataclass(frozen=True)
 class Contents:
     """Contents of a model file or directory, read from headers alone: tensors, bytes, metadata.
@@ -134,6 +149,9 @@ class Contents:
         notes: What a reader should know before using the numbers.
         storages: Where the bytes of each storage are.
         groups: The matrices that a quantizer replaced by several tensors each, as far as their scheme is known.
+        files: For what lies in several files, their names from the directory.
+        parts: For a model of several folders, the parameters of each.
+        not_read: For a directory, all in it that is not counted.
     """
 
     path: str
@@ -147,6 +165,9 @@ class Contents:
     notes: tuple[str, ...] = ()
     storages: Mapping[str, Source] = field(default_factory=dict, repr=False)
     groups: tuple[Group, ...] = field(default=(), repr=False)
+    files: tuple[str, ...] = ()
+    parts: dict[str, int] = field(default_factory=dict)
+    not_read: tuple[NotRead, ...] = ()
 
     @cached_property
     def _own(self) -> list[tuple[Tensor, int]]:
@@ -269,4 +290,6 @@ class Contents:
             "imports": list(self.imports),
             "artifacts": self.artifacts,
             "notes": list(self.notes),
+            "parts": self.parts,
+            "not_read": [asdict(each) for each in self.not_read],
         }

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weigh.artifacts.digests import digest, list_files, pointer
+from weigh.artifacts.digests import digest, list_files
 from weigh.artifacts.reading import KINDS, artifact_of, read_values
 from weigh.artifacts.values import Values
 from weigh.errors import NotFound, WeighError
 from weigh.files.directories import ARTIFACTS, find_artifacts
 from weigh.files.inspecting import inspect
+from weigh.formats.pointers import pointer
 from weigh.sources import File
 
 OUTSIDE = "prompts, retrieval, filters and settings that the serving program brings"

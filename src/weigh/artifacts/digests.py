@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from weigh.errors import NotFound
@@ -12,15 +10,6 @@ from weigh.files.directories import find_artifacts
 from weigh.sources import File, opening
 
 _VERSIONED = ("architecture config", "weights", "tokenizer / preprocessor")
-_POINTER = re.compile(rb"version https://git-lfs[^\n]*\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n?")
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """A Git LFS pointer: the SHA-256 and the size of a file that is elsewhere (https://git-lfs.com)."""
-
-    sha256: str
-    size: int
 
 
 def digests(directory: Path, others: Iterable[str] = ()) -> dict[str, str]:
@@ -51,16 +40,6 @@ def digest(path: Path) -> str:
     """
     with opening(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def pointer(path: Path) -> Pointer | None:
-    """What a Git LFS pointer stands for; `None` if the file is none.
-
-    Raises:
-        NotFound: If it cannot be read.
-    """
-    found = _POINTER.fullmatch(File(path).first(1024))
-    return Pointer(found[1].decode(), int(found[2])) if found else None
 
 
 def list_files(directory: Path) -> tuple[list[str], dict[str, str]]:

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weigh.artifacts.digests import Pointer, digest, list_files, pointer
+from weigh.artifacts.digests import digest, list_files
 from weigh.artifacts.values import parse_json
 from weigh.errors import InvalidArtifact, NotFound
+from weigh.formats.pointers import Pointer, pointer
 from weigh.sources import MAX_HEADER, File
 
 _VERSION = 1

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import cast
 
 from weigh import errors
+from weigh.formats import pointers
 from weigh.sources import File
 from weigh.tensors import Contents
 
@@ -96,6 +97,8 @@ def read(file: File) -> Contents:
     """
     with file.open() as reader:
         first = reader.read(16)
+    if first == b"version https://":
+        pointers.refuse(file)
     for each in FORMATS:
         if each.claims(file, first):
             return each.read(file)

@@ -9,11 +9,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from weigh.artifacts.digests import digest, pointer
+from weigh.artifacts.digests import digest
 from weigh.checks.cards.reading import Card
 from weigh.checks.results import CheckResult, Figure, first
 from weigh.errors import NotFound
 from weigh.files.directories import find_artifacts
+from weigh.formats.pointers import pointer
 from weigh.models.config import load
 from weigh.sources import File, opening
 

@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weigh.artifacts.digests import pointer
 from weigh.artifacts.reading import LARGEST
 from weigh.checks.cards.weights import ADAPTER
 from weigh.checks.doctor.examination import NotExamined
@@ -16,6 +15,7 @@ from weigh.dtypes import DTYPES
 from weigh.errors import InvalidArtifact, InvalidConfig, NotFound, UnknownDtype, WeighError
 from weigh.files.directories import find_artifacts, read_file
 from weigh.files.inspecting import inspect
+from weigh.formats.pointers import pointer
 from weigh.models.config import load
 from weigh.models.parameters import Model, params
 from weigh.sources import File, is_directory, is_remote, locate, opening

@@ -131,6 +131,7 @@ class _Model:
             notes=tuple(self.notes(functions)),
             storages={**self.storages, **self.external},
             groups=tuple(quantized.groups(self.tensors, self.quantizing)) if self.quantizing else (),
+            files=(self.file.name, *self.external),
         )
 
     def metadata(self, model: dict[str, Any]) -> dict[str, Any]:

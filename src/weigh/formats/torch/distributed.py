@@ -106,6 +106,7 @@ def read(file: File) -> Contents:
         imports=tuple(dict.fromkeys(imports)),
         notes=_notes(used),
         storages=storages,
+        files=(file.name, *sorted(used)),
     )
 
 

@@ -1,0 +1,201 @@
+"""Read a model directory: what counts of it, what it is made of, and what is left."""
+
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from weigh import errors, formats
+from weigh.files import quantized
+from weigh.files.directories import components, training
+from weigh.files.directories.foreign import formats_of
+from weigh.files.directories.joining import below, join
+from weigh.files.directories.listing import Listing, artifacts_of, list_tree
+from weigh.files.directories.pickles import SUFFIXES, imported_by, is_pickle
+from weigh.files.directories.unread import FOREIGN, account
+from weigh.files.directories.weights import Choice, choose
+from weigh.formats import FORMATS
+from weigh.formats.pointers import pointer
+from weigh.models.parameters import params
+from weigh.sources import File
+from weigh.tensors import Contents
+
+_READ_BESIDE = ("config.json", "params.json", components.MODULES, components.PIPELINE, "latest")
+_OWN_FOLDERS = ("checkpoint-*",)  # of models of their own, which loading this one does not touch
+_MOST_PICKLES = 500
+_POINTER = 1024
+
+
+def read(directory: Path) -> Contents:
+    """Inspect the files of a directory that hold tensors, list its artifacts, and account for all else in it.
+
+    The same weights often lie there twice, as safetensors and as `pytorch_model.bin` or in two precisions. They are
+    counted once, from the file that their library would load. Every pickle is followed, counted or not.
+
+    Raises:
+        NotFound: If no file in the directory belongs to a model.
+        WeighError: What the readers of the single files raise.
+    """
+    listing = list_tree(directory)
+    made_of = components.components(directory, listing)
+    if made_of and set(made_of) != {""}:
+        return _Directory(directory, listing).of_components(made_of)
+    return _Directory(directory, listing).contents()
+
+
+class _Directory:
+    def __init__(self, directory: Path, listing: Listing) -> None:
+        self.directory, self.listing = directory, listing
+        self.artifacts = artifacts_of(listing.top)
+        self.foreign = formats_of([entry.path for entry in listing.entries if not entry.why], directory.name)
+        self.choice = Choice()
+        self.notes: list[str] = []
+        self.imports: dict[str, None] = {}
+        self.side_files: set[str] = set()
+
+    def contents(self) -> Contents:
+        """What is in a directory of one model."""
+        parts = self._counted()
+        joined = quantized.explained(join(self.directory, parts), self.directory)
+        self.notes += joined.notes
+        own = [path for path in self.foreign if "/" not in path or not joined.named]
+        if not joined.named and not own:
+            if names := components.naming(self.listing):
+                raise errors.NotFound(
+                    self.directory, f"holds no weights of its own; folders in it do, so give one of them: {names}"
+                )
+            if not any(self.artifacts.values()):
+                problem = "holds no file of a model; give the directory of its config.json or weights"
+                raise errors.NotFound(self.directory, problem)
+        if not joined.named:
+            self.artifacts["weights"] += [path for path in own if path not in self.artifacts["weights"]]
+        self.notes += _against_config(self.directory, joined)
+        return self._accounted(joined, {})
+
+    def of_components(self, made_of: dict[str, str]) -> Contents:
+        """What is in a directory of several models."""
+        parts, parameters = [], {}
+        for folder, title in made_of.items():
+            if folder:
+                if not title:
+                    self.notes.append(f"{folder} is not in {components.PIPELINE}, and is counted")
+                inside = read(self.directory / folder)
+                part = below(inside, folder, prefix=f"{folder}.")
+                self.notes += [f"{folder}: {note}" for note in inside.notes]
+                for kind, names in inside.artifacts.items():
+                    self.artifacts[kind] += [f"{folder}/{name}" for name in names]
+            elif self.artifacts["weights"]:
+                part = quantized.explained(join(self.directory, self._counted()), self.directory)
+                self.notes += part.notes
+            else:
+                continue
+            parts.append(part)
+            parameters[folder or "."] = part.parameters
+        joined = join(self.directory, parts)
+        inside_paths = {each.path for part in parts for each in part.not_read}
+        whole = self._accounted(joined, parameters, inside_paths)
+        not_read = sorted([*whole.not_read, *(each for part in parts for each in part.not_read)], key=lambda e: e.path)
+        return replace(whole, not_read=tuple(not_read))
+
+    def _counted(self) -> list[Contents]:
+        """The parts that count: weights, and training state."""
+        names, artifacts = self.listing.top, self.artifacts
+        for marker in (each.marker for each in FORMATS if each.marker in names and each.marker):
+            contents = formats.read(File(self.directory / marker))
+            self.choice.counted.append((marker, contents))
+            self.notes += contents.notes
+        accelerate = any(fnmatch(name, "random_states_*.pkl") for name in names)
+        weights = [*artifacts["weights"], *self._loose()]
+        choose(self.directory, weights, self.choice, accelerate=accelerate)
+        parts = [contents for _, contents in self.choice.counted]
+        states = [
+            name
+            for name in sorted(artifacts["checkpoint"] + artifacts["optimizer state"])
+            if PurePosixPath(name).suffix in SUFFIXES and name not in weights and not self._is_pointer(name)
+        ]
+        parts += training.add_files(self.directory, states, self.choice)
+        folders = training.add_folders(self.directory, self.listing, self.choice)
+        for folder, inside in folders.items():
+            parts += inside
+            kinds = {tensor.component for contents in inside for tensor in contents.named}
+            for component, kind in (("weights", "weights"), ("optimizer", "optimizer state")):
+                if component in kinds:
+                    artifacts[kind].append(f"{folder}/")
+            artifacts["checkpoint"].append(f"{folder}/")
+        for part in parts:
+            if part.by_component["optimizer"]:
+                for name in part.files:
+                    if "/" not in name and name not in artifacts["optimizer state"] and name in names:
+                        artifacts["optimizer state"].append(name)
+        return parts
+
+    def _loose(self) -> list[str]:
+        """Files of torch with no name that says what is in them, such as `mm_projector.bin`."""
+        known = {name for names in self.artifacts.values() for name in names}
+        loose = [name for name in self.listing.top if name.endswith(".bin") and name not in known]
+        for name in loose:
+            if not is_pickle(File(self.directory / name).first(4)) and name not in self.foreign:
+                self.foreign[name] = "unknown"
+        return [name for name in loose if is_pickle(File(self.directory / name).first(4))]
+
+    def _is_pointer(self, path: str) -> bool:
+        size = next(entry.size for entry in self.listing.entries if entry.path == path)
+        return size <= _POINTER and pointer(self.directory / path) is not None
+
+    def _accounted(self, joined: Contents, parts: dict[str, int], inside: set[str] | None = None) -> Contents:
+        """With every pickle followed, and every file that is not counted named."""
+        top = self.listing.top
+        read_beside = {name for name in _READ_BESIDE if name in top}
+        read_beside |= {name for name in top if name.endswith(".json") and ".index" in name} - set(self.choice.left_out)
+        skipped = {*joined.files, *read_beside, *(inside or ())}
+        reasons = dict(self.choice.left_out)
+        self._check_pickles(skipped, reasons, set(parts))
+        for entry in self.listing.entries:
+            if not entry.why and entry.path not in skipped and entry.size <= _POINTER:
+                if found := pointer(self.directory / entry.path):
+                    reasons[entry.path] = f"a Git LFS pointer to {found.size:,} bytes; fetch them with git lfs pull"
+        for folder in self.listing.folders:
+            if f"{folder}/" not in self.artifacts["checkpoint"] and folder not in parts:
+                if components.has_weights(self.listing.folders, folder) and joined.named:
+                    reasons.setdefault(f"{folder}/", "a model of its own, or a copy; inspect it by itself")
+        not_read = account(self.listing, skipped, reasons, self.foreign)
+        sizes: dict[str, int] = {}
+        for each in not_read:
+            if each.why.startswith(FOREIGN):
+                sizes[each.why] = sizes.get(each.why, 0) + each.bytes
+        self.notes += [f"{why}, {size:,} bytes" for why, size in sizes.items()]
+        return replace(
+            joined,
+            artifacts=self.artifacts,
+            imports=tuple(dict.fromkeys([*joined.imports, *self.imports])),
+            notes=tuple(self.notes),
+            parts=parts,
+            not_read=not_read,
+        )
+
+    def _check_pickles(self, skipped: set[str], reasons: dict[str, str], parts: set[str]) -> None:
+        checked = 0
+        for entry in self.listing.entries:
+            if entry.why or entry.path in skipped or PurePosixPath(entry.path).suffix not in SUFFIXES:
+                continue
+            if entry.folder in parts or any(fnmatch(entry.folder, pattern) for pattern in _OWN_FOLDERS):
+                continue
+            checked += 1
+            if checked > _MOST_PICKLES:
+                self.notes.append(f"of the pickles that are not counted, {_MOST_PICKLES:,} were followed and no more")
+                break
+            imports = imported_by(File(self.directory / entry.path))
+            if imports:
+                self.imports |= dict.fromkeys(imports)
+                self.notes.append(f"{entry.path} is not counted, and loading it would import {', '.join(imports)[:200]}")
+
+
+def _against_config(directory: Path, contents: Contents) -> list[str]:
+    try:
+        expected = params(directory, fallback=False).parameters
+    except errors.WeighError:
+        return []
+    if any(group.parameters is None for group in contents.groups):  # a note says that some are not counted
+        return []
+    if not contents.parameters or contents.parameters == expected:
+        return []
+    return [f"config.json describes {expected:,} parameters, the files hold {contents.parameters:,}"]
