@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weigh.errors import NotFound
 from weigh.files.directories import find_artifacts
-from weigh.sources import File, opening
+from weigh.sources import opening
 
 _VERSIONED = ("architecture config", "weights", "tokenizer / preprocessor")
 

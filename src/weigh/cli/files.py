@@ -10,6 +10,8 @@ from weigh.cli.group import weigh
 from weigh.cli.terminal import grid, printable, progress, table
 from weigh.units import format_bytes
 
+_MOST_NAMED = 4
+
 
 @weigh.command("inspect")
 @click.argument("path")
@@ -20,11 +22,13 @@ def inspect_command(path: str, as_tree: bool, as_json: bool) -> int:
 
     Reads safetensors, PyTorch's archives (old and new ones, TorchScript and distributed checkpoints), GGUF, ONNX and
     NumPy files, shard indices and model directories. PATH may be a URL: https://…, s3://…, hf://….
+    Of a directory it counts each weight once, follows every pickle, and ends with what it did not read, and why.
     Exits with 1 if loading the file would import something that a safe loader refuses.
 
     Example: weigh inspect model.safetensors --tree
     """
     from weigh.files.inspecting import inspect
+    from weigh.sources import is_directory, locate
 
     contents = inspect(path)
     facts = contents.as_dict()
@@ -40,6 +44,8 @@ def inspect_command(path: str, as_tree: bool, as_json: bool) -> int:
         click.echo(json.dumps(facts, indent=2))
     else:
         _show_contents(facts)
+        if is_directory(locate(path)):
+            _show_unread(facts["not_read"])
     if contents.imports:
         click.echo(
             f"weigh: {printable(path)}: loading it would import {printable(', '.join(contents.imports))}, which "
@@ -77,8 +83,24 @@ def _show_contents(facts: dict[str, Any]) -> None:
         click.echo(f"{artifact + ':':<27}{printable(', '.join(files)) or click.style('missing', fg='yellow')}")
     for names in facts["tied"]:
         click.echo(f"tied, counted once: {printable(' = '.join(names))}")
+    for part, parameters in facts["parts"].items():
+        click.echo(f"{printable(part)}: {parameters:,} parameters")
     for note in facts["notes"]:
         click.echo(f"note: {printable(note)}")
+
+
+def _show_unread(not_read: list[dict[str, Any]]) -> None:
+    """A line for each reason, with the files that it is that of."""
+    reasons: dict[str, list[dict[str, Any]]] = {}
+    for file in not_read:
+        reasons.setdefault(file["why"], []).append(file)
+    for why, files in reasons.items():
+        names = ", ".join(file["path"] for file in files[:_MOST_NAMED])
+        more = f" and {len(files) - _MOST_NAMED:,} more" if len(files) > _MOST_NAMED else ""
+        size = sum(file["bytes"] for file in files)
+        click.echo(printable(f"not read: {size:,} bytes in {names}{more}: {why}"))
+    if not reasons:
+        click.echo("not read: nothing")
 
 
 def _show_tree(root: Any) -> None:

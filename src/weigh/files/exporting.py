@@ -116,6 +116,9 @@ def export(
         import safetensors.torch  # noqa: F401
     target, cast = _target(directory), _cast_to(dtype)
     contents = inspect(checkpoint)
+    if len(contents.parts) > 1:
+        folders = ", ".join(contents.parts)[:200]
+        raise errors.NothingToExport(checkpoint, f"holds several models; give one of its folders: {folders}")
     home = sources.locate(config or checkpoint)
     home = home if sources.is_directory(home) else home.parent
     adapter = adapters.is_adapter(home, contents)

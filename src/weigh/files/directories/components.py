@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from weigh.files.directories.foreign import format_of
-from weigh.files.directories.listing import Listing, artifacts_of
+from weigh.files.directories.foreign import formats_of
+from weigh.files.directories.listing import Entry, Listing, artifacts_of
+from weigh.files.directories.weights import natural
+from weigh.formats.torch.distributed import METADATA
 from weigh.sources import File
 
 MODULES, PIPELINE = "modules.json", "model_index.json"
 _LARGEST = 2**20
 _MOST = 64
-_MOST_NAMED = 6
 
 
 def components(directory: Path, listing: Listing) -> dict[str, str]:
@@ -49,22 +50,29 @@ def _parsed(path: Path) -> Any:
         return None
 
 
-def has_weights(folders: dict[str, Any], folder: str) -> bool:
+def has_weights(folders: dict[str, list[Entry]], folder: str) -> bool:
     """Whether a folder, or one in it, has a file that is named as weights or as a training checkpoint."""
-    names = frozenset(entry.name for entry in folders[folder])
+    return _names_weights([entry.path for entry in folders[folder]])
+
+
+def _names_weights(paths: list[str]) -> bool:
+    names = frozenset(path.rpartition("/")[2] for path in paths)
     found = artifacts_of(sorted(names))
-    states = [name for name in found["checkpoint"] + found["optimizer state"] if not name.endswith((".json", "_args.bin"))]
-    foreign = any(format_of(entry.path, names) for entry in folders[folder])
-    return bool(found["weights"] or states or ".metadata" in names or foreign)
+    states = [
+        name for name in found["checkpoint"] + found["optimizer state"] if not name.endswith((".json", "_args.bin"))
+    ]
+    return bool(found["weights"] or states or METADATA in names or formats_of(paths))
 
 
-def naming(listing: Listing) -> str:
-    """The folders right below a directory that hold models, for an error; empty if none does."""
-    folders = listing.folders
-    names = [folder for folder in folders if has_weights(folders, folder)]
-    if not names:
-        return ""
-    shown = ", ".join(names[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return f"{shown}{more}"
-
+def homes(listing: Listing) -> list[str]:
+    """The folders below a directory that hold models: of those in one another, the outermost."""
+    found: list[str] = []
+    folders: dict[str, list[str]] = {}
+    for entry in listing.entries:
+        folder, _, name = entry.path.rpartition("/")
+        if folder and not entry.why:
+            folders.setdefault(folder, []).append(name)
+    for folder in sorted(folders, key=lambda each: (each.count("/"), natural(each))):
+        if not any(folder.startswith(f"{other}/") for other in found) and _names_weights(folders[folder]):
+            found.append(folder)
+    return found

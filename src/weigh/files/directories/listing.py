@@ -1,10 +1,11 @@
 """What is in a directory: its files with their bytes, and the artifact of a model that each belongs to."""
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import translate
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,7 +34,9 @@ ARTIFACTS: dict[str, tuple[str, ...]] = {
 sentencepiece, mistral-common and llama.cpp give them. A file belongs to the last artifact that its name matches, but
 `consolidated.00.pth`, as Llama and Mistral publish their weights, to the weights."""
 
-_MOST = 20_000  # entries of a tree that are listed: no model has so many files
+_NAMES = {kind: re.compile("|".join(translate(each) for each in patterns)) for kind, patterns in ARTIFACTS.items()}
+_PUBLISHED = re.compile(r"consolidated.*\.pth$")
+_MOST = 10_000  # entries of a tree that are listed: no model has so many files
 _COMPILED = "__pycache__"
 
 
@@ -93,12 +96,16 @@ def artifacts_of(names: Iterable[str]) -> dict[str, list[str]]:
     """File names by the artifact that they belong to; an empty list where one is missing."""
     found: dict[str, list[str]] = {artifact: [] for artifact in ARTIFACTS}
     for name in names:
-        matches = [kind for kind, patterns in ARTIFACTS.items() if any(fnmatch(name, each) for each in patterns)]
-        if fnmatch(name, "consolidated*.pth"):
-            matches = ["weights"]
-        if matches:
-            found[matches[-1]].append(name)
+        if kind := artifact_of(name):
+            found[kind].append(name)
     return found
+
+
+def artifact_of(name: str) -> str:
+    """The artifact that a file belongs to by its name; empty if that says nothing."""
+    if _PUBLISHED.match(name):
+        return "weights"
+    return next((kind for kind in reversed(ARTIFACTS) if _NAMES[kind].match(name)), "")
 
 
 def find_artifacts(directory: Path) -> dict[str, list[str]]:

@@ -40,7 +40,8 @@ def read_state(file: File) -> Contents:
         imports = imported_by(file)
         if imports is None:
             raise
-    return Contents(str(file), "pickle", (), file.size, 0, imports=imports)
+    archive = file.first(4) == _ZIP
+    return Contents(str(file), "pytorch" if archive else "pickle", (), file.size, 0, imports=imports)
 
 
 def imported_by(file: File) -> tuple[str, ...] | None:

@@ -1,5 +1,6 @@
 """Read a model directory: what counts of it, what it is made of, and what is left."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -20,9 +21,9 @@ from weigh.sources import File
 from weigh.tensors import Contents
 
 _READ_BESIDE = ("config.json", "params.json", components.MODULES, components.PIPELINE, "latest")
-_OWN_FOLDERS = ("checkpoint-*",)  # of models of their own, which loading this one does not touch
 _MOST_PICKLES = 500
 _POINTER = 1024
+_MOST_NAMED = 3
 
 
 def read(directory: Path) -> Contents:
@@ -50,7 +51,7 @@ class _Directory:
         self.choice = Choice()
         self.notes: list[str] = []
         self.imports: dict[str, None] = {}
-        self.side_files: set[str] = set()
+        self.only_folder = ""
 
     def contents(self) -> Contents:
         """What is in a directory of one model."""
@@ -58,28 +59,38 @@ class _Directory:
         joined = quantized.explained(join(self.directory, parts), self.directory)
         self.notes += joined.notes
         own = [path for path in self.foreign if "/" not in path or not joined.named]
-        if not joined.named and not own:
-            if names := components.naming(self.listing):
-                raise errors.NotFound(
-                    self.directory, f"holds no weights of its own; folders in it do, so give one of them: {names}"
-                )
-            if not any(self.artifacts.values()):
-                problem = "holds no file of a model; give the directory of its config.json or weights"
-                raise errors.NotFound(self.directory, problem)
+        if not joined.named and not own and not self.choice.counted:
+            self._look_below()
+            if self.only_folder:
+                return self.of_components({self.only_folder: self.only_folder}, prefixed=False)
         if not joined.named:
             self.artifacts["weights"] += [path for path in own if path not in self.artifacts["weights"]]
         self.notes += _against_config(self.directory, joined)
         return self._accounted(joined, {})
 
-    def of_components(self, made_of: dict[str, str]) -> Contents:
-        """What is in a directory of several models."""
+    def _look_below(self) -> None:
+        """Find the folder that holds the weights, where the directory has the rest of the model, as in `onnx/`."""
+        homes = components.homes(self.listing)
+        own = any(self.artifacts.values())
+        if own and len(homes) == 1 and "/" not in homes[0] and not _is_own(homes[0]):
+            self.only_folder = homes[0]
+        elif homes:
+            shown = ", ".join(homes[:_MOST_NAMED]) + (f" … ({len(homes):,})" if len(homes) > _MOST_NAMED else "")
+            problem = f"holds no weights of its own; folders in it do, so give one of them: {shown}"
+            raise errors.NotFound(self.directory, problem)
+        elif not own:
+            problem = "holds no file of a model; give the directory of its config.json or weights"
+            raise errors.NotFound(self.directory, problem)
+
+    def of_components(self, made_of: dict[str, str], *, prefixed: bool = True) -> Contents:
+        """What is in a directory whose models lie in folders; `prefixed` puts these in front of the tensors' names."""
         parts, parameters = [], {}
         for folder, title in made_of.items():
             if folder:
                 if not title:
                     self.notes.append(f"{folder} is not in {components.PIPELINE}, and is counted")
                 inside = read(self.directory / folder)
-                part = below(inside, folder, prefix=f"{folder}.")
+                part = below(inside, folder, prefix=f"{folder}." if prefixed else "")
                 self.notes += [f"{folder}: {note}" for note in inside.notes]
                 for kind, names in inside.artifacts.items():
                     self.artifacts[kind] += [f"{folder}/{name}" for name in names]
@@ -102,6 +113,8 @@ class _Directory:
         for marker in (each.marker for each in FORMATS if each.marker in names and each.marker):
             contents = formats.read(File(self.directory / marker))
             self.choice.counted.append((marker, contents))
+            if any(artifacts.values()):
+                artifacts["weights"].append(marker)
             self.notes += contents.notes
         accelerate = any(fnmatch(name, "random_states_*.pkl") for name in names)
         weights = [*artifacts["weights"], *self._loose()]
@@ -122,6 +135,8 @@ class _Directory:
                     artifacts[kind].append(f"{folder}/")
             artifacts["checkpoint"].append(f"{folder}/")
         for part in parts:
+            if part.imports:
+                self._warn(f"{', '.join(part.files[:_MOST_NAMED])}: loading it", part.imports)
             if part.by_component["optimizer"]:
                 for name in part.files:
                     if "/" not in name and name not in artifacts["optimizer state"] and name in names:
@@ -134,7 +149,7 @@ class _Directory:
         loose = [name for name in self.listing.top if name.endswith(".bin") and name not in known]
         for name in loose:
             if not is_pickle(File(self.directory / name).first(4)) and name not in self.foreign:
-                self.foreign[name] = "unknown"
+                self.foreign[name] = "an unknown one"
         return [name for name in loose if is_pickle(File(self.directory / name).first(4))]
 
     def _is_pointer(self, path: str) -> bool:
@@ -148,24 +163,25 @@ class _Directory:
         read_beside |= {name for name in top if name.endswith(".json") and ".index" in name} - set(self.choice.left_out)
         skipped = {*joined.files, *read_beside, *(inside or ())}
         reasons = dict(self.choice.left_out)
+        for folder in self.listing.folders if joined.named else ():
+            mine = f"{folder}/" in self.artifacts["checkpoint"] or folder in parts
+            if not mine and components.has_weights(self.listing.folders, folder):
+                reasons.setdefault(f"{folder}/", "a model of its own, or a copy; inspect it by itself")
         self._check_pickles(skipped, reasons, set(parts))
         for entry in self.listing.entries:
-            if not entry.why and entry.path not in skipped and entry.size <= _POINTER:
-                if found := pointer(self.directory / entry.path):
-                    reasons[entry.path] = f"a Git LFS pointer to {found.size:,} bytes; fetch them with git lfs pull"
-        for folder in self.listing.folders:
-            if f"{folder}/" not in self.artifacts["checkpoint"] and folder not in parts:
-                if components.has_weights(self.listing.folders, folder) and joined.named:
-                    reasons.setdefault(f"{folder}/", "a model of its own, or a copy; inspect it by itself")
+            if entry.why or entry.path in skipped or entry.size > _POINTER:
+                continue
+            if found := pointer(self.directory / entry.path):
+                reasons[entry.path] = f"a Git LFS pointer to {found.size:,} bytes; fetch them with git lfs pull"
         not_read = account(self.listing, skipped, reasons, self.foreign)
         sizes: dict[str, int] = {}
-        for each in not_read:
+        for each in not_read if not joined.named else ():
             if each.why.startswith(FOREIGN):
                 sizes[each.why] = sizes.get(each.why, 0) + each.bytes
         self.notes += [f"{why}, {size:,} bytes" for why, size in sizes.items()]
         return replace(
             joined,
-            artifacts=self.artifacts,
+            artifacts=self.artifacts if any(self.artifacts.values()) else {},
             imports=tuple(dict.fromkeys([*joined.imports, *self.imports])),
             notes=tuple(self.notes),
             parts=parts,
@@ -177,16 +193,30 @@ class _Directory:
         for entry in self.listing.entries:
             if entry.why or entry.path in skipped or PurePosixPath(entry.path).suffix not in SUFFIXES:
                 continue
-            if entry.folder in parts or any(fnmatch(entry.folder, pattern) for pattern in _OWN_FOLDERS):
+            if entry.folder in parts or _is_own(entry.folder):
                 continue
             checked += 1
             if checked > _MOST_PICKLES:
                 self.notes.append(f"of the pickles that are not counted, {_MOST_PICKLES:,} were followed and no more")
                 break
             imports = imported_by(File(self.directory / entry.path))
+            if imports is not None:
+                self.foreign.pop(entry.path, None)
+                if f"{entry.folder}/" not in reasons:
+                    reasons.setdefault(entry.path, "a pickle of something else than the weights")
             if imports:
                 self.imports |= dict.fromkeys(imports)
-                self.notes.append(f"{entry.path} is not counted, and loading it would import {', '.join(imports)[:200]}")
+                self._warn(f"{entry.path} is not counted, and loading it", imports)
+
+    def _warn(self, subject: str, imports: Sequence[str]) -> None:
+        named = ", ".join(name[:80] for name in imports[:_MOST_NAMED])
+        more = f" and {len(imports) - _MOST_NAMED:,} more" if len(imports) > _MOST_NAMED else ""
+        self.notes.append(f"{subject} would import {named}{more}")
+
+
+def _is_own(folder: str) -> bool:
+    """Whether a folder holds another state of the model, which loading this one does not touch."""
+    return fnmatch(folder, "checkpoint-*")
 
 
 def _against_config(directory: Path, contents: Contents) -> list[str]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 
-from weigh.files.directories.listing import Entry, Listing, artifacts_of
+from weigh.files.directories.listing import Entry, Listing, artifact_of
 from weigh.tensors import NotRead
 
 FOREIGN = "weights in a format that weigh does not read"
 _NO_TENSORS = "it holds no tensors"
 _UNKNOWN = "no file that weigh reads"
 _MOST = 1_000  # files that are named one by one
+_MOST_OF_FOLDER = 10
 
 
 def account(
@@ -34,13 +35,27 @@ def account(
             folders[folder] = NotRead(folder, size, reasons[folder])
         else:
             found.append(NotRead(entry.path, entry.size, reasons.get(entry.path) or _why(entry, foreign)))
-    found = sorted([*found, *folders.values()], key=lambda each: each.path)
+    found = sorted([*_merged(found), *folders.values()], key=lambda each: each.path)
     if len(found) > _MOST:
         rest = found[_MOST:]
         found[_MOST:] = [NotRead("…", sum(each.bytes for each in rest), f"{len(rest):,} more files")]
     if not listing.complete:
         found.append(NotRead("…", 0, f"more than the {len(listing.entries):,} files that weigh lists"))
     return tuple(found)
+
+
+def _merged(found: list[NotRead]) -> list[NotRead]:
+    """The same with one entry for each folder of many files that were left out for one reason."""
+    folders: dict[str, list[NotRead]] = {}
+    for each in found:
+        folders.setdefault(next(iter(_above(each.path)), ""), []).append(each)
+    merged = []
+    for folder, files in folders.items():
+        if folder and len(files) > _MOST_OF_FOLDER and len({each.why for each in files}) == 1:
+            merged.append(NotRead(folder, sum(each.bytes for each in files), files[0].why))
+        else:
+            merged += files
+    return merged
 
 
 def _above(path: str) -> list[str]:
@@ -54,12 +69,11 @@ def _why(entry: Entry, foreign: Mapping[str, str]) -> str:
         return entry.why
     if title := foreign.get(entry.path):
         return f"{FOREIGN}: {title}"
-    artifacts = artifacts_of([entry.name])
-    known = [kind for kind, names in artifacts.items() if names]
-    if known and known[0] in ("architecture config", "tokenizer / preprocessor", "generation config"):
+    kind = artifact_of(entry.name)
+    if kind in ("architecture config", "tokenizer / preprocessor", "generation config"):
         return _NO_TENSORS
     if entry.name.endswith((".json", ".txt", ".md", ".py", ".jinja", ".yaml", ".yml")) or entry.name.startswith(".git"):
         return _NO_TENSORS
-    if known:
+    if kind:
         return "it belongs to another model, in a folder below"
     return _UNKNOWN
