@@ -30,7 +30,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 FORMATS = Path(__file__).parents[2] / "src/weigh/formats"
-DIRECTORIES = str(FORMATS.parent / "files/directories.py")
+DIRECTORIES = str(FORMATS.parent / "files/directories")
 MAX_SECONDS = 2.0
 MAX_GROWTH = 2**29
 MAX_INPUT = 2**16

@@ -27,7 +27,7 @@ def test_no_damaged_file_does_more_than_be_refused(name: str, tmp_path: Path) ->
 
 def test_coverage_guides_it_through_the_shards_of_an_index_too(tmp_path: Path) -> None:
     report = fuzzing.fuzz(fuzzing.SEEDS["index"](tmp_path), ENOUGH, executions=20)
-    assert {"safetensors.py", "directories.py"} <= report.lines.keys()
+    assert {"safetensors.py", "shards.py"} <= report.lines.keys()
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def test_a_model_in_several_files_is_added_up(tmp_path: Path) -> None:
     whole = weigh.inspect(tmp_path)
     assert whole.parameters == 30
     assert whole.artifacts["weights"] == [*files, "other.gguf"]
-    assert whole.notes == (f"other.gguf is not counted: the weights are read from {files[0]}",)
+    assert [(file.path, files[0] in file.why) for file in whole.not_read] == [("other.gguf", True)]
 
     (tmp_path / files[2]).unlink()
     with pytest.raises(errors.InvalidShards, match="00003-of-00003"):

@@ -140,7 +140,7 @@ def _assembled(whole: Contents, parts: Sequence[Contents]) -> Contents:
         check_cover(where, shape, [box for box, _ in found])
         boxes = tuple((box, whole.storages[tensor.storage], tensor.begin) for box, tensor in found)
         assembled = Boxes(shape, dtype, boxes)
-        storage = f"{_SHARDING}:{name}"
+        storage = f"{found[0][1].storage}:{name}"
         storages[storage] = assembled
         named.append(Tensor(name, shape, dtype, storage, 0, assembled.size, found[0][1].component))
     metadata = {key: value for key, value in whole.metadata.items() if key != _SHARDING}
