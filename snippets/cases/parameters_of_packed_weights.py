@@ -86,7 +86,7 @@ quill = weigh.params("models/quill").parameters
 codes_in_file = sum(tensor.numel for tensor in file.named if tensor.dtype == "uint8")
 scales_in_file = 2 * codes_in_file // BLOCK
 assert elements + codes_in_file - scales_in_file == quill, "Count each byte twice and no scale: the true number"
-assert file.parameters < quill
+assert file.parameters == quill and file.stored_elements == elements, "absmax beside bytes is bitsandbytes' way"
 # --8<-- [end:pack_claims]
 
 # --8<-- [start:own]

@@ -60,8 +60,10 @@ assert weigh.inspect(minilm).as_dict() | {"path": minilm.name} == facts
 INSPECT = {
     "path": "what was asked for",
     "format": "`safetensors`, `pytorch`, `gguf`, `onnx`, `npz` … or `no tensors`",
-    "parameters": "floating-point and complex numbers among the weights",
+    "parameters": "floating-point and complex numbers among the weights, and those that packed codes stand for",
     "buffers": "integers and booleans among the weights",
+    "stored_elements": "elements among the weights as they are stored",
+    "quantized": "scheme, matrices, parameters, bits for each, and what codes and scales weigh; `null` if none are",
     "tensors": "how many there are, tied ones once",
     "bytes_on_disk": "the size of the files that hold tensors",
     "bytes_in_tensors": "those of them that belong to a tensor, each once",
@@ -111,6 +113,7 @@ table(PARAMS, described, "Llama-3-8B")
 from tempfile import TemporaryDirectory
 
 import torch
+from safetensors.torch import save_file
 
 temporary = TemporaryDirectory()
 folder = Path(temporary.name)
@@ -128,17 +131,19 @@ view = written({"rows": torch.zeros(10_000)[:10]}, "view.pt")
 norm = torch.nn.BatchNorm1d(8)
 float_buffers = written(norm.state_dict(), "norm.pt")
 learned = sum(parameter.numel() for parameter in norm.parameters())
+nf4 = {"proj.weight": torch.zeros(2048, 1, dtype=torch.uint8), "proj.weight.absmax": torch.zeros(64)}
+save_file(nf4, folder / "nf4.safetensors")
+packed = weigh.inspect(folder / "nf4.safetensors")
 
 assert tied.parameters == 6400 and tied.tensors == 1 and tied.tied == [["embedding", "head"]]
 assert view.by_component["unused"] == 39_960
+assert (packed.parameters, packed.stored_elements, packed.buffers) == (4096, 2112, 0)
 assert (learned, float_buffers.parameters, float_buffers.buffers) == (16, 32, 1)
 assert weigh.params(minilm).tensors == facts["tensors"] - 1  # the positions are a buffer
 assert facts["bytes_in_tensors"] + facts["by_component"]["metadata"] == facts["bytes_on_disk"]
 # --8<-- [end:counts]
 
 # --8<-- [start:sharded]
-from safetensors.torch import save_file
-
 sharded = folder / "sharded"
 sharded.mkdir()
 shards = {

@@ -37,16 +37,16 @@ class Group:
         """The numbers of the matrix before it was quantized; `None` where they cannot be known from the file."""
         return self.count if self.shape is None else prod(self.shape)
 
-    def below(self, prefix: str) -> "Group":
-        """The same where all its tensors have a prefix more."""
-        longer = {kind: tuple(f"{prefix}{name}" for name in names) for kind, names in self.side.items()}
-        data = tuple(f"{prefix}{name}" for name in self.data)
-        return replace(self, name=f"{prefix}{self.name}", data=data, side=longer)
-
     @property
     def names(self) -> tuple[str, ...]:
         """Every tensor that it is made of."""
         return (*self.data, *(name for names in self.side.values() for name in names))
+
+    def below(self, prefix: str) -> "Group":
+        """The same group where all names have something in front of them."""
+        side = {kind: tuple(f"{prefix}{name}" for name in names) for kind, names in self.side.items()}
+        data = tuple(f"{prefix}{name}" for name in self.data)
+        return replace(self, name=f"{prefix}{self.name}", data=data, side=side)
 
 
 def held(groups: Iterable[Group], own: Mapping[str, int]) -> int:
