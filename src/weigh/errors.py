@@ -69,7 +69,15 @@ class MalformedArchive(WeighError):
 
 class MalformedPickle(WeighError):
     """A pickle that ends early, breaks the rules of its own stack, uses an opcode that no model file needs, or builds
-    something else than what the format keeps in it."""
+    something else than what the format keeps in it.
+
+    Attributes:
+        imports: What it would import as far as it was followed, which says whose it is.
+    """
+
+    def __init__(self, where: object, problem: str, imports: tuple[str, ...] = ()) -> None:
+        super().__init__(where, problem)
+        self.imports = imports
 
 
 class InvalidShards(WeighError):

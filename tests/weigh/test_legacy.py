@@ -182,8 +182,8 @@ def test_a_view_of_a_storage(tmp_path: Path) -> None:
 
 COUNT = (4).to_bytes(8, "little")
 MALFORMED: dict[str, tuple[bytes, type[errors.WeighError]]] = {
-    "nothing": (b"", errors.MalformedPickle),
-    "text": (b"<!doctype html>", errors.MalformedPickle),
+    "nothing": (b"", errors.UnknownFormat),
+    "text": (b"<!doctype html>", errors.UnknownFormat),
     "a bare pickle of numbers": (pickle.dumps([1, 2]), errors.MalformedPickle),
     "another version": (row().replace(b"M\xe9\x03.", b"M\xea\x03."), errors.MalformedPickle),
     "no keys": (row(keys=b"N"), errors.MalformedPickle),

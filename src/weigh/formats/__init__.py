@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import cast
 
 from weigh import errors
-from weigh.formats import pointers
+from weigh.formats import foreign, pointers
 from weigh.sources import File
 from weigh.tensors import Contents
 
@@ -26,6 +26,8 @@ def _holds_arrays(file: File) -> bool:
     try:
         names = archives.records(file, "", compressed=True)
     except errors.MalformedArchive:
+        return False
+    if "schema.json" in names:  # of skops, whose arrays are not a model's weights
         return False
     return any(name.endswith(".npy") for name in names) and not any(name.endswith(".pkl") for name in names)
 
@@ -92,7 +94,7 @@ def read(file: File) -> Contents:
     """Read one file, by its first bytes or, where those say nothing, by its suffix.
 
     Raises:
-        UnknownFormat: If the file is of no format that `weigh` reads.
+        UnknownFormat: If the file is of no format that `weigh` reads; or a pointer of Git LFS.
         WeighError: What the reader of its format raises.
     """
     with file.open() as reader:
@@ -101,8 +103,19 @@ def read(file: File) -> Contents:
         pointers.refuse(file)
     for each in FORMATS:
         if each.claims(file, first):
-            return each.read(file)
+            try:
+                return each.read(file)
+            except (errors.MalformedPickle, errors.MalformedArchive, errors.HeaderTooLarge) as error:
+                imports = error.imports if isinstance(error, errors.MalformedPickle) else ()
+                if known := foreign.named(file, imports):
+                    raise errors.UnknownFormat(file, known) from None
+                if each.reader == "torch.legacy" and not imports and not first.startswith(each.magic):
+                    break
+                raise
+    if known := foreign.named(file):
+        raise errors.UnknownFormat(file, known)
     if first.lstrip()[:1] == b"{":
         raise errors.UnknownFormat(file, "is JSON and no file of weights; if it is a model's config: weigh params")
     titles = ", ".join(dict.fromkeys(each.title for each in FORMATS))
-    raise errors.UnknownFormat(file, f"starts with {first[:4]!r}; weigh reads {titles}")
+    starts = f"starts with {first[:4]!r}" if first else "is empty"
+    raise errors.UnknownFormat(file, f"{starts}; weigh reads {titles}")

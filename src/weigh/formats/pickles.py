@@ -76,13 +76,22 @@ def read(source: bytes | BytesIO, where: object) -> Pickle:
         if not machine.stack or machine.stack[-1] is MARK:
             raise MalformedPickle("pickle", "ends with nothing on its stack")
     except MalformedPickle as error:
-        raise MalformedPickle(f"{where}, byte {position}", f"{error.problem}; do not load this file") from None
+        place, problem = f"{where}, byte {position}", f"{error.problem}; do not load this file"
+        raise MalformedPickle(place, problem, _imports(machine)) from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        flaw = {IndexError: "takes from an empty stack", KeyError: "reads a place that was never written"}
+        reason = flaw.get(type(error), str(error)[:80])
         raise MalformedPickle(
-            f"{where}, byte {position}", f"is not a well-formed pickle ({str(error)[:80]}); do not load this file"
+            f"{where}, byte {position}",
+            f"is not a well-formed pickle ({reason}); do not load this file",
+            _imports(machine),
         ) from None
+    return Pickle(machine.stack[-1], _imports(machine), machine.references, machine.calls)
+
+
+def _imports(machine: Machine) -> tuple[str, ...]:
     names = dict.fromkeys((imported.module, imported.name) for imported in machine.globals)
-    return Pickle(machine.stack[-1], tuple(".".join(name) for name in names), machine.references, machine.calls)
+    return tuple(".".join(name) for name in names)
 
 
 def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator[tuple[Keys, Any]]:

@@ -76,7 +76,7 @@ def read(file: File) -> Contents:
     tensors, metadata = rebuilding.tensors(saved.pickle.root, file, resolve, above_root(file))
     if not tensors and (refused or saved.storages is None):
         warning = f", and loading it would call {rebuilding.naming(refused)}" if refused else ""
-        raise errors.MalformedPickle(file, f"holds no tensor of torch{warning}; do not load it")
+        raise errors.MalformedPickle(file, f"holds no tensor of torch{warning}; do not load it", refused)
     notes = [] if tensors else [f"{file.name} holds no tensor"]
     if saved.end < file.size:
         notes.append(f"{file.size - saved.end:,} bytes at the end of {file.name} are nothing that torch would load")
