@@ -78,8 +78,8 @@ def test_more_layers_than_any_model_has_are_refused_at_once(
     for place, field in list(layers):
         value: Any = {field: [1, 1, 10**9, 1] if field == "depths" else 10**9}
         inner = value if "config.json" in place else {place: value}
-        said = f"field {field}: 1(,000,000,00[03] layers, and weigh counts|000000000 changes the answer)"
-        with pytest.raises((errors.InvalidConfig, errors.UnsupportedField), match=said):
+        said = rf"field (\w+\.)?{field}: 1,000,000,00[03] layers, and weigh counts"
+        with pytest.raises(errors.InvalidConfig, match=said):
             weigh.params(write(tmp_path, model_type=model_type, **inner))
 
 

@@ -54,13 +54,13 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     except InvalidConfig as error:
         raise InvalidConfig(f"{source.where}, {error.where}", error.problem) from None
     except (UnknownArchitecture, NotConstructed) as error:
-        if not by_transformers or not fallback.installed():
+        if not by_transformers or not fallback.building():
             raise _refusal(source, model_type, architecture, error) from None
         try:
             found = fallback.build(fields, architecture, source.where)
         except NotConstructed as answer:
             raise _refusal(source, model_type, architecture, error, answer.problem) from None
-        counted_by = f"transformers {fallback.installed()['transformers']}"
+        counted_by = fallback.building()
     assumed = (
         {} if found.architecture in (fields.get("architectures") or ()) else {"architectures": [found.architecture]}
     )
@@ -76,7 +76,7 @@ def _refusal(
     what = error.problem if known else f"{architecture or model_type!r:.60} is not known to weigh"
     if not known and source.fields.get("auto_map"):
         what += ", which runs no code that comes with a model (auto_map)"
-    if answer or fallback.installed():
+    if answer or fallback.building():
         remedy = f"{answer}; weigh inspect counts what its files hold".removeprefix("; ")
     else:
         remedy = (

@@ -44,6 +44,12 @@ def installed() -> dict[str, str]:
     return found if {"transformers", "torch"} <= found.keys() else {}
 
 
+def building() -> str:
+    """What builds models: transformers with its version; nothing if it is not installed."""
+    found = installed()
+    return f"transformers {found['transformers']}" if found else ""
+
+
 def _names(model_type: str) -> bool:
     """Whether the installed transformers may have a model type: it names all of them in a few files, unimported."""
     found = find_spec("transformers")

@@ -9,7 +9,7 @@ from weigh.models.config import MAX_LAYERS, Config
 MAX_DEPTH = 32
 """The most objects and lists of a config that lie in one another, several times as many as in any."""
 
-_COUNTS = re.compile(r"^(num|n)_\w*(layer|block|stage|expert)s?(_|$)|(^|_)(layers|depths?|blocks|stages|repeats)$")
+_COUNTS = re.compile(r"^(num|n)_\w*(layer|block|stage|expert)s?(_|$)|(^|_)(layers|depths?|blocks|stages|repeats|layer_types)$")
 """The names of fields that say how many modules there are, or list so many for each stage."""
 
 _OTHER_KINDS = {int: str | dict, bool: str | dict, str: dict, list: str | dict, tuple: str | dict, dict: str | int}

@@ -118,9 +118,10 @@ class Model:
     @property
     def longest(self) -> int | None:
         """The tokens of the longest sequence it is made for, by its positions or its config; `None` if nothing says."""
-        named = self.config.get("max_position_embeddings", self.config.get("n_positions"))
-        said = named if type(named) is int and named > 0 else None
-        return self.positions.get("context", said)
+        text = self.config.fields.get("text_config")
+        said = [fields.get(name) for fields in (self.config.fields, text if isinstance(text, dict) else {})
+                for name in ("max_position_embeddings", "n_positions")]  # fmt: skip
+        return self.positions.get("context", next((one for one in said if type(one) is int and one > 0), None))
 
     def tokens(self, name: str, given: int | None, usual: int) -> int:
         """The tokens of a sequence: those given, or else the usual number, but no more than the model is made for.

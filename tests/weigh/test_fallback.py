@@ -1,0 +1,205 @@
+"""Models of no family here: by their own constructors, or else by an installed transformers in a process of its own."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import weigh
+from weigh import errors
+from weigh.models import constructors, fallback, meta_device
+
+from .test_parameters import reference, write
+
+TINY: dict[str, Any] = {
+    "model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"],
+    "text_config": {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 99, "torch_dtype": "bfloat16",
+    },
+    "vision_config": {
+        "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 16,
+        "patch_size": 8, "vision_use_head": False,
+    },
+}  # fmt: skip
+TRAP = "raise SystemExit('code of a model was run')"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constructors that know no type."""
+
+    def refuse(*given: Any) -> Any:
+        raise errors.NotConstructed("here", "asks for what weigh does not compute")
+
+    monkeypatch.setattr(constructors, "construct", refuse)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception) -> list[Any]:
+    """Have the program of the fallback answer so; gives what it is called with."""
+    calls: list[Any] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        calls.append(command)
+        if isinstance(answer, Exception):
+            raise answer
+        return subprocess.CompletedProcess(command, 0, answer)
+
+    monkeypatch.setattr(fallback.subprocess, "run", run)
+    return calls
+
+
+def test_transformers_counts_what_nobody_else_can_and_is_asked_once(
+    unknown: None, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names, shapes and ties that it builds in this process, though the directory holds traps for the other one."""
+    for trap in ("modeling_own.py", "torch.py", "json.py", "transformers.py"):
+        (tmp_path / trap).write_text(TRAP)
+    monkeypatch.chdir(tmp_path)
+    own = {"auto_map": {"AutoModel": "modeling_own.Own"}, "_attn_implementation": "kernels-community/own", "extra": 1}
+    path = write(tmp_path, **TINY, **own)
+    model = weigh.params(path)
+    built = dict(reference(TINY).named_parameters(remove_duplicate=False))
+    assert [(t.name, t.shape) for t in model.named] == [(name, tuple(p.shape)) for name, p in built.items()]
+    assert model.parameters == sum(parameter.numel() for parameter in set(built.values())) == sum(model.parts.values())
+    assert (model.counted_by, model.unread, model.dtype) == (fallback.building(), ("extra",), "bfloat16")
+    assert "text_config.tie_word_embeddings" in model.assumed
+    assert {t.role for t in model.named if "q_proj" in t.name and "language" in t.name} == {"attention query"}
+
+    kept = list((cache / "weigh").rglob("*.json"))
+    calls = answering(monkeypatch, kept[0].read_bytes())
+    assert weigh.params(path) == model and not calls, "asked again, though the answer was kept"
+    for damaged in (b"", b"{", b"[]", kept[0].read_bytes()[:-50], b'{"parameters": [["w", [-1], "Linear", ""]]}'):
+        whole = kept[0].read_bytes()
+        kept[0].write_bytes(damaged)
+        assert weigh.params(path) == model
+        assert kept[0].read_bytes() == whole, "a damaged answer stays"
+    assert len(calls) == 5
+    assert weigh.params(write(tmp_path, **TINY | {"vision_config": None})) == model and len(calls) == 6
+
+
+def test_what_the_constructors_say_is_what_transformers_builds(tmp_path: Path) -> None:
+    model = weigh.params(write(tmp_path, **TINY), fallback=False)
+    built = dict(reference(TINY).named_parameters(remove_duplicate=False))
+    assert [(t.name, t.shape) for t in model.named] == [(name, tuple(p.shape)) for name, p in built.items()]
+    assert model.counted_by == f"constructors of transformers {constructors.version()}"
+    assert set(model.parts) == {"text", "vision", "projector"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"", "did not come to an end"),
+        (b"[]", "does not build it"),
+        (b"{}", "no answer that could be read"),
+        (b'{"error": "ImportError: needs timm\\n(and more)"}', "does not build it: ImportError: needs timm"),
+        (subprocess.TimeoutExpired("python", 1), "within 180 seconds"),
+        (OSError(12, "Cannot allocate memory"), "did not come to an end"),
+    ],
+)
+def test_what_goes_wrong_in_transformers_is_one_line(
+    answer: bytes | Exception, message: str, unknown: None, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, answer)
+    with pytest.raises(errors.NotConstructed, match=message) as caught:
+        weigh.params(write(tmp_path, **TINY))
+    assert "\n" not in str(caught.value) and str(tmp_path / "config.json") in str(caught.value)
+    assert not list(cache.rglob("*.json"))
+
+
+def test_without_transformers_the_way_to_it_is_said(
+    unknown: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = answering(monkeypatch, b"")
+    monkeypatch.setattr(fallback, "_PACKAGES", ("transformers", "no-torch-here"))
+    with pytest.raises(errors.NotConstructed, match=r'pip install "weights-and-measures\[torch\]"'):
+        weigh.params(write(tmp_path, **TINY))
+    assert not calls
+
+
+def test_transformers_is_not_started_for_a_type_that_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answering(monkeypatch, b"")
+    with pytest.raises(errors.UnknownArchitecture, match="does not know it either; weigh inspect"):
+        weigh.params(write(tmp_path, model_type="no_such_type"))
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_hidden_layers", 10**6), ("num_hidden_layers", -1), ("hidden_size", -8), ("hidden_size", "8"),
+        ("hidden_size", 2**63), ("vocab_size", {"a": 1}), ("layer_types", ["full_attention"] * 20_000),
+        ("num_hidden_layers", 9_999),
+    ],
+)  # fmt: skip
+def test_what_no_model_has_is_refused_before_anything_is_started(
+    field: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = answering(monkeypatch, b"")
+    path = write(tmp_path, **TINY | {"text_config": TINY["text_config"] | {field: value}})
+    with pytest.raises(errors.InvalidConfig) as caught:
+        weigh.params(path)
+    assert not calls and str(caught.value).startswith(str(tmp_path / "config.json"))
+
+
+def test_the_program_runs_by_its_path_and_imports_nothing_of_weigh() -> None:
+    assert "weigh" not in {line.split()[1] for line in Path(meta_device.__file__).read_text().splitlines()
+                           if line.startswith(("import ", "from "))}  # fmt: skip
+
+
+def test_a_family_gives_way_where_it_does_not_know_what_changes_the_answer(tmp_path: Path) -> None:
+    fields = {"model_type": "gpt2", "n_layer": 2, "architectures": ["GPT2LMHeadModel"]}
+    crossing = weigh.params(write(tmp_path, **fields, add_cross_attention=True), fallback=False)
+    plain = weigh.params(write(tmp_path, **fields))
+    built = reference(fields | {"add_cross_attention": True})
+    assert crossing.parameters == sum(p.numel() for p in built.parameters()) > plain.parameters
+    with pytest.raises(errors.UnsupportedField, match="position_embedding_type"):  # of which transformers knows no more
+        weigh.params(write(tmp_path, model_type="bert", position_embedding_type="relative_key"), fallback=False)
+
+
+def test_the_text_alone_of_a_multimodal_model_is_counted(tmp_path: Path) -> None:
+    text = {"model_type": "qwen2_5_vl_text", "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "num_hidden_layers": 2, "intermediate_size": 96, "vocab_size": 99, "torch_dtype": "bfloat16"}  # fmt: skip
+    alone = weigh.params(write(tmp_path, **text, architectures=["Qwen2_5_VLForConditionalGeneration"]), fallback=False)
+    built = reference(text | {"architectures": ["Qwen2_5_VLTextModel"]})
+    assert (alone.architecture, alone.parts) == ("Qwen2_5_VLTextModel", {})
+    assert alone.assumed["architectures"] == ["Qwen2_5_VLTextModel"]
+    assert alone.parameters == sum(p.numel() for p in built.parameters())
+    assert weigh.params(write(tmp_path, **text), fallback=False).parameters == alone.parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"\x02\0\0\0\0\0\0\0{}"), ("renamed.json", b"\x02\0\0\0\0\0\0\0{}"),
+        ("model.gguf", b"GGUF\3\0\0\0"), ("pytorch_model.bin", b"PK\3\4"), ("old.pt", b"\x80\x02}."), ("w.bin", b"\1\2"),
+    ],
+)  # fmt: skip
+def test_weights_in_place_of_a_config_are_named(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(errors.InvalidConfig, match=r"wants a config\.json; for the file itself: weigh inspect"):
+        weigh.params(tmp_path / name)
+
+
+def test_a_config_in_place_of_weights_is_named() -> None:
+    with pytest.raises(errors.UnknownFormat, match="if it is a model's config: weigh params"):
+        weigh.inspect("models/quill/config.json")
+
+
+@pytest.mark.parametrize("deep", [{"a": 40}, {"a": 900}])
+def test_a_config_that_is_nested_without_end_is_refused(deep: dict[str, int], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "a": ' + "[" * deep["a"] + "]" * deep["a"] + "}")
+    with pytest.raises(errors.InvalidConfig, match="nested more than 32 deep"):
+        weigh.params(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "a": " " * 8_000_000}))
+    with pytest.raises(errors.InvalidConfig, match="no config more than 8,000,000"):
+        weigh.params(tmp_path)
