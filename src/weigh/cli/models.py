@@ -8,7 +8,7 @@ import click
 
 from weigh.cli.group import weigh
 from weigh.cli.options import POSITIVE, STRICT, Known
-from weigh.cli.terminal import config_notes, formulas, table
+from weigh.cli.terminal import config_notes, formulas, printable, table
 
 
 @weigh.command("params")
@@ -31,7 +31,8 @@ def params_command(config: str, strict: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
-        saved = "" if model.config.fields.get("quantization_config") else ", as saved"
+        quantized = model.saved
+        saved = "" if quantized else ", as saved"
         table(
             f"{config} ({model.architecture})",
             {
@@ -42,8 +43,13 @@ def params_command(config: str, strict: bool, as_json: bool) -> int:
             {
                 f"as {name}{saved if name == model.dtype else ''}": size
                 for name, size in {model.dtype: model.bytes_in_tensors, **facts["bytes"]}.items()
-            },
+            }
+            | ({f"as saved by {quantized.method}": quantized.nbytes} if quantized and quantized.nbytes else {}),
         )
+        if quantized and quantized.unknown:
+            click.echo(f"as saved by {printable(quantized.method)}: not known, since {printable(quantized.unknown)}")
+        elif quantized and quantized.within:
+            click.echo(f"as saved by {printable(quantized.method)}: to within {quantized.within:,} bytes")
         config_notes(model.counted_by, model.unread, model.assumed)
     return 0
 

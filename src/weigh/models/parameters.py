@@ -17,6 +17,7 @@ from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
 from weigh.models.limits import refuse_endless
 from weigh.models.parts import part_of, parts
+from weigh.models.quantization import Saved, saved
 from weigh.models.roles import weights
 from weigh.tensors import Tensor
 from weigh.units import positive
@@ -107,6 +108,11 @@ class Model:
         """The bytes of the weights in the config's own number format."""
         return self.bytes_as(self.dtype)
 
+    @cached_property
+    def saved(self) -> Saved | None:
+        """What it takes as its quantizer saves it; `None` if the config says nothing of a quantizer."""
+        return saved(self.config.fields, self.named, self.dtype)
+
     def bytes_as(self, name: str) -> int:
         """The bytes of the weights in the number format of that name.
 
@@ -170,6 +176,7 @@ class Model:
             "bytes_in_tensors": self.bytes_in_tensors,
             "by_dtype": {self.dtype: self.bytes_in_tensors},
             "bytes": {name: self.bytes_as(name) for name in COMMON},
+            "saved": self.saved.as_dict() if self.saved else None,
             "parts": self.parts,
             **self.provenance,
             "assumed": self.assumed,

@@ -1,0 +1,109 @@
+"""The bytes of a model as a quantizer saves it, by what its config says of that: the tensors, without the header.
+
+Of each scheme it is known which matrices it converts and what each becomes. What is not known, such as the layout of
+another version, is said to be so: then the model is counted, and its bytes are not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weigh.dtypes import DTYPES, bytes_of
+from weigh.models.quantization.matrices import matrices
+from weigh.models.quantization.names import Names
+from weigh.models.quantization.schemes import Plan, plan
+from weigh.models.quantization.unknown import Unknown
+from weigh.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a quantized model takes as saved.
+
+    Attributes:
+        method: The name of the scheme, as the config has it.
+        nbytes: The bytes of its tensors; `None` if they are not known.
+        parameters: The parameters that are quantized; `None` if that is not known.
+        within: By how many bytes it may be off: numbers that are written as text take more or fewer digits.
+        unknown: Why the bytes are not known; empty if they are.
+    """
+
+    method: str
+    nbytes: int | None
+    parameters: int | None
+    within: int = 0
+    unknown: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures under the names that `weigh params --json` promises."""
+        return {
+            "method": self.method,
+            "bytes": self.nbytes,
+            "quantized_parameters": self.parameters,
+            "within": self.within,
+            "unknown": self.unknown,
+        }
+
+
+def settings_of(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a config says of its quantization, of the model or of the text model in it; `None` if nothing."""
+    for holder in (fields, fields.get("text_config")):
+        if isinstance(holder, dict):
+            for key in ("quantization_config", "compression_config", "quantization"):
+                found = holder.get(key)
+                if isinstance(found, dict) and found:
+                    return {**found, **({"quant_method": "mlx"} if key == "quantization" else {})}
+    return None
+
+
+def saved(fields: Mapping[str, Any], named: Iterable[Tensor], dtype: str) -> Saved | None:
+    """What a model takes as its quantizer saves it; `None` if its config says nothing of one.
+
+    Args:
+        fields: The fields of its config.
+        named: Its tensors in the order of the state dict, tied ones too, each with its role.
+        dtype: The number format of what is not quantized.
+    """
+    settings = settings_of(fields)
+    if settings is None:
+        return None
+    method = settings.get("quant_method")
+    name = method if isinstance(method, str) else "compressed-tensors" if "config_groups" in settings else "unknown"
+    if method is None and (settings.get("load_in_4bit") is True or settings.get("load_in_8bit") is True):
+        name = "bitsandbytes"
+    try:
+        return _weighed(name[:40], plan(name, settings, dtype), tuple(named), dtype)
+    except Unknown as unknown:
+        return Saved(name[:40], None, None, unknown=str(unknown))
+
+
+def _weighed(method: str, how: Plan, named: tuple[Tensor, ...], dtype: str) -> Saved:
+    left = how.left if how.left is not None else Names([])
+    usual = Names(_usually_left(named)) if how.leaves_usual else Names([])
+    total = parameters = within = 0
+    for tensor in named:
+        if tensor.name != tensor.storage:
+            continue
+        size = bytes_of(tensor.numel, DTYPES[dtype])
+        for matrix in matrices(tensor):
+            if matrix.kind == "expert" and matrix.kind not in how.kinds and how.experts_unknown:
+                raise Unknown("its experts are saved in one tensor or in many, by the version that wrote it")
+            asked = tensor.name if how.by_parameter else matrix.module
+            if matrix.kind not in how.kinds or (how.layers_only and not matrix.in_layer):
+                continue
+            if left.has(asked) or usual.has(asked):
+                continue
+            cost = how.cost(matrix)
+            if cost is not None:
+                size = matrix.count * cost
+                parameters += tensor.numel
+                within += matrix.count * how.within
+        total += size
+    return Saved(method, total, parameters, within)
+
+
+def _usually_left(named: tuple[Tensor, ...]) -> list[str]:
+    """What transformers leaves if no list says otherwise: tied tensors, the last parameter, and the output matrix."""
+    tied = {name for one in named if one.name != one.storage for name in (one.name, one.storage)}
+    heads = {one.name for one in named if one.role == "lm head"}
+    return [name.removesuffix(".weight") for name in tied | heads | {one.name for one in named[-1:]}]
