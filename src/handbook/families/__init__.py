@@ -1,1 +1,4 @@
-"""The model types of transformers: their constructors sliced to what decides shapes, and held equal to the originals."""
+"""The constructors that `weigh` keeps, held equal to those of the installed transformers.
+
+`make families` slices them anew and compares what they say with what transformers builds on the meta device.
+"""

@@ -1,0 +1,102 @@
+"""Configs of a type with what transformers makes of them: small enough to keep, so that comparing costs no second build."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from handbook.families import reference
+from handbook.families.changes import change
+from handbook.families.small import Fields, small, start
+
+HEADS = 0.25
+"""The share of changes that are built by another class of the type than its first."""
+
+
+class Parameter(Protocol):
+    """A parameter, whoever says that it is there."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the state dict."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sizes."""
+
+    @property
+    def owner(self) -> str:
+        """The class of the module that holds it."""
+
+    @property
+    def tied_to(self) -> str:
+        """The first name of the same tensor, or empty."""
+
+
+def answer(parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """What is compared: counts as they are, and digests of shapes, names, ties, owners and the order.
+
+    Args:
+        parameters: In the order of the state dict, under every name.
+    """
+    every = [(p.name, list(p.shape), p.owner, p.tied_to) for p in parameters]
+    alone = [entry for entry in every if not entry[3]]
+    return {
+        "parameters": sum(math.prod(shape) for _, shape, _, _ in alone),
+        "tensors": len(alone),
+        "shapes": _digest(sorted(shape for _, shape, _, _ in alone)),
+        "names": _digest(sorted((name, shape) for name, shape, _, _ in every)),
+        "ties": _digest(sorted((name, tied) for name, _, _, tied in every if tied)),
+        "owners": _digest(sorted((name, owner) for name, _, owner, _ in every)),
+        "order": _digest([name for name, *_ in every]),
+    }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
+
+
+def record(model_type: str, *, wanted: int = 36, seconds: float = 20, seed: int = 0) -> dict[str, Any]:
+    """The default of a type, and changes of it, each as transformers answers.
+
+    Args:
+        model_type: The type.
+        wanted: How many changes that can be built.
+        seconds: The CPU time after which no more are tried.
+        seed: Chooses the changes.
+
+    Returns:
+        `classes`, or `error` and why there are none; `default`, its answer; `cases`: fields, class, answer or why not.
+    """
+    began = time.process_time()
+    try:
+        classes = reference.architectures(model_type)
+    except reference.NotBuildable as error:
+        return {"error": str(error), "cases": []}
+    if not classes:
+        return {"error": "part of another config", "cases": []}
+    found: dict[str, Any] = {"classes": classes, "cases": []}
+    try:
+        found["default"] = answer(reference.build(start(model_type), classes[0]))
+        least = small(model_type, classes[0])
+    except reference.NotBuildable as error:
+        return found | {"error": str(error)}
+    chosen = random.Random(f"{model_type} {seed}")
+    built = 0
+    for _ in range(4 * wanted):
+        if built >= wanted or time.process_time() - began > seconds:
+            break
+        fields: Fields = change(chosen, model_type, least)
+        architecture = chosen.choice(classes) if chosen.random() < HEADS else classes[0]
+        case = {"fields": fields, "architecture": architecture}
+        try:
+            case |= answer(reference.build(fields, architecture))
+            built += 1
+        except reference.NotBuildable as error:
+            case["error"] = str(error)
+        found["cases"].append(case)
+    return found | {"seconds": round(time.process_time() - began, 2)}

@@ -1,0 +1,170 @@
+"""What the installed transformers builds: every model type, its classes, and the parameters of a class."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a config names backbones that transformers would fetch
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from transformers import initialization  # noqa: E402
+from transformers.models.auto import configuration_auto, modeling_auto  # noqa: E402
+
+VERSION: str = transformers.__version__
+
+FIRST = (
+    "CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ", "MASKED_LM", "CTC",
+    "TEXT_TO_WAVEFORM", "TEXT_TO_SPECTROGRAM", "IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "UNIVERSAL_SEGMENTATION",
+    "MASK_GENERATION", "ZERO_SHOT_OBJECT_DETECTION", "DEPTH_ESTIMATION", "SEMANTIC_SEGMENTATION", "PRETRAINING",
+)  # fmt: skip
+"""The tasks of a type whose class stands for it in the register, first come first; then its base class."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A parameter as transformers builds it.
+
+    Attributes:
+        name: Its name in the state dict.
+        shape: Its sizes.
+        owner: The class of the module that holds it.
+        tied_to: The first name of the same tensor, if that is another; else empty.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    owner: str
+    tied_to: str
+
+
+class NotBuildable(Exception):
+    """Transformers cannot build it, and says why."""
+
+
+def types() -> list[str]:
+    """Every model type that transformers knows, by name."""
+    return sorted(configuration_auto.CONFIG_MAPPING_NAMES)
+
+
+@cache
+def config_class(model_type: str) -> Any:
+    """The config class of a model type."""
+    return configuration_auto.CONFIG_MAPPING[model_type]
+
+
+def modeling(model_type: str) -> Any:
+    """The module that holds the model classes of a type, or None.
+
+    Raises:
+        NotBuildable: If it cannot be imported.
+    """
+    path = config_class(model_type).__module__
+    package, _, name = path.rpartition(".")
+    try:
+        return import_module(f"{package}.{name.replace('configuration_', 'modeling_')}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith(package):
+            return None
+        raise NotBuildable(f"needs a package: {error.name}") from None
+    except (ImportError, RuntimeError, OSError) as error:
+        raise NotBuildable(f"cannot be imported: {first_line(error)}") from None
+
+
+@cache
+def architectures(model_type: str) -> tuple[str, ...]:
+    """The classes that take the config of a type: those of `FIRST` in that order, then the base class, then the others.
+
+    Args:
+        model_type: The type.
+    """
+    tasks = {name: getattr(modeling_auto, name) for name in dir(modeling_auto) if name.endswith("_MAPPING_NAMES")}
+    named: list[str] = []
+    order = [f"MODEL_FOR_{task}_MAPPING_NAMES" for task in FIRST] + ["MODEL_MAPPING_NAMES"]
+    for task in [*order, *sorted(tasks)]:
+        classes = tasks.get(task, {}).get(model_type, ())
+        named += [classes] if isinstance(classes, str) else classes
+    module = modeling(model_type)
+    wanted = config_class(model_type)
+    if module is not None:
+        public = set(getattr(module, "__all__", ()))
+        named += [
+            name
+            for name, value in vars(module).items()
+            if name in public
+            and inspect.isclass(value)
+            and issubclass(value, transformers.PreTrainedModel)
+            and value.config_class is wanted
+            and not name.endswith(("PreTrainedModel", "PretrainedModel"))
+        ]
+    return tuple(dict.fromkeys(name for name in named if model_class(model_type, name) is not None))
+
+
+def model_class(model_type: str, architecture: str) -> Any:
+    """The class of that name, of the module of its type or of transformers; None if it has no models of that name."""
+    found = getattr(modeling(model_type), architecture, None) or getattr(transformers, architecture, None)
+    return found if inspect.isclass(found) and issubclass(found, transformers.PreTrainedModel) else None
+
+
+def resolved(fields: dict[str, Any]) -> Any:
+    """The config object that transformers makes of the fields of a config.json, as `AutoConfig` does.
+
+    Args:
+        fields: The JSON object.
+
+    Raises:
+        NotBuildable: If transformers refuses it.
+    """
+    fields = dict(fields)
+    if fields["model_type"] == "mistral" and "layer_types" in fields:  # AutoConfig takes it for the other type
+        fields["model_type"] = "ministral"
+    try:
+        return config_class(fields["model_type"]).from_dict(fields)
+    except Exception as error:
+        raise NotBuildable(first_line(error)) from None
+
+
+def build(fields: dict[str, Any], architecture: str) -> tuple[Built, ...]:
+    """The parameters that a class makes of a config, on the meta device, in the order of its state dict.
+
+    Args:
+        fields: The JSON object of a config.json.
+        architecture: The class.
+
+    Raises:
+        NotBuildable: If transformers refuses it.
+    """
+    config = resolved(fields)
+    try:
+        with torch.device("meta"), torch.no_grad(), initialization.no_init_weights():
+            model = model_class(config.model_type, architecture)(config)
+    except Exception as error:
+        if isinstance(error, ImportError):
+            raise NotBuildable(f"needs a package: {first_line(error)}") from None
+        raise NotBuildable(first_line(error)) from None
+    return parameters(model)
+
+
+def parameters(model: Any) -> tuple[Built, ...]:
+    """The parameters of a module under every name that they have."""
+    first: dict[int, str] = {}
+    found: dict[str, Built] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        for own, tensor in module._parameters.items():
+            if tensor is not None:
+                name = f"{path}.{own}" if path else own
+                known = first.setdefault(id(tensor), name)
+                shape, tied = tuple(tensor.shape), "" if known == name else known
+                found.setdefault(name, Built(name, shape, type(module).__name__, tied))
+    return tuple(found.values())
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of an exception and the first line that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]
