@@ -13,7 +13,7 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build sheet test test-all outputs portable cards lint lock bench quill findings clean clean-cache
+.PHONY: help setup serve build sheet test test-all outputs portable cards families lint lock bench quill findings clean clean-cache
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ outputs: $(STAMP) ## Renew what tests/expected/ records of the pages' outputs
 
 cards: $(STAMP) ## Give new study cards their ids, and check all of them
 	$(BIN)/python -m handbook cards
+
+families: $(STAMP) ## Take the constructors of the installed transformers, and compare them with what it builds (half an hour)
+	$(BIN)/python -m handbook families
 
 portable: $(STAMP) ## Run the pages under several instruction sets and compare what they print (about 20 minutes)
 	$(BIN)/python -m handbook portable

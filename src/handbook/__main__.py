@@ -1,4 +1,4 @@
-"""What a contributor asks of the machinery beside a build: `run`, `outputs`, `cards`, `portable`, `sheet`."""
+"""What a contributor asks of the machinery beside a build: to run, record, register, compare or print."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ def cards() -> None:
     click.echo(f"{given} of {len(now)} cards got an id")
     if wrong := broken_rules(Path(), now) + register.lost(now, register.read(Path())):
         raise click.ClickException("\n".join(["these cards are not as Writing a page says:", *wrong]))
+
+
+@main.command()
+@click.argument("types", nargs=-1)
+@click.option("--keep", is_flag=True, help="Compare the constructors that are there, and slice none.")
+@click.option("--processes", default=2, help="How many work at once, 2 if not said.")
+def families(types: tuple[str, ...], keep: bool, processes: int) -> None:
+    """Slice the constructors of the installed transformers, compare each TYPE with it, and renew the register."""
+    from handbook.families.making import make  # which needs torch and transformers
+
+    if wrong := make(Path(), types, keep=keep, processes=processes, say=click.echo):
+        raise click.ClickException(f"{wrong} of the model types are not as transformers builds them: see above")
 
 
 @main.command()

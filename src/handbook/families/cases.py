@@ -1,4 +1,4 @@
-"""Configs of a type with what transformers makes of them: small enough to keep, so that comparing costs no second build."""
+"""Configs of a type with what transformers makes of them, short enough to keep for a second comparison."""
 
 from __future__ import annotations
 

@@ -135,7 +135,9 @@ def changed(random_: random.Random, model_type: str, path: tuple[str, ...], valu
         if value <= 8:
             return random_.choice((1, 2, 3, 4, 5, 6, 8))
         step = 8 if value % 8 == 0 else 1
-        return max(1, int(value * random_.choice((0.25, 0.5, 0.75, 1.5, 2))) // step * step + random_.choice((0, 0, 0, step)))
+        return max(
+            1, int(value * random_.choice((0.25, 0.5, 0.75, 1.5, 2))) // step * step + random_.choice((0, 0, 0, step))
+        )
     if isinstance(value, float):
         return random_.choice((value * 2, value / 2, 0.0, 1.0, 4.0, 1.5))
     if isinstance(value, str):
@@ -152,9 +154,7 @@ def changed(random_: random.Random, model_type: str, path: tuple[str, ...], valu
     return copy.deepcopy(value)
 
 
-def _word(
-    random_: random.Random, model_type: str, name: str, value: str, full: Fields, path: tuple[str, ...]
-) -> str:
+def _word(random_: random.Random, model_type: str, name: str, value: str, full: Fields, path: tuple[str, ...]) -> str:
     if name == "model_type":
         return value
     if _WORDS_AT_ALL.search(name):
@@ -187,7 +187,9 @@ def _swap(random_: random.Random, config: Fields, full: Fields) -> None:
     """Put a model of another type in the place of a nested one, as its text or vision tower."""
     for name, nested in full.items():
         if isinstance(nested, dict) and isinstance(nested.get("model_type"), str) and random_.random() < 0.5:
-            kinds = _TEXT if "text" in name or "llm" in name or "decoder" in name else _VISION if "vision" in name else ()
+            kinds = (
+                _TEXT if "text" in name or "llm" in name or "decoder" in name else _VISION if "vision" in name else ()
+            )
             if kinds:
                 kind = random_.choice(kinds)
                 config[name] = {"model_type": kind, ("n_layer" if kind == "gpt2" else "num_hidden_layers"): 2}
@@ -204,7 +206,9 @@ def _rare(random_: random.Random, model_type: str, config: Fields, full: Fields)
         old, new = random_.choice(renamed)
         config[old] = config.pop(new)
         return
-    extra = [name for name in (*known.old, *known.sought) if name not in full and not name.endswith(("_config", "_dict"))]
+    extra = [
+        name for name in (*known.old, *known.sought) if name not in full and not name.endswith(("_config", "_dict"))
+    ]
     if extra:
         name = random_.choice(extra)
         config[name] = _absent(random_, name, full)

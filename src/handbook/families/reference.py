@@ -11,10 +11,10 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a config names backbones that transformers would fetch
 
-import torch  # noqa: E402
-import transformers  # noqa: E402
-from transformers import initialization  # noqa: E402
-from transformers.models.auto import configuration_auto, modeling_auto  # noqa: E402
+import torch
+import transformers
+from transformers import initialization
+from transformers.models.auto import configuration_auto, modeling_auto
 
 VERSION: str = transformers.__version__
 

@@ -49,7 +49,9 @@ def _plain(value: Any) -> Any:
 
 def _sizes(fields: Fields) -> Fields:
     return {
-        name: _sizes(value) if isinstance(value, dict) else value for name, value in fields.items() if name not in _PLAIN
+        name: _sizes(value) if isinstance(value, dict) else value
+        for name, value in fields.items()
+        if name not in _PLAIN
     }
 
 
