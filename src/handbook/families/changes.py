@@ -1,4 +1,4 @@
-"""Random changes of a config: of one field, and of many that belong together, so that transformers builds most of them."""
+"""Random changes of a config: of one field, and of many that belong together, so that most can be built."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from handbook.families.cases import answer
 from handbook.families.small import Fields, leaves
 
 EXACT, REFUSED, WRONG, NEITHER = "exact", "refused", "wrong", "neither"
-"""How a comparison ends: alike; transformers builds it and we do not say; we say otherwise; transformers builds nothing."""
+"""How a comparison ends: alike; we do not say; we say otherwise; transformers builds nothing."""
 
 
 def constructed(fields: Fields, architecture: str) -> dict[str, Any]:

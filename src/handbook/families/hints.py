@@ -1,4 +1,4 @@
-"""What the source of a model type says of its fields: words that they are compared with, and names that are looked for."""
+"""What the source of a model type says of fields: words that they are compared with, names that are looked for."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class NotBuildable(Exception):
 
 def types() -> list[str]:
     """Every model type that transformers knows, by name."""
-    return sorted(configuration_auto.CONFIG_MAPPING_NAMES)
+    return sorted(vars(configuration_auto)["CONFIG_MAPPING_NAMES"])
 
 
 @cache
