@@ -13,9 +13,10 @@ Fields = dict[str, Any]
 _COUNTED = re.compile(r"(layers?|depth|blocks|num_stacks|repeats)$")
 _EXPERTS = re.compile(r"(num|n|routed|local).*expert|moe_num_experts")
 _PLAIN = {
-    "return_dict", "output_hidden_states", "output_attentions", "dtype", "torch_dtype", "chunk_size_feed_forward",
-    "is_encoder_decoder", "architectures", "transformers_version", "problem_type", "_name_or_path", "id2label",
-    "label2id", "use_cache", "initializer_range", "layer_norm_eps", "rms_norm_eps", "attention_dropout", "hidden_dropout",
+    "return_dict", "output_hidden_states", "output_attentions", "dtype", "torch_dtype",
+    "chunk_size_feed_forward", "is_encoder_decoder", "architectures", "transformers_version", "problem_type",
+    "_name_or_path", "id2label", "label2id", "use_cache", "initializer_range", "layer_norm_eps", "rms_norm_eps",
+    "attention_dropout", "hidden_dropout",
 }  # fmt: skip
 """Fields of every config that say nothing of sizes."""
 
