@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import random
@@ -60,6 +61,20 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
 
 
+def case(fields: Fields, architecture: str) -> dict[str, Any]:
+    """A config and a class, with what transformers answers or why it does not.
+
+    Args:
+        fields: The JSON object of a config.json.
+        architecture: The class.
+    """
+    found: dict[str, Any] = {"fields": fields, "architecture": architecture}
+    try:
+        return found | answer(reference.build(copy.deepcopy(fields), architecture))
+    except reference.NotBuildable as error:
+        return found | {"error": str(error)}
+
+
 def record(model_type: str, *, wanted: int = 36, seconds: float = 20, seed: int = 0) -> dict[str, Any]:
     """The default of a type, and changes of it, each as transformers answers.
 
@@ -86,17 +101,14 @@ def record(model_type: str, *, wanted: int = 36, seconds: float = 20, seed: int 
     except reference.NotBuildable as error:
         return found | {"error": str(error)}
     chosen = random.Random(f"{model_type} {seed}")
+    for architecture in classes:
+        found["cases"].append(case(least, architecture))
     built = 0
     for _ in range(4 * wanted):
         if built >= wanted or time.process_time() - began > seconds:
             break
         fields: Fields = change(chosen, model_type, least)
         architecture = chosen.choice(classes) if chosen.random() < HEADS else classes[0]
-        case = {"fields": fields, "architecture": architecture}
-        try:
-            case |= answer(reference.build(fields, architecture))
-            built += 1
-        except reference.NotBuildable as error:
-            case["error"] = str(error)
-        found["cases"].append(case)
+        found["cases"].append(case(fields, architecture))
+        built += "error" not in found["cases"][-1]
     return found | {"seconds": round(time.process_time() - began, 2)}

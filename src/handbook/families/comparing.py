@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from handbook.families import reference
-from handbook.families.cases import answer
+from handbook.families.cases import answer, case
 from handbook.families.small import Fields, leaves
 
 EXACT, REFUSED, WRONG, NEITHER = "exact", "refused", "wrong", "neither"
@@ -37,36 +37,22 @@ def constructed(fields: Fields, architecture: str) -> dict[str, Any]:
     return found | {"seconds": time.process_time() - began}
 
 
-def compare(case: dict[str, Any]) -> tuple[str, str]:
+def compare(of: dict[str, Any]) -> tuple[str, str]:
     """How a case ends, and what differs or why it was refused.
 
     Args:
-        case: Its fields, its class, and what transformers answered or why not.
+        of: Its fields, its class, and what transformers answered or why not.
     """
-    ours = constructed(case["fields"], case["architecture"])
+    ours = constructed(of["fields"], of["architecture"])
     if "crashed" in ours:
         return WRONG, f"crashed: {ours['crashed']}"
-    if "error" in case:
+    if "error" in of:
         return NEITHER, "" if "refused" in ours else "answered"
     if "refused" in ours:
         return REFUSED, ours["refused"]
     compared = ("parameters", "tensors", "shapes", "names", "ties", "owners", "order")
-    differ = [what for what in compared if ours[what] != case[what]]
+    differ = [what for what in compared if ours[what] != of[what]]
     return (WRONG, " ".join(differ)) if differ else (EXACT, "")
-
-
-def rebuilt(fields: Fields, architecture: str) -> dict[str, Any]:
-    """The case of a config, built by transformers now.
-
-    Args:
-        fields: The JSON object of a config.json.
-        architecture: The class.
-    """
-    case: dict[str, Any] = {"fields": fields, "architecture": architecture}
-    try:
-        return case | answer(reference.build(copy.deepcopy(fields), architecture))
-    except reference.NotBuildable as error:
-        return case | {"error": str(error)}
 
 
 def smallest(fields: Fields, architecture: str, *, outcome: str = WRONG, tries: int = 150) -> Fields:
@@ -80,7 +66,7 @@ def smallest(fields: Fields, architecture: str, *, outcome: str = WRONG, tries: 
     """
 
     def holds(trial: Fields) -> bool:
-        return compare(rebuilt(trial, architecture))[0] == outcome
+        return compare(case(trial, architecture))[0] == outcome
 
     for _ in range(tries):
         for trial in _less(fields):

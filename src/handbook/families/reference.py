@@ -78,7 +78,7 @@ def modeling(model_type: str) -> Any:
 
 @cache
 def architectures(model_type: str) -> tuple[str, ...]:
-    """The classes that take the config of a type: those of `FIRST` in that order, then the base class, then the others.
+    """The classes that take the config of a type: those of `FIRST` in that order, the base class, then others.
 
     Args:
         model_type: The type.
@@ -102,7 +102,10 @@ def architectures(model_type: str) -> tuple[str, ...]:
             and value.config_class is wanted
             and not name.endswith(("PreTrainedModel", "PretrainedModel"))
         ]
-    return tuple(dict.fromkeys(name for name in named if model_class(model_type, name) is not None))
+    known = [name for name in dict.fromkeys(named) if model_class(model_type, name) is not None]
+    # The Auto classes hand some of them a nested config, which has a type of its own.
+    own = [name for name in known if model_class(model_type, name).config_class is wanted]
+    return tuple(own or known)
 
 
 def model_class(model_type: str, architecture: str) -> Any:

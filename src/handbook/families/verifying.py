@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from handbook.families import reference
-from handbook.families.cases import record
-from handbook.families.comparing import EXACT, NEITHER, REFUSED, WRONG, compare, differences, rebuilt, smallest
+from handbook.families.cases import case, record
+from handbook.families.comparing import EXACT, NEITHER, REFUSED, WRONG, compare, differences, smallest
 from handbook.families.register import EXACT as ALIKE
 from handbook.families.register import PART, UNBUILT, Entry
 from handbook.families.register import REFUSED as NOT_SAID
@@ -73,29 +73,29 @@ def verify(model_type: str) -> dict[str, Any]:
     outcomes: Counter[str] = Counter()
     refusals: Counter[str] = Counter()
     wrong: list[tuple[dict[str, Any], str]] = []
-    for at, case in enumerate(cases):
-        outcome, why = compare(case)
+    for at, of in enumerate(cases):
+        outcome, why = compare(of)
         outcomes[outcome] += 1
         if outcome == REFUSED:
             refusals[why] += 1
             if at == 0 and "default" in found:
                 report["refused"] = why
         if outcome == WRONG:
-            wrong.append((case, why))
+            wrong.append((of, why))
     report |= {"outcomes": dict(outcomes), "refusals": refusals.most_common(3), "wrong": []}
-    for case, why in sorted(wrong, key=lambda one: len(json.dumps(one[0]["fields"])))[:2]:
-        report["wrong"].append(explained(case, why))
+    for of, why in sorted(wrong, key=lambda one: len(json.dumps(one[0]["fields"])))[:2]:
+        report["wrong"].append(explained(of, why))
     return report
 
 
-def explained(case: dict[str, Any], why: str) -> dict[str, Any]:
+def explained(of: dict[str, Any], why: str) -> dict[str, Any]:
     """A wrong case, made small, with what differs in it."""
-    fields = smallest(case["fields"], case["architecture"])
+    fields = smallest(of["fields"], of["architecture"])
     try:
-        lines = differences(fields, case["architecture"])
+        lines = differences(fields, of["architecture"])
     except Exception as error:
         lines = [reference.first_line(error)]
-    return {"fields": fields, "architecture": case["architecture"], "differ": why, "lines": lines}
+    return {"fields": fields, "architecture": of["architecture"], "differ": why, "lines": lines}
 
 
 def entry(model_type: str, report: dict[str, Any]) -> Entry:
@@ -143,6 +143,6 @@ def published(root: Path) -> dict[str, tuple[str, str]]:
     ends = {}
     for path in sorted(root.glob("models/*/config.json")):
         fields = json.loads(path.read_text("utf-8"))
-        case = rebuilt(fields, fields["architectures"][0])
-        ends[path.parent.name] = (NEITHER, case["error"]) if "error" in case else compare(case)
+        of = case(fields, fields["architectures"][0])
+        ends[path.parent.name] = (NEITHER, of["error"]) if "error" in of else compare(of)
     return ends
