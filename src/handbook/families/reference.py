@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -144,13 +146,22 @@ def build(fields: dict[str, Any], architecture: str) -> tuple[Built, ...]:
     """
     config = resolved(fields)
     try:
-        with torch.device("meta"), torch.no_grad(), initialization.no_init_weights():
+        with torch.device("meta"), torch.no_grad(), _without_numbers():
             model = model_class(config.model_type, architecture)(config)
     except Exception as error:
         if isinstance(error, ImportError):
             raise NotBuildable(f"needs a package: {first_line(error)}") from None
         raise NotBuildable(first_line(error)) from None
     return parameters(model)
+
+
+@contextmanager
+def _without_numbers() -> Iterator[None]:
+    """Leave out what fills tensors, and keep what ties them, which transformers leaves out with it."""
+    tying = transformers.PreTrainedModel.init_weights
+    with initialization.no_init_weights():
+        transformers.PreTrainedModel.init_weights = tying  # on the meta device it does no more
+        yield
 
 
 def parameters(model: Any) -> tuple[Built, ...]:
