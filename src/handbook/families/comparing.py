@@ -55,7 +55,7 @@ def compare(of: dict[str, Any]) -> tuple[str, str]:
     return (WRONG, " ".join(differ)) if differ else (EXACT, "")
 
 
-def smallest(fields: Fields, architecture: str, *, outcome: str = WRONG, tries: int = 150) -> Fields:
+def smallest(fields: Fields, architecture: str, *, outcome: str = WRONG, tries: int = 60) -> Fields:
     """The fewest fields that still end so.
 
     Args:
