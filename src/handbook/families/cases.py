@@ -6,6 +6,7 @@ import copy
 import hashlib
 import math
 import random
+import signal
 import time
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from handbook.families.small import Fields, small, start
 
 HEADS = 0.25
 """The share of changes that are built by another class of the type than its first."""
+
+BUILD_S = 15
+"""The seconds that one build may take: some constructors go through every pair of places in an image."""
 
 
 class Parameter(Protocol):
@@ -69,10 +73,18 @@ def case(fields: Fields, architecture: str) -> dict[str, Any]:
         architecture: The class.
     """
     found: dict[str, Any] = {"fields": fields, "architecture": architecture}
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(BUILD_S)
     try:
         return found | answer(reference.build(copy.deepcopy(fields), architecture))
     except reference.NotBuildable as error:
         return found | {"error": str(error)}
+    finally:
+        signal.alarm(0)
+
+
+def _too_long(number: int, frame: Any) -> None:
+    raise TimeoutError(f"not built in {BUILD_S} s")
 
 
 def record(model_type: str, *, wanted: int = 36, seconds: float = 20, seed: int = 0) -> dict[str, Any]:
