@@ -181,7 +181,8 @@ def test_the_text_alone_of_a_multimodal_model_is_counted(tmp_path: Path) -> None
     ("name", "content"),
     [
         ("model.safetensors", b"\x02\0\0\0\0\0\0\0{}"), ("renamed.json", b"\x02\0\0\0\0\0\0\0{}"),
-        ("model.gguf", b"GGUF\3\0\0\0"), ("pytorch_model.bin", b"PK\3\4"), ("old.pt", b"\x80\x02}."), ("w.bin", b"\1\2"),
+        ("model.gguf", b"GGUF\3\0\0\0"), ("pytorch_model.bin", b"PK\3\4"), ("old.pt", b"\x80\x02}."),
+        ("w.bin", b"\1\2"),
     ],
 )  # fmt: skip
 def test_weights_in_place_of_a_config_are_named(name: str, content: bytes, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from handbook.families import reference, register, verifying
+from handbook.families import indexing, reference, register, verifying
 from handbook.families.comparing import EXACT, WRONG
 
 
@@ -25,6 +25,8 @@ def make(root: Path, types: Iterable[str], *, keep: bool, processes: int, say: C
     Returns:
         How many types have wrong answers.
     """
+    if not keep:
+        indexing.write(root)
     chosen = sorted(types) or reference.types()
     known = register.read(root)[1] if (root / register.REGISTER).is_file() else {}
     entries = {name: entry for name, entry in known.items() if name in set(reference.types())}

@@ -7,23 +7,29 @@ annotations, messages and logging. A name that leads out of transformers is look
 """
 
 import ast
-import builtins
 import copy
 import inspect
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
-ALWAYS = {"__init__", "__post_init__", "__new__", "__init_subclass__", "__setattr__", "__getattr__",
-          "make_preprocessor_external"}
+from handbook.families.stripping import Stripped, local_imports
+
+ALWAYS = {
+    "__init__",
+    "__post_init__",
+    "__new__",
+    "__init_subclass__",
+    "__setattr__",
+    "__getattr__",
+    "make_preprocessor_external",
+}
 """The methods that run whenever an object of a class is made."""
 
 NEVER = {
@@ -40,9 +46,6 @@ ATTRIBUTES = {
 }  # fmt: skip
 """Class attributes that stay whether or not a constructor names them."""
 
-SILENT = ("logger", "logging", "warnings", "init", "nn.init", "torch._dynamo", "torch.fx", "hub_kernels")
-"""What is called for its effect on numbers or on the screen."""
-
 STAND_INS = {
     "PreTrainedConfig", "PreTrainedModel", "PretrainedConfig", "GenerationMixin", "SubConfigSpec", "ACT2FN", "ACT2CLS",
     "AutoConfig", "CONFIG_MAPPING", "GradientCheckpointingLayer", "logger", "PushToHubMixin", "EmbeddingAccessMixin",
@@ -56,96 +59,6 @@ SLICED = tuple(f"transformers.{each}" for each in (
     "models.", "backbone_utils", "pytorch_utils", "modeling_layers", "activations", "integrations.hub_kernels",
 ))  # fmt: skip
 """Where code lies that decides shapes. All else of transformers is unknown."""
-
-
-def written(node: ast.AST) -> str:
-    """A dotted name as it is written; empty for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        inner = written(node.value)
-        return f"{inner}.{node.attr}" if inner else ""
-    return ""
-
-
-class Stripped(ast.NodeTransformer):
-    """A function or class body without annotations, messages and logging."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        kept = [each for each in node.decorator_list if written(each).split(".")[-1] in
-                ("property", "classmethod", "staticmethod", "cached_property", "setter", "classproperty")]  # fmt: skip
-        node.decorator_list, node.returns = kept, None
-        arguments = node.args
-        for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
-            if each is not None:
-                each.annotation = None
-        self.generic_visit(node)
-        node.body = node.body or [ast.Pass()]
-        return node
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        if isinstance(node.value, ast.Constant):
-            return None
-        if isinstance(node.value, ast.Call):
-            name = written(node.value.func)
-            if any(name == each or name.startswith(f"{each}.") for each in SILENT):
-                return None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        self.generic_visit(node)
-        return None if node.value is None else ast.Assign([node.target], node.value)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        name = written(node.exc.func if isinstance(node.exc, ast.Call) else node.exc) if node.exc else ""
-        return ast.Raise(ast.Name(name, ast.Load())) if name and hasattr(builtins, name) else ast.Raise(
-            ast.Name("ValueError", ast.Load()))  # fmt: skip
-
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        return ast.Assert(node.test)
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """A list times a number is written as a call, which has a limit."""
-        self.generic_visit(node)
-        for one, other in ((node.left, node.right), (node.right, node.left)):
-            if isinstance(node.op, ast.Mult) and isinstance(one, ast.List | ast.Tuple):
-                return ast.Call(ast.Name("repeated", ast.Load()), [one, other], [])
-        return node
-
-    def _block(self, node: Any) -> Any:
-        self.generic_visit(node)
-        if not node.body:
-            node.body = [ast.Pass()]
-        return node
-
-    visit_If = visit_For = visit_With = visit_While = visit_Try = visit_ExceptHandler = _block
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """A class keeps its bases, and nothing that decorates it."""
-        node.decorator_list, node.keywords = [], []
-        self.generic_visit(node)
-        node.body = node.body or [ast.Pass()]
-        return node
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        """An import inside of a function is left to the names above the module."""
-        return None
-
-    visit_Import = visit_ImportFrom
-
-
-def local_imports(node: ast.AST, module: ModuleType) -> dict[str, Any]:
-    """What functions import when they run, by its name in them."""
-    found: dict[str, Any] = {}
-    for each in ast.walk(node):
-        if isinstance(each, ast.ImportFrom):
-            name = "." * each.level + (each.module or "")
-            try:
-                source = import_module(name, module.__package__) if each.level else import_module(name)
-                found |= {alias.asname or alias.name: getattr(source, alias.name) for alias in each.names}
-            except (ImportError, AttributeError, RuntimeError):
-                continue
-    return found
 
 
 def is_table(name: str) -> bool:
@@ -182,11 +95,13 @@ class Part:
 
     @classmethod
     def of(cls, node: ast.stmt, module: ModuleType, name: str = "") -> "Part | None":
+        """A statement, if anything of it stays."""
         imports = local_imports(node, module)
         stripped = Stripped().visit(copy.deepcopy(node))
         if stripped is None:
             return None
-        names, attributes = set(), set()
+        names: set[str] = set()
+        attributes: set[str] = set()
         for each in ast.walk(ast.fix_missing_locations(stripped)):
             if isinstance(each, ast.Attribute):
                 attributes.add(each.attr)
@@ -325,11 +240,11 @@ class Slicer:
             return f"given({called!r})"
         if is_table(name):
             return f"given({f'{home}.{called}'!r})"
-        if isinstance(real, type | FunctionType) and home.startswith(SLICED):
-            if called in self.sliced(home).nodes:
-                self.want(home, called)
-                self.imports[module].add(home)
-                return f"bring({home.removeprefix('transformers.')!r}, {called!r})"
+        code = isinstance(real, type | FunctionType) and home.startswith(SLICED)
+        if code and called in self.sliced(home).nodes:
+            self.want(home, called)
+            self.imports[module].add(home)
+            return f"bring({home.removeprefix('transformers.')!r}, {called!r})"
         if isinstance(real, type) and home.startswith("transformers."):
             if issubclass(real, PreTrainedModel):
                 return "given('PreTrainedModel')"
@@ -355,102 +270,3 @@ class Slicer:
                 seen.add(id(node))
                 lines.append(ast.unparse(ast.fix_missing_locations(piece.definition(name))))
         return "\n".join(lines) + "\n"
-
-
-def model_classes() -> dict[str, tuple[str, str]]:
-    """The model classes of transformers by name, with their module and their config's `model_type`."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    found: dict[str, tuple[str, str]] = {}
-    seen: list[type] = [PreTrainedModel]
-    for name in sorted(sys.modules):
-        if name.startswith("transformers.models.") and ".modeling_" in name:
-            seen += [each for each in vars(sys.modules[name]).values() if isinstance(each, type)
-                     and issubclass(each, PreTrainedModel) and each.__module__ == name]  # fmt: skip
-    for each in seen:
-        kind = getattr(each.config_class, "model_type", None)
-        if kind in CONFIG_MAPPING_NAMES and "__init__" in dir(each) and not each.__name__.endswith("PreTrainedModel"):
-            found[each.__name__] = (each.__module__, kind)
-    return found
-
-
-def auto_classes() -> dict[str, dict[str, str]]:
-    """The model class of each `model_type` for each of the Auto classes."""
-    from transformers.models.auto import modeling_auto
-
-    found = {}
-    for name, auto in vars(modeling_auto).items():
-        mapping = getattr(auto, "_model_mapping", None)
-        if mapping is not None and isinstance(auto, type):
-            models = {kind: each if isinstance(each, str) else each[0] for kind, each in mapping._model_mapping.items()}
-            found[name] = {kind: each for kind, each in models.items() if each}
-    return found
-
-
-def activations() -> dict[str, dict[str, Any]]:
-    """The activation functions by name, each with its class and the parameters that it learns."""
-    from transformers.activations import ACT2FN
-
-    return {
-        name: {
-            "class": type(ACT2FN[name]).__name__,
-            "parameters": {each: list(tensor.shape) for each, tensor in ACT2FN[name].named_parameters()},
-        }
-        for name in ACT2FN.keys()
-    }
-
-
-def load_everything() -> None:
-    """Import the configs and models of every model type that can be imported here."""
-    import transformers.models
-
-    for path in sorted(Path(transformers.models.__path__[0]).glob("*/*.py")):
-        if path.stem.startswith(("configuration_", "modeling_")):
-            try:
-                import_module(f"transformers.models.{path.parent.name}.{path.stem}")
-            except (ImportError, RuntimeError):
-                continue
-
-
-def mappings() -> dict[str, dict[str, str]]:
-    """The model classes of model types that constructors ask for by the name of a mapping."""
-    from transformers.models.auto import modeling_auto
-
-    return {
-        name: {kind: each if isinstance(each, str) else each[0] for kind, each in mapping.items()}
-        for name, mapping in vars(modeling_auto).items() if name.startswith("MODEL_") and name.endswith("_NAMES")
-    }  # fmt: skip
-
-
-def sliced() -> dict[str, str]:
-    """Every file of the data: the slices of the modules by path, and an index in JSON."""
-    import json
-
-    import transformers
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    load_everything()
-    slicer, models, configs = Slicer(), model_classes(), {}
-    for kind in CONFIG_MAPPING:
-        try:
-            config = CONFIG_MAPPING[kind]
-        except (ImportError, AttributeError):
-            continue
-        configs[kind] = (config.__module__, config.__name__)
-        slicer.want(*configs[kind])
-    for name, (module, kind) in models.items():
-        slicer.want(module, name)
-        if kind in configs:
-            slicer.imports[module].add(configs[kind][0])
-    slicer.run()
-    files = {f"{module.removeprefix('transformers.')}.py": slicer.text(module) for module in slicer.slices
-             if slicer.slices[module].kept}  # fmt: skip
-    index = {
-        "transformers": transformers.__version__,
-        "configs": {kind: [module.removeprefix("transformers."), name] for kind, (module, name) in configs.items()},
-        "models": {name: [module.removeprefix("transformers."), kind] for name, (module, kind) in models.items()},
-        "auto": auto_classes(),
-        "activations": activations(),
-        "mappings": {name: each for name, each in mappings().items() if any(name in text for text in files.values())},
-    }
-    return {**files, "index.json": json.dumps(index, sort_keys=True)}

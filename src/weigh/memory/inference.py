@@ -197,9 +197,7 @@ class Serving:
         if any(isinstance(layer, KeyValue) and layer.cross for layer in self.model.caches):
             said.append(f"the encoder reads {f'{self.encoder_context:,}' if self.encoder_context else 'T'} tokens")
         elif {"vision", "audio"} & set(self.model.part_of.values()):
-            said.append(
-                "images and sound are tokens of the context, and what their encoders need is left out"
-            )
+            said.append("images and sound are tokens of the context, and what their encoders need is left out")
         if any(isinstance(layer, State) for layer in self.model.caches):
             said.append("a recurrent state is kept in float32, as transformers does; some engines keep it in 16 bits")
         named = self.model.config.fields.get("max_position_embeddings")

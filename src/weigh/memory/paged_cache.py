@@ -82,7 +82,8 @@ def _layers(caches: Caches, size: int) -> list[Paged]:
             continue
         joins = False
         if isinstance(cache, Latent):
-            layout, numbers, kind = (cache.rank, cache.rope), cache.rank + cache.rope, "full"
+            layout: tuple[int, ...] = (cache.rank, cache.rope)
+            numbers, kind = cache.rank + cache.rope, "full"
         else:
             layout, numbers = (cache.heads, cache.key, cache.value), cache.heads * (cache.key + cache.value)
             kind = "cross" if cache.cross else "full"

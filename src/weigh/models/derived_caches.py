@@ -63,7 +63,7 @@ def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
     """
     if crossing and known[0] == "if-decoder":
         known = ("attention",)
-    if known[0] == "nothing" or known[0] == "if-decoder" and not getattr(config, "is_decoder", False):
+    if known[0] == "nothing" or (known[0] == "if-decoder" and not getattr(config, "is_decoder", False)):
         return []
     attention, states = ATTENTION[known[0]], [STATES[rule] for rule in known[1:]]
     found: Caches = []
@@ -72,7 +72,9 @@ def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
             continue
         if kind not in ONLY_RECURRENT:
             found += attention(place, kind, layer)
-            found += [replace(one, window=None, cross=True) for one in found[-1:] if crossing and isinstance(one, KeyValue)]
+            found += [
+                replace(one, window=None, cross=True) for one in found[-1:] if crossing and isinstance(one, KeyValue)
+            ]
         if kind in RECURRENT:
             for state in states:
                 found += state(layer)

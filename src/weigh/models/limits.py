@@ -9,7 +9,9 @@ from weigh.models.config import MAX_LAYERS, Config
 MAX_DEPTH = 32
 """The most objects and lists of a config that lie in one another, several times as many as in any."""
 
-_COUNTS = re.compile(r"^(num|n)_\w*(layer|block|stage|expert)s?(_|$)|(^|_)(layers|depths?|blocks|stages|repeats|layer_types)$")
+_COUNTS = re.compile(
+    r"^(num|n)_\w*(layer|block|stage|expert)s?(_|$)|(^|_)(layers|depths?|blocks|stages|repeats|layer_types)$"
+)
 """The names of fields that say how many modules there are, or list so many for each stage."""
 
 _OTHER_KINDS = {int: str | dict, bool: str | dict, str: dict, list: str | dict, tuple: str | dict, dict: str | int}
@@ -66,7 +68,7 @@ def refuse_other_kinds(source: Config, fields: dict[str, Any], kind: Any, path: 
             continue
         default = {} if isinstance(inner, type) else getattr(kind, name, None)
         other = _OTHER_KINDS.get(type(default))
-        if other and isinstance(value, other) and type(value) is not bool and value != "auto":
+        if other and isinstance(value, other) and not isinstance(value, bool) and value != "auto":
             raise InvalidConfig(
                 f"{source.where}, field {path}{name}", f"must be like its default, {default!r:.40}, not {value!r:.40}"
             )

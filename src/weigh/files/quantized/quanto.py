@@ -1,8 +1,8 @@
 """optimum-quanto: codes in `weight._data`, or packed in `weight._data._data`, beside `weight._scale` and `._shift`.
 
 Codes of 2 and 4 bits are packed along the first side, the last byte filled up: a byte then holds codes of 4 or 2 rows.
-A matrix in groups was cut into rows of a group each first, so that `_scale` has as many rows as there are, and the shape
-before cannot be told from the file.
+A matrix in groups was cut into rows of a group each first, so that `_scale` has as many rows as there are, and the
+shape before cannot be told from the file.
 """
 
 from collections.abc import Iterator

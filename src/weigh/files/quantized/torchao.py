@@ -2,7 +2,8 @@
 
 The header of a safetensors file has an entry for each name of the state dict, such as `{"_type": "Int8Tensor", "_data":
 {…}, "_tensor_data_names": ["qdata", "scale"]}`; the tensors are called `MODULE._weight_qdata` and so on
-(`torchao/prototype/safetensors`). Four-bit integers lie two to a byte, eight to a word, or in a byte each, by the class.
+(`torchao/prototype/safetensors`). Four-bit integers lie two to a byte, eight to a word, or in a byte each, by
+the class.
 """
 
 import json

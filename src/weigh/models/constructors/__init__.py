@@ -6,19 +6,12 @@ torch that know shapes alone. A value that the stand-ins do not compute may deci
 depends on one, the model is refused.
 """
 
-import json
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from weigh.errors import NotConstructed, UnknownArchitecture, WeighError
-from weigh.models.constructors import configs, given, modules
-from weigh.models.constructors.unknown import Unknown
-
-ARCHIVE = Path(__file__).with_name("constructors.zip")
+from weigh.models.constructors import configs, modules
+from weigh.models.constructors.library import index, library, version
 
 DEFAULTS = (
     "AutoModelForSeq2SeqLM", "AutoModelForSpeechSeq2Seq", "AutoModelForMultimodalLM", "AutoModelForImageTextToText",
@@ -64,140 +57,11 @@ class Parameter:
     tied_to: str = ""
 
 
-@cache
-def index() -> dict[str, Any]:
-    """What is in the archive: the classes of configs and models, and of the Auto classes."""
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        found: dict[str, Any] = json.loads(archive.read("index.json"))
-        return found
-
-
-def version() -> str:
-    """The version of transformers whose constructors these are."""
-    return str(index()["transformers"])
-
-
 def types() -> frozenset[str]:
     """The model types that there are constructors of."""
     made = {kind for _, kind in index()["models"].values()}
     mapped = {kind for models in index()["auto"].values() for kind, name in models.items() if name in index()["models"]}
     return frozenset((made | mapped) & index()["configs"].keys())
-
-
-class Library:
-    """The sliced modules, each run when a name of it is first asked for."""
-
-    def __init__(self) -> None:
-        self.loaded: dict[str, dict[str, Any]] = {}
-        known = given.stand_ins(index()["activations"])
-        known["AutoConfig"] = self.Configs(self)
-        known["CONFIG_MAPPING"] = known["AutoConfig"]
-        self.given = given.lookup(known, lambda name: Auto(self, name))
-
-    class Configs:
-        """`AutoConfig`, and the mapping from model types to classes of configs."""
-
-        def __init__(self, library: "Library") -> None:
-            self.library = library
-
-        def __getitem__(self, kind: str) -> Any:
-            return self.library.config(kind)
-
-        def __contains__(self, kind: str) -> bool:
-            return kind in index()["configs"]
-
-        def for_model(self, kind: str, **fields: Any) -> Any:
-            """A config of a type."""
-            return self.library.config(kind)(**fields)
-
-    def config(self, kind: Any) -> Any:
-        """The config class of a model type."""
-        if not isinstance(kind, str) or kind not in index()["configs"]:
-            raise NotConstructed("field model_type", f"{kind!r:.40} is none that transformers {version()} has")
-        return self.bring(*index()["configs"][kind])
-
-    def model(self, name: str) -> Any:
-        """The model class of a name."""
-        if name not in index()["models"]:
-            raise NotConstructed("a model class", f"{name!r:.60} is none that transformers {version()} can build here")
-        path, kind = index()["models"][name]
-        found = self.bring(path, name)
-        found.config_class = self.config(kind)
-        return found
-
-    def bring(self, path: str, name: str) -> Any:
-        """A name of a sliced module."""
-        if path not in self.loaded:
-            self.loaded[path] = space = {
-                "__builtins__": {**given.SAFE, "range": given.limited_range},
-                "__name__": path, "bring": self.bring, "given": self.given, "missing": missing,
-                "repeated": given.repeated, "Buffers": modules.Buffers,
-            }  # fmt: skip
-            with zipfile.ZipFile(ARCHIVE) as archive:
-                source = archive.read(f"{path}.py")
-            try:
-                exec(compile(source, f"{ARCHIVE.name}/{path}.py", "exec"), space)  # noqa: S102 — the package's own data
-            except BaseException:
-                del self.loaded[path]
-                raise
-        return self.loaded[path][name]
-
-
-def missing(name: str) -> Callable[..., Any]:
-    """A class of modules that was not sliced."""
-
-    def refuse(*given: Any, **named: Any) -> Any:
-        raise NotConstructed("the model's constructor", f"makes a {name}, which weigh does not know")
-
-    return refuse
-
-
-class Auto:
-    """One of the Auto classes: it makes the model that belongs to a config."""
-
-    def __init__(self, library: Library, name: str) -> None:
-        self.library, self.name = library, name
-
-    def from_config(self, config: Any, **named: Any) -> Any:
-        """The model of a config."""
-        models = index()["auto"].get(self.name, {})
-        kind = type(config).model_type  # not the field, which a nested config may have from another one
-        if kind not in models:
-            raise NotConstructed(self.name, f"has no model of type {kind!r:.40}")
-        passed = {name: value for name, value in named.items() if name not in ("dtype", "torch_dtype")}
-        passed = {name: value for name, value in passed.items() if "implementation" not in name}
-        return self.library.model(models[kind])(config, **passed)
-
-    _from_config = from_config
-
-    def __contains__(self, kind: str) -> bool:
-        return kind in self.models()
-
-    def __getitem__(self, kind: Any) -> Any:
-        if isinstance(kind, type):
-            kind = kind.model_type
-        return self.library.model(self.models()[kind])
-
-    def values(self) -> Any:
-        """The names of the classes."""
-        return self.models().values()
-
-    def keys(self) -> Any:
-        """The model types."""
-        return self.models().keys()
-
-    def models(self) -> dict[str, str]:
-        """The class of each model type."""
-        found: dict[str, str] = index()["auto"].get(self.name) or index()["mappings"].get(self.name, {})
-        return found
-
-
-@cache
-def library() -> Library:
-    """The sliced modules of the archive."""
-    made = Library()
-    configs.SubConfigSpec.lookup = staticmethod(made.config)
-    return made
 
 
 def architecture_of(kind: str) -> str:
@@ -211,7 +75,7 @@ def architecture_of(kind: str) -> str:
     named = [name for name, (_, of) in index()["models"].items() if of == kind]
     if not named:
         raise UnknownArchitecture("field model_type", f"transformers {version()} has no model of {kind!r:.40}")
-    return min(named, key=len)
+    return str(min(named, key=len))
 
 
 def covers(kind: str, architecture: str) -> bool:
@@ -252,7 +116,9 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     except RecursionError:
         raise NotConstructed(architecture, "nests its configs too deep") from None
     except Exception as error:  # whatever a constructor raises, for fields that it was not written for
-        raise NotConstructed(architecture, f"cannot be made of these fields ({type(error).__name__}: {error})"[:200]) from None
+        raise NotConstructed(
+            architecture, f"cannot be made of these fields ({type(error).__name__}: {error})"[:200]
+        ) from None
     return Constructed(architecture, kind, config, tuple(parameters(model)), frozenset(asked(config)))
 
 
@@ -286,4 +152,4 @@ def asked(config: Any, prefix: str = "") -> set[str]:
     return found
 
 
-__all__ = ["Constructed", "NotConstructed", "Parameter", "Unknown", "construct", "index", "types", "version"]
+__all__ = ["Constructed", "NotConstructed", "Parameter", "construct", "index", "library", "types", "version"]

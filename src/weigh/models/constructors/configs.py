@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from weigh.errors import NotConstructed
+from weigh.models.constructors.single_layers import Layers, renamed
 
-Lookup = Callable[[str], Any]
+Lookup = Callable[[Any], Any]
 """The config class of a `model_type`."""
 
 
@@ -38,60 +39,19 @@ class SubConfigSpec:
             raise NotConstructed(f"field {key}", f"must be an object, not {given!r:.40}")
         named = (given or {}).get("model_type", self.model_type)
         fixed = isinstance(self.config_class, type) and issubclass(self.config_class, PreTrainedConfig)
-        kind = self.config_class if fixed and key != "backbone_config" else SubConfigSpec.lookup(named)
+        kind: Any = self.config_class if fixed and key != "backbone_config" else SubConfigSpec.lookup(named)
         return kind(**copy.deepcopy(self.init_kwargs if given is None else given))
 
 
 def backbone(spec: SubConfigSpec, given: Any, fields: dict[str, Any]) -> Any:
     """The config of a backbone; one that is named and not described cannot be computed from the file."""
     fields.pop("use_timm_backbone", None)
-    extra, named = fields.pop("backbone_kwargs", None), fields.pop("backbone", None)
+    fields.pop("backbone_kwargs", None)
+    named = fields.pop("backbone", None)
     fields.pop("use_pretrained_backbone", None)
     if named is not None and given is None:
-        raise NotConstructed("field backbone", f"{named!r:.40} names a model of another library; {extra or 'its'} sizes "
-                             "are not in this file")  # fmt: skip
+        raise NotConstructed("field backbone", f"{named!r:.40} names another model, whose sizes are not in this file")
     return spec.made("backbone_config", given)
-
-
-class Layers:
-    """The configs of single layers, by number or by type of layer: what they change, and else that of the model."""
-
-    def __init__(self, config: "PreTrainedConfig") -> None:
-        self.config = config
-
-    def __len__(self) -> int:
-        return int(self.config.num_hidden_layers)
-
-    def __getitem__(self, layer: Any) -> Any:
-        if isinstance(layer, slice):
-            return [self[i] for i in range(*layer.indices(len(self)))]
-        if isinstance(layer, str):
-            layer = list(self.config.layer_types).index(layer)
-        if not -len(self) <= layer < len(self):
-            raise IndexError(layer)
-        changed = self.config.__dict__.get("overrides", {}).get(layer % len(self), {})
-        if not changed:
-            return self.config
-        if changed.get("skip"):
-            raise NotConstructed("field per_layer_config", "parts of layers that are left out are not known to weigh")
-        copied = copy.copy(self.config)
-        for name, value in changed.items():
-            setattr(copied, name, value)
-        return copied
-
-
-LAYER_TYPES = {
-    "mamba": "linear_attention", "attention": "full_attention", "deepseek_sparse_attention": "indexed_attention",
-    "qwen_sparse_attention": "indexed_attention",
-}  # fmt: skip
-"""Types of layers as files called them before (transformers 5.23)."""
-
-
-def renamed(layer_types: Any = None, config: Any = None) -> Any:
-    """Types of layers by their names of today."""
-    if layer_types is None:
-        layer_types = getattr(config, "layer_types", None) or []
-    return [LAYER_TYPES.get(each, each) if isinstance(each, str) else each for each in layer_types]
 
 
 class PreTrainedConfig:
@@ -103,14 +63,15 @@ class PreTrainedConfig:
     FIELDS: Any = ("transformers_version", "architectures", "output_hidden_states", "return_dict", "dtype",
                    "chunk_size_feed_forward", "is_encoder_decoder", "id2label", "label2id", "problem_type")  # fmt: skip
     model_type = ""
-    attribute_map: Any = {}
-    sub_configs_defaults: Any = {}
+    attribute_map: ClassVar[dict[str, str]] = {}
+    sub_configs_defaults: ClassVar[dict[str, Any]] = {}
     transformers_version = architectures = dtype = id2label = label2id = problem_type = None
     output_hidden_states, return_dict, chunk_size_feed_forward, is_encoder_decoder = False, True, 0, False
     default_theta, default_rope_type = 10_000.0, "default"
     _attn_implementation = _experts_implementation = "eager"
     _attn_implementation_internal = _experts_implementation_internal = "eager"
     asked: set[str]
+    rope_parameters: Any
 
     def __init__(self, **fields: Any) -> None:
         object.__setattr__(self, "asked", set())
@@ -120,7 +81,7 @@ class PreTrainedConfig:
             default = default.value() if isinstance(default, Field) else copy.copy(default)
             if isinstance(default, property):
                 continue
-            setattr(self, name, fields[name] if name in fields else default)
+            setattr(self, name, fields.get(name, default))
         self.__post_init__(**{name: value for name, value in fields.items() if name not in named})
 
     def __post_init__(self, **fields: Any) -> None:
@@ -148,7 +109,7 @@ class PreTrainedConfig:
                 setattr(self, name, renamed(self.__dict__[name]))
 
     def _rotations(self, fields: dict[str, Any]) -> None:
-        if not hasattr(self, "rope_parameters"):
+        if not hasattr(self, "rope_parameters"):  # set by the classes that have it
             return
         rotary = fields.pop("rope_scaling", None) or self.rope_parameters
         rotary = dict(rotary) if isinstance(rotary, dict) else {}
@@ -208,7 +169,7 @@ class PreTrainedConfig:
         return any(self.__dict__.get("overrides", {}).values())
 
     @property
-    def per_layer_config(self) -> "Layers":
+    def per_layer_config(self) -> Layers:
         """The config of each layer."""
         return Layers(self)
 
@@ -259,8 +220,8 @@ class PreTrainedConfig:
         if decoder == encoder or not self.is_encoder_decoder:
             return self
         copied, prefix = copy.deepcopy(self), "decoder" if decoder else "encoder"
-        renamed = {"layers": "num_hidden_layers", "attention_heads": "num_attention_heads"}
+        usual = {"layers": "num_hidden_layers", "attention_heads": "num_attention_heads"}
         for name in [name for name in copied.__dict__ if name.startswith(prefix)]:
             rest = name[len(prefix) + 1 :]
-            setattr(copied, renamed.get(rest, rest), getattr(copied, name))
+            setattr(copied, usual.get(rest, rest), getattr(copied, name))
         return copied

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from weigh.errors import NotConstructed
-from weigh.models.constructors import configs, layers, modules, shapes
+from weigh.models.constructors import configs, containers, creating, layers, modules, pretrained, shapes, single_layers
 from weigh.models.constructors.unknown import Unknown
 
 MOST_ITEMS = 100_000
@@ -26,9 +26,10 @@ STANDARD = {each.__name__: each for each in (collections, copy, enum, functools,
 SAFE = {
     name: getattr(builtins, name)
     for name in (
-        "__build_class__", "abs", "all", "any", "bool", "bytes", "callable", "classmethod", "dict", "divmod", "enumerate",
-        "filter", "float", "frozenset", "getattr", "hasattr", "id", "int", "isinstance", "issubclass", "iter", "len",
-        "list", "map", "max", "min", "next", "object", "pow", "print", "property", "repr", "reversed", "round", "set",
+        "__build_class__", "abs", "all", "any", "bool", "bytes", "callable", "classmethod", "dict", "divmod",
+        "enumerate", "filter", "float", "frozenset", "getattr", "hasattr", "id", "int", "isinstance",
+        "issubclass", "iter", "len", "list", "map", "max", "min", "next", "object", "pow",
+        "property", "repr", "reversed", "round", "set",
         "setattr", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple", "type", "vars", "zip", "delattr",
         "AttributeError", "AssertionError", "Exception", "ImportError", "IndexError", "KeyError", "NotImplementedError",
         "RuntimeError", "StopIteration", "TypeError", "ValueError", "NotImplemented", "Ellipsis", "OSError",
@@ -129,18 +130,23 @@ def product(values: Any, *rest: Any, **named: Any) -> Any:
     return found
 
 
+def signature(function: Any) -> types.SimpleNamespace:
+    """What a decoder is asked for before it is put together with an encoder: whether it reads that one's states."""
+    return types.SimpleNamespace(parameters={"encoder_hidden_states": None})
+
+
 def torch_modules() -> dict[str, Any]:
     """The stand-ins of torch, by the names of its modules."""
     norms = Named("parametrizations", weight_norm=layers.weight_norm)
     utils = Named("torch.nn.utils", weight_norm=layers.old_weight_norm, parametrizations=norms)
     functional = Named("torch.nn.functional")
     nn = Layers(
-        "torch.nn", Module=modules.Module, Parameter=modules.Parameter, ModuleList=modules.ModuleList,
-        ModuleDict=modules.ModuleDict, Sequential=modules.Sequential, ParameterList=modules.ParameterList,
-        ParameterDict=modules.ParameterDict, functional=functional, utils=utils, init=Named("torch.nn.init"),
+        "torch.nn", Module=modules.Module, Parameter=modules.Parameter, ModuleList=containers.ModuleList,
+        ModuleDict=containers.ModuleDict, Sequential=containers.Sequential, ParameterList=containers.ParameterList,
+        ParameterDict=containers.ParameterDict, functional=functional, utils=utils, init=Named("torch.nn.init"),
         Buffer=buffer, parameter=Named("torch.nn.parameter", Parameter=modules.Parameter),
     )  # fmt: skip
-    torch = Named("torch", nn=nn, Size=tuple, **shapes.CREATED)
+    torch = Named("torch", nn=nn, Size=tuple, **creating.CREATED)
     return {
         "torch": torch, "torch.nn": nn, "torch.nn.functional": functional, "torch.nn.utils": utils,
         "torch.nn.utils.parametrizations": norms, "torch.nn.init": nn.init,
@@ -153,10 +159,13 @@ def stand_ins(activations: dict[str, Any]) -> dict[str, Any]:
     acting = Activations(activations)
     return {
         **STANDARD, **torch,
-        "remap_legacy_layer_types": configs.renamed,
-        "numpy": Named("numpy", linspace=shapes.linspace, prod=product, ceil=math.ceil, floor=math.floor, log2=math.log2, sqrt=math.sqrt),
+        "remap_legacy_layer_types": single_layers.renamed,
+        "numpy": Named(
+            "numpy", linspace=creating.linspace, prod=product, ceil=math.ceil, floor=math.floor, log2=math.log2,
+            sqrt=math.sqrt,
+        ),
         "PreTrainedConfig": configs.PreTrainedConfig, "PretrainedConfig": configs.PreTrainedConfig,
-        "SubConfigSpec": configs.SubConfigSpec, "PreTrainedModel": modules.PreTrainedModel,
+        "SubConfigSpec": configs.SubConfigSpec, "PreTrainedModel": pretrained.PreTrainedModel,
         "GradientCheckpointingLayer": modules.Module, "ACT2FN": acting, "ACT2CLS": Classes(acting),
         "get_activation": acting.__getitem__, "logger": Named("logger"), "strict": unchanged,
         "is_torch_available": lambda: True, "classproperty": property,
@@ -165,8 +174,7 @@ def stand_ins(activations: dict[str, Any]) -> dict[str, Any]:
         "collections.OrderedDict": dict, "copy.deepcopy": copy.deepcopy, "copy.copy": copy.copy,
         "types.SimpleNamespace": types.SimpleNamespace, "functools.cached_property": functools.cached_property,
         "functools.lru_cache": unchanged, "enum.Enum": enum.Enum, "math.prod": product, "prod": product,
-        "inspect.signature": lambda function: types.SimpleNamespace(parameters={"encoder_hidden_states": None}),
-        "inspect": Named("inspect", signature=lambda f: types.SimpleNamespace(parameters={"encoder_hidden_states": None})),
+        "inspect.signature": signature, "inspect": Named("inspect", signature=signature),
         "operator.attrgetter": Unknown("attrgetter"),
     }  # fmt: skip
 
@@ -195,7 +203,7 @@ class BackboneMixin:
 
     def __init__(self, config: Any, *given: Any, **named: Any) -> None:
         super().__init__(config, *given, **named)  # type: ignore[call-arg]
-        self.stage_names = getattr(config, "stage_names", None)
+        self.stage_names: Any = getattr(config, "stage_names", None)
         self.num_features: Any = None
 
     @property

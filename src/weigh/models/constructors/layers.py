@@ -3,7 +3,8 @@
 from typing import Any
 
 from weigh.errors import NotConstructed
-from weigh.models.constructors.modules import Buffers, Module, Parameter, Tensor
+from weigh.models.constructors.modules import Buffers, Module, Parameter
+from weigh.models.constructors.shapes import Tensor
 from weigh.models.constructors.unknown import Unknown
 
 
@@ -47,7 +48,9 @@ class Bilinear(Module):
 class Embedding(Module):
     """A table of vectors (rows, width)."""
 
-    def __init__(self, num_embeddings: Any, embedding_dim: Any, padding_idx: Any = None, *given: Any, **named: Any) -> None:
+    def __init__(
+        self, num_embeddings: Any, embedding_dim: Any, padding_idx: Any = None, *given: Any, **named: Any
+    ) -> None:
         super().__init__()
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise NotConstructed("padding_idx", f"{padding_idx} is not below {num_embeddings}, the rows of its table")
@@ -296,7 +299,7 @@ WITHOUT_PARAMETERS = {
     "ELU", "SELU", "CELU", "GLU", "Mish", "Hardswish", "Hardsigmoid", "Hardtanh", "Softplus", "LogSigmoid", "Softmax2d",
     "Flatten", "Unflatten", "Unfold", "Fold", "Upsample", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle",
     "CosineSimilarity", "CrossEntropyLoss", "MSELoss", "BCEWithLogitsLoss", "BCELoss", "NLLLoss", "L1Loss", "CTCLoss",
-    "SmoothL1Loss", "KLDivLoss", "PairwiseDistance", "Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d",
+    "SmoothL1Loss", "KLDivLoss", "PairwiseDistance", "UpsamplingNearest2d", "UpsamplingBilinear2d",
     "AdaptiveAvgPool1d", "TripletMarginLoss", "Threshold", "Softshrink", "MarginRankingLoss", "PoissonNLLLoss",
 }  # fmt: skip
 """Modules of `torch.nn` that learn nothing."""

@@ -33,7 +33,7 @@ class Unknown:
     def __iter__(self) -> Iterator[Any]:
         return self._refuse()
 
-    __bool__ = __len__ = __int__ = __index__ = __float__ = __contains__ = __hash__ = _refuse  # type: ignore[assignment]
+    __bool__ = __len__ = __int__ = __index__ = __float__ = __contains__ = __hash__ = _refuse
     __call__ = __getitem__ = __enter__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _unknown
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __pow__ = __rpow__ = __mod__ = __neg__ = _unknown
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __matmul__ = _unknown  # type: ignore[assignment]
