@@ -14,11 +14,16 @@ ARCHIVE = Path(__file__).with_name("constructors.zip")
 
 
 @cache
+def archive() -> zipfile.ZipFile:
+    """The archive, opened once: its directory alone takes as long as the modules of a model."""
+    return zipfile.ZipFile(ARCHIVE)
+
+
+@cache
 def index() -> dict[str, Any]:
     """What is in the archive: the classes of configs and models, and of the Auto classes."""
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        found: dict[str, Any] = json.loads(archive.read("index.json"))
-        return found
+    found: dict[str, Any] = json.loads(archive().read("index.json"))
+    return found
 
 
 def version() -> str:
@@ -75,8 +80,7 @@ class Library:
                 "__name__": path, "bring": self.bring, "given": self.given, "missing": missing,
                 "repeated": given.repeated, "Buffers": modules.Buffers,
             }  # fmt: skip
-            with zipfile.ZipFile(ARCHIVE) as archive:
-                source = archive.read(f"{path}.py")
+            source = archive().read(f"{path}.py")
             try:
                 exec(compile(source, f"{ARCHIVE.name}/{path}.py", "exec"), space)
             except BaseException:
