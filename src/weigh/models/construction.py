@@ -1,13 +1,14 @@
 """Models that no family here describes: their parameters as their own classes construct them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
+from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models import constructors, fallback
 from weigh.models.config import HARMLESS, Config
 from weigh.models.constructors import Constructed
+from weigh.models.layers import Shape
 from weigh.models.limits import refuse_other_kinds
 
 
@@ -68,6 +69,37 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     return Construction(found, counted_by, tuple(_unread(fields, found.config, found.read)), assumed)
 
 
+def construct_otherwise(
+    source: Config, model_type: str, architecture: str, unread: Collection[str], named: list[tuple[str, Shape]]
+) -> Construction | None:
+    """The model of a config of which a family leaves fields unread, if those make it another than the family says.
+
+    Args:
+        source: The config.
+        model_type: Its type.
+        architecture: The class.
+        unread: The fields that the family leaves unread, dotted.
+        named: The names and shapes of the parameters that the family says.
+
+    Raises:
+        UnsupportedField: If a field belongs to the class of the config, and what it changes cannot be computed.
+    """
+    try:
+        found = construct(source, model_type, architecture, by_transformers=False)
+    except (UnknownArchitecture, NotConstructed, InvalidConfig):
+        known = _declared(constructors.library().config(model_type)) if model_type in constructors.types() else ()
+        for name in unread:
+            if name in known:
+                raise UnsupportedField(
+                    f"{source.where}, field {name}",
+                    "is not known to weigh, and might change the answer; remove it if not",
+                ) from None
+        return None
+    if found.constructed.read.isdisjoint(unread):
+        return None
+    return None if named == [(one.name, one.shape) for one in found.constructed.parameters] else found
+
+
 def _refusal(
     source: Config, model_type: str, architecture: str | None, error: WeighError, answer: str = ""
 ) -> UnknownArchitecture | NotConstructed:
@@ -91,7 +123,7 @@ def _refusal(
 
 def _unread(fields: dict[str, Any], config: Any, read: frozenset[str], path: str = "") -> Iterator[str]:
     """The fields of a config that its class does not have, that nothing read, and that might say something."""
-    declared = _declared(config)
+    declared = _declared(type(config))
     for name, value in fields.items():
         inner = config.__dict__.get(name)
         if isinstance(value, dict) and _is_config(inner):
@@ -123,8 +155,7 @@ def _is_config(value: Any) -> bool:
     return hasattr(value, "__dict__") and hasattr(value, "model_type")
 
 
-def _declared(config: Any) -> frozenset[str]:
-    """The fields that the class of a config has, by all their names."""
-    kind = type(config)
+def _declared(kind: type) -> frozenset[str]:
+    """The fields that a class of configs has, by all their names."""
     fields = (name for each in kind.__mro__ for name in getattr(each, "FIELDS", ()))
     return frozenset((*fields, *getattr(kind, "attribute_map", ())))

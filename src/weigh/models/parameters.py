@@ -1,7 +1,7 @@
 """The question `weigh params` answers: how many parameters does this config describe, and how many bytes are they?"""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ from weigh.dtypes import DType, bytes_of, dtype
 from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
 from weigh.models.config import MAX_BYTES, Config, load
-from weigh.models.construction import Construction, construct
+from weigh.models.construction import Construction, construct, construct_otherwise
 from weigh.models.derived_caches import caches
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
@@ -21,6 +21,9 @@ from weigh.models.quantization import Saved, saved
 from weigh.models.roles import weights
 from weigh.tensors import Tensor
 from weigh.units import positive
+
+CACHED = {"attention_chunk_size", "is_decoder", "layer_types", "num_kv_shared_layers", "sliding_window"}
+"""Fields by which caches differ, of families too that do not read them."""
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
@@ -71,10 +74,11 @@ class Model:
             UnsupportedField: If it is not known for models of its type.
         """
         if self.known_caches is None:
+            unread = [name for name in self.unread if name in CACHED]
             raise UnsupportedField(
-                f"{self.config.where}, field model_type",
-                f"what {self.model_type!r:.40} keeps of the past while it generates is not known to weigh; "
-                "weigh params and weigh training know it",
+                f"{self.config.where}, field {', '.join(unread) or 'model_type'}",
+                f"what such a {self.model_type!r:.40} keeps of the past while it generates is not known to weigh; "
+                "weigh params counts it, and weigh training",
             )
         return self.known_caches
 
@@ -231,34 +235,29 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
         found = construct(source, model_type, architecture, by_transformers=fallback)
     except (UnknownArchitecture, NotConstructed) as error:
         raise refused or error from None
-    if refused and refused.where.rpartition(", field ")[2] not in {
-        name.rpartition(".")[2] for name in found.constructed.read
-    }:
-        raise refused  # the class has forgotten the field, and the files that state it have not
-    return _of_constructors(source, model_type, found)
+    model = _of_constructors(source, model_type, found)
+    if refused is None:
+        return model
+    if refused.where.rpartition(", field ")[2] not in {name.rpartition(".")[2] for name in found.constructed.read}:
+        raise refused  # its class has forgotten the field, and the files that state it have not
+    return replace(model, known_caches=None)
 
 
 def _differing(source: Config, model: Model) -> Model | None:
-    """The model as its class constructs it, if that reads a field that the family does not, and so differs from it."""
-    try:
-        found = construct(source, model.model_type, model.architecture, by_transformers=False)
-    except (UnknownArchitecture, NotConstructed):
-        return None
-    same = [(one.name, one.shape) for one in found.constructed.parameters] == [(t.name, t.shape) for t in model.named]
-    return (
-        None
-        if same or found.constructed.read.isdisjoint(model.unread)
-        else _of_constructors(source, model.model_type, found)
-    )
+    """The model as its class constructs it, if a field that the family does not read makes it another one."""
+    named = [(tensor.name, tensor.shape) for tensor in model.named]
+    found = construct_otherwise(source, model.model_type, model.architecture, model.unread, named)
+    return _of_constructors(source, model.model_type, found) if found else None
 
 
 def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:
     """The model of a config as a family describes it."""
     saved, sizes = source.dtype(), family.read(source)
+    known_caches = None if CACHED.intersection(source.unread) else family.caches(sizes)
     assumed = source.assumed | ({} if source.fields.get("architectures") else {"architectures": [architecture]})
     return Model(
         family.model_type, architecture, saved.name, *_tensors(family.tensors(sizes, architecture), saved),
-        family.caches(sizes), family.positions(sizes), sizes, source,
+        known_caches, family.positions(sizes), sizes, source,
         unread=source.unread, assumed=assumed,
     )  # fmt: skip
 
