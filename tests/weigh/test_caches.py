@@ -80,7 +80,7 @@ CACHED: dict[str, tuple[str, dict[str, Any]]] = {
 
 def counted(directory: Path, **fields: Any) -> weigh.Model:
     (directory / "config.json").write_text(json.dumps(fields))
-    return weigh.params(directory)
+    return weigh.params(directory, fallback=False)
 
 
 def after_a_forward_pass(
@@ -199,4 +199,4 @@ def test_a_config_that_does_not_say_what_is_kept_is_refused(
     fields: dict[str, Any], error: type[errors.WeighError], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
-        counted(tmp_path, **fields)
+        counted(tmp_path, **fields).caches  # noqa: B018

@@ -156,14 +156,38 @@ def test_the_program_runs_by_its_path_and_imports_nothing_of_weigh() -> None:
                            if line.startswith(("import ", "from "))}  # fmt: skip
 
 
-def test_a_family_gives_way_where_it_does_not_know_what_changes_the_answer(tmp_path: Path) -> None:
-    fields = {"model_type": "gpt2", "n_layer": 2, "architectures": ["GPT2LMHeadModel"]}
-    crossing = weigh.params(write(tmp_path, **fields, add_cross_attention=True), fallback=False)
-    plain = weigh.params(write(tmp_path, **fields))
-    built = reference(fields | {"add_cross_attention": True})
-    assert crossing.parameters == sum(p.numel() for p in built.parameters()) > plain.parameters
-    with pytest.raises(errors.UnsupportedField, match="position_embedding_type"):  # of which transformers knows no more
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model_type": "gpt2", "n_layer": 2, "architectures": ["GPT2LMHeadModel"], "add_cross_attention": True},
+        {"model_type": "mixtral", "num_hidden_layers": 2, "architectures": ["MixtralForCausalLM"], "num_experts": 4},
+        {"model_type": "deberta-v2", "architectures": ["DebertaV2Model"], "attention_head_size": 32},
+        {"model_type": "bart", "architectures": ["BartModel"], "num_hidden_layers": 2},
+    ],
+)
+def test_a_family_gives_way_where_it_does_not_know_what_changes_the_answer(
+    fields: dict[str, Any], tmp_path: Path
+) -> None:
+    *_, changed = fields
+    model = weigh.params(write(tmp_path, **fields), fallback=False)
+    assert model.parameters == sum(p.numel() for p in reference(fields).parameters())
+    without = weigh.params(write(tmp_path, **{name: fields[name] for name in fields if name != changed}))
+    assert (model.parameters != without.parameters, model.unread, without.counted_by) == (True, (), "weigh")
+
+
+def test_a_field_that_transformers_has_forgotten_and_files_have_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.UnsupportedField, match="position_embedding_type"):
         weigh.params(write(tmp_path, model_type="bert", position_embedding_type="relative_key"), fallback=False)
+
+
+def test_a_field_that_only_a_cache_depends_on_leaves_the_count_alone(tmp_path: Path) -> None:
+    model = weigh.params(write(tmp_path, model_type="roberta", is_decoder=True), fallback=False)
+    assert (model.unread, model.parameters) == (
+        ("is_decoder",),
+        weigh.params(write(tmp_path, model_type="roberta")).parameters,
+    )
+    with pytest.raises(errors.UnsupportedField, match="field is_decoder: what such a 'roberta' keeps of the past"):
+        weigh.inference(model)
 
 
 def test_the_text_alone_of_a_multimodal_model_is_counted(tmp_path: Path) -> None:

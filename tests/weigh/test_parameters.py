@@ -203,7 +203,8 @@ def test_fields_of_published_configs_that_nobody_reads_change_nothing(
 @pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8", "mxfp4"])
 def test_a_quantized_model_is_counted_as_it_was_before(method: str, tmp_path: Path) -> None:
     fields = json.loads(Path("models/tinyllama-1.1b/config.json").read_text())
-    model = weigh.params(write(tmp_path, **fields, quantization_config={"quant_method": method, "bits": 4}), strict=True)
+    path = write(tmp_path, **fields, quantization_config={"quant_method": method, "bits": 4})
+    model = weigh.params(path, strict=True)
     assert model.parameters == PUBLISHED["tinyllama-1.1b"]
 
 
