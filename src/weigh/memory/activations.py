@@ -86,8 +86,7 @@ def activations(
         raise WeighError(f"recompute {recompute!r:.40}", "not known to weigh, which knows none, selective, full")
     if batch < 1 or sequence < 1:
         raise WeighError("batch and sequence", f"must be positive, not {batch} and {sequence}")
-    family = FAMILIES.get(model.model_type)
-    saves = family.saves if family and model.architecture in family.architectures else None
+    saves = FAMILIES[model.model_type].saves if model.sizes is not None else None
     if saves is None:
         raise UnsupportedField(
             f"activations of {model.model_type}",

@@ -46,8 +46,7 @@ def assign(model: Model, mix: str) -> Iterator[tuple[Tensor, str, Matrix | None]
     Raises:
         WeighError: If the rule is not known for the model's family.
     """
-    family = FAMILIES.get(model.model_type)
-    if not family or not family.gguf_mixes or model.architecture not in family.architectures:
+    if model.sizes is None or not FAMILIES[model.model_type].gguf_mixes:
         known = ", ".join(family.model_type for family in FAMILIES.values() if family.gguf_mixes)
         raise WeighError(
             f"format {mix}",

@@ -9,7 +9,7 @@ covers, and the tensors that it leaves behind, are those of the program that the
 - int8: a float32 scale for each row of outputs, as LLM.int8 keeps them (Dettmers et al. 2022, arXiv 2208.07339).
 - nf4, nf4-double: bitsandbytes (Dettmers et al. 2023, arXiv 2305.14314), measured with version 0.50.
 - awq, gptq: int4 in groups of 128 inputs, or of n as in `awq-g64`: AutoAWQ's and AutoGPTQ's tensors. The latter also
-  of 2, 3 or 8 bits, as in `gptq-3bit` or `gptq-8bit-g32`.
+  of 2, 3 or 8 bits, as in `gptq-3bit` or `gptq-8bit-g32`. Of a model that sees or hears, the text part alone.
 - mxfp4: blocks of 32 with a shared exponent (OCP Microscaling 1.0): the experts of a mixture alone, as gpt-oss is
   published, or else every matrix in the layers.
 - q4_0, q8_0, q4_k_m and so on: files of llama.cpp; see `weigh.memory.gguf_mixes`.
@@ -29,7 +29,7 @@ from weigh.dtypes import DTYPES, bytes_of, dtype_name
 from weigh.errors import UnknownDtype, WeighError
 from weigh.formulas import Step, evaluate, step, written
 from weigh.memory.gguf_mixes import ALIASES, MIXES, assign
-from weigh.models.matrices import Matrix, matrices
+from weigh.models.matrices import Matrix, matrices, read_text
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
 
@@ -204,6 +204,8 @@ def stored(model: Model, name: str) -> list[Stored]:
     if name in PLAIN:
         return [_store(tensor, storage_format(name), None) for tensor in model.distinct]
     packed = {matrix.tensor.name: matrix for matrix in matrices(model)}
+    if name.startswith(("awq", "gptq", "mxfp4")):
+        packed = {tensor.name: packed[tensor.name] for tensor in read_text(model, model.named) if tensor.name in packed}
     if name == "mxfp4" and any(matrix.experts for matrix in packed.values()):
         packed = {tensor: matrix for tensor, matrix in packed.items() if matrix.experts}
     inner, outer = storage_format(name), storage_format(sixteen_bits(model))

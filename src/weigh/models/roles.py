@@ -49,7 +49,10 @@ class Constructed(Protocol):
         """Its parameters, in the order of the state dict."""
 
 
-_LAYERS = re.compile(r"(?:^|_)(?:layers?|blocks?|resblocks|h|stages?|layer_groups|encoders)$", re.IGNORECASE)
+_LAYERS = re.compile(
+    r"(?:^|_)(?:layers?|blocks?|resblocks|h|stages?|layer_groups|encoders|attentions|self_attends|ffns|mixers|conformer)$",
+    re.IGNORECASE,
+)
 """What lists of layers are called."""
 
 _NO_LAYERS = re.compile(r"project|connector|merger|adapter|classif|(?:^|_)heads?$|embed", re.IGNORECASE)
@@ -82,7 +85,7 @@ def layer_of(name: str) -> int | None:
 
 
 def _split(name: str) -> tuple[int | None, tuple[str, ...]]:
-    """The number of the layer, and the modules inside of it down to the parameter; outside the layers, all modules."""
+    """The number of the layer, and the modules from the list of layers down to the parameter; outside, all modules."""
     parts = name.split(".")
     for i in range(1, len(parts)):
         kind = _kind(parts[i - 1])
@@ -91,7 +94,7 @@ def _split(name: str) -> tuple[int | None, tuple[str, ...]]:
         if kind == "layers" and parts[i].isdigit():
             inside = tuple(part for part in parts[i + 1 :] if not part.isdigit())
             if len(inside) > 1:
-                return int(parts[i]), inside
+                return int(parts[i]), (parts[i - 1], *inside)
     return None, tuple(part for part in parts if not part.isdigit())
 
 
@@ -123,7 +126,7 @@ class _Held:
 
     Attributes:
         owner: The class of the module that holds it.
-        inside: The modules around it inside the layer, and its own name.
+        inside: The list of layers, the modules around it inside the layer, and its own name.
         dimensions: How many there are.
         recurrent: Whether it belongs to a linear attention or a state space.
         gated: Whether there is a `w3` beside it.
@@ -200,15 +203,17 @@ class _Rules:
 
     def _inside(self, held: _Held) -> str:
         """The role of a parameter in a layer."""
-        parts = [_snake(part) for part in held.inside]
+        parts = [_snake(part) for part in held.inside[1:]]
         found = _by_owner(held.owner, parts, held.dimensions)
         if found == "bias":
-            return "expert bias" if sublayer_of(parts[:-1]) == "expert" or "Expert" in held.owner else "bias"
+            # One for each expert: of a stack, or of experts in a list; what all add up to may have a bias as well.
+            of_each = "Expert" in held.owner if held.dimensions > 1 else "experts" in parts[:-2]
+            return "expert bias" if of_each else "bias"
         if found != "matrix":
             return found
         name = parts if held.dimensions == 3 and parts[-2] == "experts" else parts[:-1]
         name = name if parts[-1] == "weight" or name is parts else parts
-        sublayer, base = sublayer_of(name), name[-1]
+        sublayer, base = sublayer_of([held.inside[0], *name]), name[-1]
         routed = "Router" in held.owner or any("router" in part for part in name) or base == "shared_expert_gate"
         if routed or (base == "gate" and self.mixture and sublayer in ("feed-forward", "mixer", "")):
             return "router"

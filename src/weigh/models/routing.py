@@ -46,6 +46,9 @@ def _used(config: Any, part: str, depth: int = 3) -> list[tuple[str, int]]:
     said = [getattr(config, name, None) for name in USED] + [ALWAYS.get(getattr(config, "model_type", ""))]
     number = next((value for value in said if type(value) is int and value > 0), None)
     if number is not None:
+        real, idle = (getattr(config, name, None) for name in ("n_routed_experts", "zero_expert_num"))
+        if isinstance(real, int) and isinstance(idle, int):  # experts that give back their input
+            number = number * real // (real + idle)
         found.append((part, number))
     for name, value in list(getattr(config, "__dict__", {}).items()):
         if depth and name.endswith("_config") and hasattr(value, "__dict__"):
