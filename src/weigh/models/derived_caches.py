@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from weigh.models.caches import Caches, KeyValue, Latent
+from weigh.models.caches import Caches, KeyValue, Latent, State
 from weigh.models.recurrent_states import STATES, first
 
 SLIDING = frozenset({"sliding_attention", "hybrid_sliding"})
@@ -113,7 +113,7 @@ def layers(config: Any) -> Iterator[tuple[int, str, Any]]:
 def of_layer(config: Any, place: int) -> Any:
     """The config as it holds for one layer, where layers have fields of their own."""
     each = getattr(config, "per_layer_config", None)
-    return config if each is None else each[place]
+    return config if each is None or place >= len(each) else each[place]  # it has as many as an encoder has layers
 
 
 def sharing(config: Any, count: int) -> list[bool]:
@@ -135,24 +135,33 @@ def window(kind: str, layer: Any) -> int | None:
 def keys_and_values(place: int, kind: str, layer: Any) -> Caches:
     """A key and a value for each head."""
     heads = first(
-        layer, "decoder_attention_heads", "num_decoder_attention_heads", "decoder_num_attention_heads",
-        "num_attention_heads", "num_heads",
-    )  # fmt: skip
-    shared = first(layer, "decoder_num_key_value_heads", "num_key_value_heads", "num_kv_heads", default=heads)
+        layer, "decoder_attention_heads", "num_decoder_attention_heads", "decoder_num_attention_heads", default=0
+    )
+    shared = first(layer, "decoder_num_key_value_heads", default=heads)  # other names are its encoder's
+    if not heads:
+        heads = first(layer, "num_attention_heads", "num_heads")
+        shared = first(layer, "num_key_value_heads", "num_kv_heads", default=heads)
     head = first(layer, "head_dim", "d_kv", "kv_channels", "attention_head_dim", default=0)
     head = head or first(layer, "hidden_size", "d_model") // heads
     if kind in SLIDING:
         shared = first(layer, "swa_num_key_value_heads", default=shared)
         head = first(layer, "swa_head_dim", default=head)
-    return [KeyValue(shared, head, head, window(kind, layer))]
+    return [KeyValue(shared, head, first(layer, "v_head_dim", default=head), window(kind, layer))]
 
 
-def every_head(place: int, kind: str, layer: Any) -> Caches:
-    """A key and a value for each head that asks, though a field speaks of fewer."""
+def one_head(place: int, kind: str, layer: Any) -> Caches:
+    """One key and value for all heads where the config says so, else one for each."""
+    heads = 1 if layer.multi_query else layer.num_attention_heads
+    head = layer.hidden_size // layer.num_attention_heads
+    return [KeyValue(heads, head, head, window(kind, layer))]
+
+
+def twice_in_windows(place: int, kind: str, layer: Any) -> Caches:
+    """A key and a value for each head, of which layers with a window have twice as many."""
     return [
-        replace(one, heads=layer.num_attention_heads)
+        replace(one, heads=2 * one.heads) if one.window and isinstance(one, KeyValue) else one
         for one in keys_and_values(place, kind, layer)
-        if isinstance(one, KeyValue)
+        if not isinstance(one, State)
     ]
 
 
@@ -172,7 +181,8 @@ def indexed(place: int, kind: str, layer: Any) -> Caches:
 ATTENTION: dict[str, Callable[[int, str, Any], Caches]] = {
     "attention": keys_and_values,
     "if-decoder": keys_and_values,
-    "every-head": every_head,
+    "one-head": one_head,
+    "twice-in-windows": twice_in_windows,
     "latent": latent,
     "indexed": indexed,
 }
