@@ -15,6 +15,13 @@ from weigh.models.quantization.schemes import Plan, plan
 from weigh.models.quantization.unknown import Unknown
 from weigh.tensors import Tensor
 
+_KEPT = {
+    **dict.fromkeys(("t5", "mt5", "umt5", "udop", "pop2piano"), ("wo",)),
+    **dict.fromkeys(("deepseek_v32", "glm_moe_dsa", "axk2", "mistral_large4"), ("indexer.weights_proj",)),
+    **dict.fromkeys(("afmoe", "longcat_flash", "deepseek_v4", "blip-2"), None),
+}
+"""The modules that classes of transformers keep in more bits (`_keep_in_fp32_modules`); `None` where more is to it."""
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -72,14 +79,17 @@ def saved(fields: Mapping[str, Any], named: Iterable[Tensor], dtype: str) -> Sav
     if method is None and (settings.get("load_in_4bit") is True or settings.get("load_in_8bit") is True):
         name = "bitsandbytes"
     try:
-        return _weighed(name[:40], plan(name, settings, dtype), tuple(named), dtype)
+        how, kept = plan(name, settings, dtype), _KEPT.get(str(fields.get("model_type")), ())
+        if how.by_transformers and (kept is None or (kept and dtype == "float16")):
+            raise Unknown("transformers keeps some of its modules in float32")
+        return _weighed(name[:40], how, tuple(named), dtype, kept or ())
     except Unknown as unknown:
         return Saved(name[:40], None, None, unknown=str(unknown))
 
 
-def _weighed(method: str, how: Plan, named: tuple[Tensor, ...], dtype: str) -> Saved:
+def _weighed(method: str, how: Plan, named: tuple[Tensor, ...], dtype: str, kept: tuple[str, ...]) -> Saved:
     left = how.left if how.left is not None else Names([])
-    usual = Names(_usually_left(named)) if how.leaves_usual else Names([])
+    usual = Names([*(_usually_left(named) if how.leaves_usual else ()), *(kept if how.by_transformers else ())])
     total = parameters = within = 0
     for tensor in named:
         if tensor.name != tensor.storage:

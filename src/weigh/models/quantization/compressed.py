@@ -10,7 +10,7 @@ _FORMATS = {
     ("int", 4): ("pack-quantized",),
     ("int", 8): ("int-quantized", "naive-quantized", "pack-quantized"),
     ("float", 8): ("float-quantized", "naive-quantized"),
-    ("float", 4): ("nvfp4-pack-quantized",),
+    ("float", 4): ("nvfp4-pack-quantized", "mxfp4-pack-quantized"),
 }
 
 
@@ -68,6 +68,8 @@ class _Layout:
     def cost(self, matrix: Matrix) -> int:
         """The bytes of one matrix."""
         outputs, inputs, scales = matrix.outputs, matrix.inputs, self.scales(matrix)
+        if self.form == "mxfp4-pack-quantized":
+            return outputs * up(inputs, 2) + scales
         if self.form == "nvfp4-pack-quantized":
             return outputs * up(inputs, 2) + scales + 4 + (4 if self.has_input_scale else 0)
         beside = self.width if self.has_input_scale else 0

@@ -31,6 +31,7 @@ class Plan:
         layers_only: Whether it converts matrices of layers alone, so that a head is left.
         experts_unknown: Whether it depends on versions how experts are saved, where `kinds` leaves them out.
         by_parameter: Whether patterns are asked about parameters, `MODULE.weight`, and not about modules.
+        by_transformers: Whether transformers converts, which leaves what a class of its own keeps in more bits.
         within: By how many bytes each matrix may be off.
     """
 
@@ -41,6 +42,7 @@ class Plan:
     layers_only: bool = False
     experts_unknown: bool = True
     by_parameter: bool = False
+    by_transformers: bool = False
     within: int = 0
 
 
@@ -149,7 +151,9 @@ def _bitsandbytes(given: Settings) -> Plan:
         raise Unknown("it must be loaded in 4 bits or in 8")
     left, kinds = given.names("llm_int8_skip_modules"), frozenset({"linear", "conv1d"})
     if not four:  # a scale for each output, and one byte that names the format
-        return Plan(lambda one: one.outputs * one.inputs + 4 * one.outputs + 1, kinds, left, left is None)
+        return Plan(
+            lambda one: one.outputs * one.inputs + 4 * one.outputs + 1, kinds, left, left is None, by_transformers=True
+        )
     kind = given.one_of("bnb_4bit_quant_type", "fp4", "nf4")
     nested = given.one_of("bnb_4bit_use_double_quant", False, True)
     block = given.whole("bnb_4bit_blocksize", 64, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -166,7 +170,7 @@ def _bitsandbytes(given: Settings) -> Plan:
             scales = blocks + 4 * up(blocks, 256) + 4 * 256
         return up(numbers, 2) + scales + 4 * 16 + len(json.dumps(state))
 
-    return Plan(cost, kinds, left, left is None, within=4 if nested else 0)
+    return Plan(cost, kinds, left, left is None, by_transformers=True, within=4 if nested else 0)
 
 
 def _fp8(given: Settings) -> Plan:
@@ -184,7 +188,7 @@ def _fp8(given: Settings) -> Plan:
         return matrix.outputs * matrix.inputs + wide * scales + beside
 
     left = given.names("modules_to_not_convert")
-    return Plan(cost, _EXPERTS, left, left is None)
+    return Plan(cost, _EXPERTS, left, left is None, by_transformers=True)
 
 
 def _mxfp4(given: Settings) -> Plan:
@@ -214,7 +218,7 @@ def _torchao(given: Settings) -> Plan:
         cost = _intx(data, data.get("weight_granularity"), given.width)
     else:
         raise Unknown(f"torchao's {kind!r:.60} is not known here")
-    return Plan(cost, LINEAR, left, left is None and not head, by_parameter=True)
+    return Plan(cost, LINEAR, left, left is None and not head, by_parameter=True, by_transformers=True)
 
 
 def _in_a_byte(by_row: bool, beside: int) -> Callable[[Matrix], int]:
@@ -270,7 +274,7 @@ def _quanto(given: Settings) -> Plan:
         return codes + given.width * (rows * (1 if bits == 8 else 2) + 2)  # scales, shifts; and two of activations
 
     left = given.names("modules_to_not_convert")
-    return Plan(cost, LINEAR, left, left is None)
+    return Plan(cost, LINEAR, left, left is None, by_transformers=True)
 
 
 def _mlx(given: Settings) -> Plan:
