@@ -13,6 +13,7 @@ REGISTER = Path("tests", "weigh", "model_types.txt")
 """Where it is, from the root of the repository."""
 
 EXACT = "exact"
+"""Before in how many configs: the default of the type, its classes and changes of its fields."""
 REFUSED = "refused: "
 """Before the reason why the constructors do not answer for a type, though transformers builds it."""
 UNBUILT = "not built: "
@@ -29,7 +30,7 @@ class Entry:
         architecture: The class that stands for it; a dash if there is none.
         parameters: How many it has at the type's default, tied ones once.
         tensors: In how many tensors.
-        status: `exact`, or one of the other words and why.
+        status: Begins with one of the words above.
     """
 
     model_type: str
@@ -37,6 +38,12 @@ class Entry:
     parameters: int
     tensors: int
     status: str
+
+    @property
+    def compared(self) -> int:
+        """In how many configs it was exact."""
+        words = self.status.split()
+        return int(words[2]) if words[0] == EXACT and len(words) > 2 else 0
 
 
 def read(root: Path) -> tuple[str, dict[str, Entry]]:

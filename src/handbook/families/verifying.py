@@ -112,13 +112,13 @@ def entry(model_type: str, report: dict[str, Any]) -> Entry:
         why = report.get("error", "")
         status = PART if why == PART else UNBUILT + why
     elif outcomes.get(WRONG):
-        status = f"{NOT_SAID}{outcomes[WRONG]} of {said} changes differ"
+        status = f"{NOT_SAID}{outcomes[WRONG]} of {said} configs differ"
     elif "refused" in report:
         status = NOT_SAID + report["refused"]
     elif refused := outcomes.get(REFUSED, 0):
-        status = f"{ALIKE}, refuses {refused} of {said} changes"
+        status = f"{ALIKE} in {said - refused} of {said} configs, else refused"
     else:
-        status = ALIKE
+        status = f"{ALIKE} in {said} configs"
     architecture = classes[0] if classes else "-"
     return Entry(model_type, architecture, default.get("parameters", 0), default.get("tensors", 0), status)
 
