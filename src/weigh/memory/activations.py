@@ -89,8 +89,7 @@ def activations(
     saves = FAMILIES[model.model_type].saves if model.sizes is not None else None
     if saves is None:
         raise UnsupportedField(
-            f"activations of {model.model_type}",
-            "are unknown: weigh has no list of what its layers save; it knows weights, gradients and optimizer state",
+            f"activations of {model.model_type}", "are unknown: weigh has no list of what its layers save"
         )
     b = number_format(dtype).bits // 8
     numbers = {"B": batch, "T": sequence, "b": b, "c": 4 if b < 4 else 0}

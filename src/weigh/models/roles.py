@@ -86,14 +86,14 @@ def layer_of(name: str) -> int | None:
 
 def _split(name: str) -> tuple[int | None, tuple[str, ...]]:
     """The number of the layer, and the modules from the list of layers down to the parameter; outside, all modules."""
-    parts = name.split(".")
+    parts, least = name.split("."), 2
     for i in range(1, len(parts)):
         kind = _kind(parts[i - 1])
         if kind == "no layers":
-            break
-        if kind == "layers" and parts[i].isdigit():
+            least = 3  # a head has no layers but of single matrices, a resampler may have some with attention
+        elif kind == "layers" and parts[i].isdigit():
             inside = tuple(part for part in parts[i + 1 :] if not part.isdigit())
-            if len(inside) > 1:
+            if len(inside) >= least:
                 return int(parts[i]), (parts[i - 1], *inside)
     return None, tuple(part for part in parts if not part.isdigit())
 
@@ -218,7 +218,7 @@ class _Rules:
         if routed or (base == "gate" and self.mixture and sublayer in ("feed-forward", "mixer", "")):
             return "router"
         if re.search(r"Expert|MoE", held.owner):
-            sublayer = "shared-expert" if "Shared" in held.owner else "expert"
+            sublayer = sublayer if sublayer == "shared-expert" else "expert"
         elif sublayer == "attention" and held.recurrent:
             sublayer = "mixer"
         return what(sublayer, name, gated=held.gated)
