@@ -99,6 +99,8 @@ state = {
     "step": 7,
 }
 dcp.save(state, checkpoint_id=directory)
+safe = {name: tensor for name, tensor in state["model"].items() if name != "complex"}
+dcp.save(safe, storage_writer=dcp.HuggingFaceStorageWriter(f"{directory}.safe", save_distributed=True))
 dist.barrier()
 os._exit(0)  # since gloo's threads now and then abort a Python that ends by itself
 """
@@ -130,6 +132,15 @@ def test_what_two_processes_save(sharded: Path) -> None:
     assert contents.notes == ("2 ranks wrote 2 files",)
     assert contents.parameters == sum(tensor.numel() for tensor in reference.values())
     assert contents.bytes_on_disk == sum(path.stat().st_size for path in sharded.iterdir())
+
+
+def test_what_two_processes_save_as_safetensors(sharded: Path) -> None:
+    contents = weigh.inspect(sharded.with_name(f"{sharded.name}.safe"))
+    reference = {name.removeprefix("model."): tensor for name, tensor in loaded(sharded).items()}
+    assert {tensor.name for tensor in contents.named} == reference.keys() - {"complex"}
+    assert contents.tensors == len(contents.named)
+    for tensor in contents.named:
+        assert torch.equal(loading.load(contents, tensor), reference[tensor.name])
 
 
 def test_any_part_of_a_tensor_is_assembled(sharded: Path) -> None:

@@ -86,7 +86,10 @@ def test_the_same_weights_in_two_files_are_counted_once(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(4)}, tmp_path / "pytorch_model.bin")
     contents = weigh.inspect(tmp_path)
     assert contents.parameters == 4
-    assert [note.split()[0] for note in contents.notes] == ["model.fp16.safetensors", "pytorch_model.bin"]
+    assert {file.path: file.why for file in contents.not_read} == {
+        "model.fp16.safetensors": "the same tensors as model.safetensors, in float16",
+        "pytorch_model.bin": "the same tensors as model.safetensors",
+    }
 
 
 def test_a_training_checkpoint_shows_its_optimizer_state(tmp_path: Path) -> None:

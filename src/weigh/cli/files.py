@@ -85,7 +85,8 @@ def _show_contents(facts: dict[str, Any]) -> None:
     for names in facts["tied"]:
         click.echo(f"tied, counted once: {printable(' = '.join(names))}")
     for part, parameters in facts["parts"].items():
-        click.echo(f"{printable(part)}: {parameters:,} parameters")
+        folder = "the directory itself" if part == "." else f"{part}/"
+        click.echo(f"{printable(folder) + ':':<27}{parameters:,} parameters")
     for note in facts["notes"]:
         click.echo(f"note: {printable(note)}")
 

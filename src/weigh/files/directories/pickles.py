@@ -28,20 +28,19 @@ def is_pickle(first: bytes) -> bool:
     return first.startswith(_ZIP) or (len(first) > 1 and first[0] == 0x80 and 2 <= first[1] <= _NEWEST_PROTOCOL)
 
 
-def read_state(file: File) -> Contents:
-    """Inspect a file of a training checkpoint, which may hold no tensor at all.
+def read_state(file: File) -> Contents | None:
+    """Inspect a file of a training checkpoint, which may hold no tensor at all; `None` if it is no pickle.
 
     Raises:
-        WeighError: What its reader raises, if it is no pickle that can be followed.
+        WeighError: What its reader raises, if it is a pickle that cannot be followed.
     """
     try:
         return formats.read(file)
     except WeighError:
         imports = imported_by(file)
-        if imports is None:
-            raise
-    archive = file.first(4) == _ZIP
-    return Contents(str(file), "pytorch" if archive else "pickle", (), file.size, 0, imports=imports)
+    if imports is None:
+        return None
+    return Contents(str(file), "pytorch" if file.first(4) == _ZIP else "pickle", (), file.size, 0, imports=imports)
 
 
 def imported_by(file: File) -> tuple[str, ...] | None:

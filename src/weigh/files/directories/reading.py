@@ -110,9 +110,11 @@ class _Directory:
     def _counted(self) -> list[Contents]:
         """The parts that count: weights, and training state."""
         names, artifacts = self.listing.top, self.artifacts
+        marked: set[str] = set()
         for marker in (each.marker for each in FORMATS if each.marker in names and each.marker):
             contents = formats.read(File(self.directory / marker))
             self.choice.counted.append((marker, contents))
+            marked |= set(contents.files)
             if any(artifacts.values()):
                 artifacts["weights"].append(marker)
             self.notes += contents.notes
@@ -126,6 +128,8 @@ class _Directory:
             if PurePosixPath(name).suffix in SUFFIXES and name not in weights and not self._is_pointer(name)
         ]
         parts += training.add_files(self.directory, states, self.choice)
+        if not parts and states:
+            formats.read(File(self.directory / states[0]))  # which says what is wrong with it
         folders = training.add_folders(self.directory, self.listing, self.choice)
         for folder, inside in folders.items():
             parts += inside
@@ -139,7 +143,7 @@ class _Directory:
                 self._warn(f"{', '.join(part.files[:_MOST_NAMED])}: loading it", part.imports)
             if part.by_component["optimizer"]:
                 for name in part.files:
-                    if "/" not in name and name not in artifacts["optimizer state"] and name in names:
+                    if "/" not in name and name not in artifacts["optimizer state"] and name not in marked:
                         artifacts["optimizer state"].append(name)
         return parts
 

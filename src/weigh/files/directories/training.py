@@ -24,6 +24,7 @@ _SHARDED = re.compile(r"(pytorch_model_fsdp|optimizer)_\d+")
 _STEP = re.compile(r"global_step\d+")
 _RANK = re.compile(r"mp_rank_\d+(_\d+)?")
 _LATEST = "latest"
+_NO_PICKLE = "no pickle, and no file of another format that weigh reads"
 _DEEPSPEED = ("*_optim_states.pt", "*mp_rank_*_model_states.pt")
 
 
@@ -49,7 +50,11 @@ def add_files(directory: Path, names: list[str], choice: Choice, folder: str = "
     found: list[tuple[str, Contents]] = []
     above = f"{folder}/" if folder else ""
     for each in sorted(group(names), key=lambda each: natural(each.name), reverse=True):
-        parts = [_read(File(directory / name)) for name in each.files]
+        read = {name: _read(File(directory / name)) for name in each.files}
+        choice.left_out |= {f"{above}{name}": _NO_PICKLE for name, contents in read.items() if contents is None}
+        parts = [contents for contents in read.values() if contents is not None]
+        if not parts:
+            continue
         contents = parts[0] if len(parts) == 1 else join(directory, parts)
         label = f"{above}{each.label}"
         if why := choice.copied(contents):
@@ -65,8 +70,10 @@ def add_files(directory: Path, names: list[str], choice: Choice, folder: str = "
     return [contents for _, contents in sorted(found, key=lambda each: each[0])]
 
 
-def _read(file: File) -> Contents:
+def _read(file: File) -> Contents | None:
     contents = read_state(file)
+    if contents is None:
+        return None
     component = component_of(file.name)
     if component:
         contents = replace(contents, named=tuple(replace(each, component=component) for each in contents.named))
@@ -102,10 +109,10 @@ def add_folders(directory: Path, listing: Listing, choice: Choice) -> dict[str, 
     ranks = {folder: names[folder] for folder in sorted(names) if _RANK.fullmatch(folder)}
     if ranks:
         parts = [
-            below(_read(File(directory / folder / name)), folder)
+            below(part, folder)
             for folder, files in ranks.items()
             for name in sorted(files)
-            if PurePosixPath(name).suffix in SUFFIXES
+            if PurePosixPath(name).suffix in SUFFIXES and (part := _read(File(directory / folder / name)))
         ]
         contents = join(directory, parts)
         choice.counted.append((next(iter(ranks)), contents))
