@@ -14,7 +14,7 @@ from weigh.files.directories.listing import Listing, artifacts_of, list_tree
 from weigh.files.directories.pickles import SUFFIXES, imported_by, is_pickle
 from weigh.files.directories.unread import FOREIGN, account
 from weigh.files.directories.weights import Choice, choose
-from weigh.formats import FORMATS
+from weigh.formats import FORMATS, foreign
 from weigh.formats.pointers import pointer
 from weigh.models.parameters import params
 from weigh.sources import File
@@ -150,11 +150,16 @@ class _Directory:
     def _loose(self) -> list[str]:
         """Files of torch with no name that says what is in them, such as `mm_projector.bin`."""
         known = {name for names in self.artifacts.values() for name in names}
-        loose = [name for name in self.listing.top if name.endswith(".bin") and name not in known]
-        for name in loose:
-            if not is_pickle(File(self.directory / name).first(4)) and name not in self.foreign:
-                self.foreign[name] = "an unknown one"
-        return [name for name in loose if is_pickle(File(self.directory / name).first(4))]
+        loose = []
+        for name in self.listing.top:
+            if name.endswith(".bin") and name not in known:
+                file = File(self.directory / name)
+                if is_pickle(file.first(4)):
+                    loose.append(name)
+                elif name not in self.foreign:
+                    said = foreign.named(file)
+                    self.foreign[name] = said.removeprefix("is ").partition(", which")[0] or "an unknown one"
+        return loose
 
     def _is_pointer(self, path: str) -> bool:
         size = next(entry.size for entry in self.listing.entries if entry.path == path)
