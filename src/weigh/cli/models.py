@@ -68,6 +68,13 @@ def cache_formats() -> list[str]:
     return list(CACHE_FORMATS)
 
 
+def runtimes() -> list[str]:
+    """The engines whose caches are known."""
+    from weigh.memory.runtimes import RUNTIMES
+
+    return list(RUNTIMES)
+
+
 @weigh.command("inference")
 @click.argument("config")
 @click.option(
@@ -81,6 +88,10 @@ def cache_formats() -> list[str]:
 @click.option(
     "--kv-dtype", cls=Known, known=cache_formats, help="Format of the KV cache.  [default: that of the computation]"
 )
+@click.option(
+    "--runtime", default="ideal", show_default=True, cls=Known, known=runtimes, metavar="ENGINE",
+    help="Whose cache is counted: transformers, vllm or llama.cpp, or ideal for what the layers need.",
+)  # fmt: skip
 @click.option("--encoder-context", type=POSITIVE, help="Tokens that an encoder reads.  [default: --context]")
 @click.option("--prefill", type=POSITIVE, help="Tokens of a prompt that are read at once.  [default: all]")
 @click.option("--device", metavar="SIZE", help="Memory, such as 24GiB: say what fits.")
@@ -144,12 +155,13 @@ def inference_command(
 
 
 def _show_inference(title: str, facts: dict[str, Any], show_work: bool) -> None:
+    engine = "" if facts["runtime"] == "ideal" else f", {facts['runtime']}"
     table(
         title,
         {"context": facts["context"], "batch": facts["batch"]},
         {
             f"weights in {facts['dtype']}": facts["weight_bytes"],
-            f"KV cache in {facts['kv_dtype']}": facts["kv_cache_bytes"],
+            f"KV cache in {facts['kv_dtype']}{engine}": facts["kv_cache_bytes"],
             "  for one more token": facts["kv_cache_bytes_per_token"],
             "activations": facts["activation_bytes"],
             "total": facts["total_bytes"],
@@ -157,6 +169,13 @@ def _show_inference(title: str, facts: dict[str, Any], show_work: bool) -> None:
             "  with an engine's reserve": facts["high_bytes"],
         },
     )
+    others = {
+        name: size for name, size in facts["kv_cache_by_runtime"].items()
+        if size not in (facts["kv_cache_bytes"], None) and name != "ideal"
+    }  # fmt: skip
+    if others:
+        said = ", ".join(f"{size:,} bytes under {name}" for name, size in others.items())
+        click.echo(f"note: the KV cache takes {said}")
     if "device_bytes" in facts:
         for what, given in (("context", "batch"), ("batch", "context")):
             cautious, bound = (_count(facts[f"largest_{what}{name}"]) for name in ("", "_bound"))

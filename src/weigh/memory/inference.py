@@ -8,8 +8,9 @@ from typing import Any, Literal
 from weigh.dtypes import DTYPES
 from weigh.formulas import Range, Step, step
 from weigh.memory.estimates import Estimate
-from weigh.memory.kv_cache import cache_bytes, cache_format, cache_steps
+from weigh.memory.kv_cache import cache_bytes, cache_format
 from weigh.memory.prefill import widest
+from weigh.memory.runtimes import Served, bytes_by_runtime, runtime_steps
 from weigh.memory.storage_formats import PLAIN, canonical, sixteen_bits, stored, weight_steps
 from weigh.models.caches import KeyValue, State
 from weigh.models.matrices import vocabulary
@@ -37,27 +38,30 @@ class Inference(Estimate):
         context: The tokens of each sequence, T.
         batch: The sequences, B.
         weight_bytes: The weights, scales included. Exact.
-        kv_cache_bytes: What all layers keep of all sequences when each is `context` tokens long. Exact for an engine
-            that keeps what each layer needs and nothing else.
-        kv_cache_bytes_per_token: What the next token of one sequence adds to that. Layers whose window is full, states
-            and the encoder's tokens add nothing.
+        runtime: The engine whose cache is counted; `ideal` for one that keeps what each layer needs and nothing else.
+        kv_cache_bytes: What all layers keep of all sequences when each is `context` tokens long, under that engine.
+        kv_cache_by_runtime: The same under each engine that `weigh` knows; `None` where it is not known.
+        kv_cache_bytes_per_token: What the next token of one sequence adds to what layers need. Layers whose window is
+            full, states and the encoder's tokens add nothing.
         activation_bytes: The largest set of activations that is there at once while the prompts are read.
         range: From what must be there, however small the pieces in which an engine reads a prompt, to the memory of a
             device on which an engine with a reserve serves this.
     """
 
     _figures = (
-        "model_type", "dtype", "kv_dtype", "context", "batch", "weight_bytes", "kv_cache_bytes",
-        "kv_cache_bytes_per_token", "activation_bytes", "total_bytes",
+        "model_type", "dtype", "kv_dtype", "runtime", "context", "batch", "weight_bytes", "kv_cache_bytes",
+        "kv_cache_by_runtime", "kv_cache_bytes_per_token", "activation_bytes", "total_bytes",
     )  # fmt: skip
 
     model_type: str
     dtype: str
     kv_dtype: str
+    runtime: str
     context: int
     batch: int
     weight_bytes: int
     kv_cache_bytes: int
+    kv_cache_by_runtime: dict[str, int | None]
     kv_cache_bytes_per_token: int
     activation_bytes: int
 
@@ -77,6 +81,7 @@ def inference(
     encoder_context: int | None = None,
     prefill: int | None = None,
     logits: Logits = "last",
+    runtime: str = "ideal",
 ) -> Inference:
     """The memory to serve a model: weights, KV cache, and the activations of a prefill.
 
@@ -91,13 +96,16 @@ def inference(
         prefill: The tokens of each sequence that are read at once; by default all.
         logits: Whether a prefill scores the vocabulary at the last position of each sequence or at all of them. A
             model that guesses masked words scores it at all.
+        runtime: The engine whose cache is counted: `transformers`, `vllm` or `llama.cpp`, or `ideal` for what the
+            layers need.
 
     Raises:
         UnknownDtype: If there is no such format.
         ContextTooLong: If there are more tokens than the model has learned positions for.
-        WeighError: If a size is not a positive number, the format does not fit the shapes, or the model reads images.
+        WeighError: If a size is not a positive number, the format does not fit the shapes, the model reads images, or
+            it is not known what the engine does with such a cache.
     """
-    serving = Serving(model, dtype, kv_dtype, encoder_context, prefill, logits)
+    serving = Serving(model, dtype, kv_dtype, encoder_context, prefill, logits, runtime)
     return serving.estimate(serving.tokens(context), positive("batch", batch))
 
 
@@ -112,6 +120,7 @@ class Serving:
         encoder_context: int | None = None,
         prefill: int | None = None,
         logits: Logits = "last",
+        runtime: str = "ideal",
     ) -> None:
         if encoder_context is not None:
             model.refuse_beyond("encoder context", positive("encoder context", encoder_context), "encoder_context")
@@ -120,7 +129,7 @@ class Serving:
         self.model, self.dtype = model, canonical(dtype)
         self.computed = self.dtype if self.dtype in PLAIN else sixteen_bits(model)
         self.kv_dtype = cache_format(kv_dtype or self.computed)
-        self.encoder_context, self.prefill = encoder_context, prefill
+        self.encoder_context, self.prefill, self.runtime = encoder_context, prefill, runtime
         self.weights = stored(model, self.dtype)
         self.weight_bytes = sum(tensor.nbytes for tensor in self.weights)
         self.width, self.vocabulary = widest(model), vocabulary(model)
@@ -131,10 +140,15 @@ class Serving:
         """The tokens of each sequence: those given, or the default. Raises what `Model.tokens` does."""
         return self.model.tokens("context", context, USUAL_CONTEXT)
 
-    def cache(self, context: int, batch: int) -> int:
-        """The bytes of the cache."""
+    def served(self, context: int, batch: int, prefill: int | None = None) -> Served:
+        """What is served, with prompts read so many tokens at once; by default as many as `prefill` says."""
+        prompt = min(context, prefill or self.prefill or context)
         encoder = self.encoder_context or context
-        return cache_bytes(self.model.caches, context, batch, self.kv_dtype, encoder)
+        return Served(self.model, self.kv_dtype, self.computed, context, batch, encoder, prompt)
+
+    def cache(self, context: int, batch: int, prefill: int | None = None) -> int:
+        """The bytes of the cache under its engine."""
+        return sum(one.value for one in runtime_steps(self.runtime, self.served(context, batch, prefill)))
 
     def layers_step(self, tokens: int, batch: int) -> Step:
         """The activations of the widest sublayer."""
@@ -157,7 +171,7 @@ class Serving:
     def low(self, context: int, batch: int) -> int:
         """Weights, cache, and the activations of one token for each sequence."""
         moment = max(self.layers_step(1, batch).value, self.head_step(1, batch).value)
-        return self.weight_bytes + self.cache(context, batch) + moment
+        return self.weight_bytes + self.cache(context, batch, prefill=1) + moment
 
     def high(self, context: int, batch: int) -> int:
         """The device on which everything fits beside an engine's reserve."""
@@ -168,12 +182,13 @@ class Serving:
         """Everything at one context and batch."""
         moment = self.activations(context, batch)
         encoder = self.encoder_context or context
-        kept = cache_steps(self.model.caches, context, batch, self.kv_dtype, encoder)
+        served = self.served(context, batch)
+        kept = runtime_steps(self.runtime, served)
         next_token = cache_bytes(self.model.caches, context + 1, 1, self.kv_dtype, encoder)
         return Inference(
-            model_type=self.model.model_type, dtype=self.dtype, kv_dtype=self.kv_dtype, context=context, batch=batch,
-            weight_bytes=self.weight_bytes,
-            kv_cache_bytes=sum(one.value for one in kept),
+            model_type=self.model.model_type, dtype=self.dtype, kv_dtype=self.kv_dtype, runtime=self.runtime,
+            context=context, batch=batch, weight_bytes=self.weight_bytes,
+            kv_cache_bytes=sum(one.value for one in kept), kv_cache_by_runtime=bytes_by_runtime(served),
             kv_cache_bytes_per_token=next_token - cache_bytes(self.model.caches, context, 1, self.kv_dtype, encoder),
             activation_bytes=moment.value,
             range=Range(
@@ -192,13 +207,13 @@ class Serving:
             f"the vocabulary is scored at {'every position' if self.logits == 'all' else 'the last position'}",
             f"an engine leaves {float(1 - UTILIZATION):.0%} of the device to itself in the upper figure",
         ]
-        if any(isinstance(layer, KeyValue) and layer.window for layer in self.model.caches):
+        if self.runtime == "ideal" and any(isinstance(one, KeyValue) and one.window for one in self.model.caches):
             said.append("layers with a window keep no token outside it")
         if any(isinstance(layer, KeyValue) and layer.cross for layer in self.model.caches):
             said.append(f"the encoder reads {f'{self.encoder_context:,}' if self.encoder_context else 'T'} tokens")
         elif {"vision", "audio"} & set(self.model.part_of.values()):
             said.append("images and sound are tokens of the context, and what their encoders need is left out")
-        if any(isinstance(layer, State) for layer in self.model.caches):
+        if self.runtime == "ideal" and any(isinstance(layer, State) for layer in self.model.caches):
             said.append("a recurrent state is kept in float32, as transformers does; some engines keep it in 16 bits")
         named = self.model.config.fields.get("max_position_embeddings")
         if isinstance(named, int) and context > named:
@@ -216,7 +231,8 @@ def largest_context(model: Model, memory: int, *, batch: int = 1, bound: bool = 
         memory: The bytes of the device.
         batch: The sequences.
         bound: Give what no engine can exceed (`low_bytes`), and not what one with a reserve serves (`high_bytes`).
-        **options: Those of `inference`: `dtype`, `kv_dtype`, `encoder_context`, `prefill`, `logits`.
+        **options: Those of `inference`: `dtype`, `kv_dtype`, `encoder_context`, `prefill`, `logits`,
+            `runtime`.
 
     Returns:
         The tokens of each sequence; 0 if not even one fits, `None` if there is no limit. No more than the model has
