@@ -270,3 +270,17 @@ def test_an_adapter_is_written_as_one_or_refused(tmp_path: Path) -> None:
     assert load_file(tmp_path / "out/adapter_model.safetensors").keys() == pair.keys()
     torch.save({"w": torch.ones(3)}, folder / "other.pt")  # no adapter, though the config of one is there
     assert weigh.export(folder / "other.pt", tmp_path / "other").files == ("model.safetensors",)
+
+
+def test_an_expanded_tensor_has_the_elements_that_it_has_when_loaded(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(1).expand(100, 100), "v": torch.arange(9.0).unfold(0, 3, 1)}, tmp_path / "w.pt")
+    contents = weigh.inspect(tmp_path / "w.pt")
+    done = weigh.export(tmp_path / "w.pt", tmp_path / "out")
+    assert contents.parameters == done.parameters == weigh.inspect(tmp_path / "out").parameters == 10_000 + 21
+    assert contents.by_component["weights"] == 4 + 36
+    assert weigh.diff(tmp_path / "w.pt", tmp_path / "out").changes == ()
+    torch.save({"w": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "large.pt")
+    assert weigh.inspect(tmp_path / "large.pt").parameters == 10**12
+    for use in (weigh.export, weigh.diff):
+        with pytest.raises(errors.UnsupportedField, match="repeats 4 bytes"):
+            use(tmp_path / "large.pt", tmp_path / "large.pt" if use is weigh.diff else tmp_path / "huge")

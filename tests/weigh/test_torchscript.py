@@ -71,6 +71,7 @@ def test_the_state_dict_and_the_other_attributes(scripted: Path) -> None:
     assert contents.notes[0].startswith("model.pt is a program")
     assert contents.notes[1].startswith("4 of its tensors are constants or plain attributes")
     assert all(name in contents.notes[1] for name in others)
+    assert contents.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_a_frozen_module_has_its_weights_in_the_constants(tmp_path: Path) -> None:
@@ -183,6 +184,10 @@ def test_an_exported_program(exported: Path) -> None:
     assert ["layer.weight", "again.weight", "layers.0.weight", "layers.1.weight"] in contents.tied
     assert contents.imports == ()
     assert contents.notes[0].startswith("model.pt2 is a program")
+    assert contents.parameters == sum(parameter.numel() for parameter in Model().parameters())
+    held = {**program.state_dict, **program.constants}
+    parameters = dict(program.named_parameters())
+    assert contents.buffers == sum(tensor.numel() for name, tensor in held.items() if name not in parameters)
 
 
 @pytest.mark.parametrize("name", DTYPES_OF_TORCH)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CODES = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
 """The quantized formats of torch's that have whole bytes, and the one of their codes."""
+_LARGE = 2**30  # bytes up to which an expanded tensor is written out
 
 
 def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
@@ -30,6 +31,7 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
     Raises:
         UnknownDtype: If torch has no such number format: the block formats of GGUF, and those narrower than a byte. Or
             if it is quantized by torch: its codes are no numbers without their scales (see `codes`).
+        UnsupportedField: If it is an expanded tensor, whose elements would take more than a gibibyte.
         TruncatedFile: If the file has become shorter since.
         MissingPackage: If torch is not installed.
     """
@@ -53,6 +55,12 @@ def load(contents: Contents, tensor: Tensor) -> "torch.Tensor":
             raise errors.MalformedHeader(
                 f"{contents.path}, tensor {tensor.name[:80]!r}", "has a shape that no tensor can have; do not use it"
             ) from None
+    if tensor.nbytes > max(_LARGE, 2 * (tensor.end - tensor.begin)):
+        raise errors.UnsupportedField(
+            f"{contents.path}, tensor {tensor.name[:80]!r}",
+            f"repeats {tensor.end - tensor.begin:,} bytes until they are {tensor.nbytes:,}; save it as it was before "
+            "expand()",
+        )
     data = contents.storages[tensor.storage].read(tensor.begin, tensor.end)
     flat = torch.frombuffer(data, dtype=dtype)
     return flat.view(tensor.shape) if tensor.strides is None else flat.as_strided(tensor.shape, tensor.strides)

@@ -22,6 +22,11 @@ MAX_DEPTH = 64
 MAX_REPEATS = 100_000
 """The most entries that are walked again because a container is reached again, as that of a tied layer is."""
 
+_FLAWS: dict[type[Exception], str] = {
+    IndexError: "takes from an empty stack",
+    KeyError: "reads a place that was never written",
+}
+
 Keys = tuple[str | int, ...]
 """The keys and positions that lead to a value."""
 

@@ -7,6 +7,7 @@ The layout is the one of `torch/export/pt2_archive/_package.py`, the codes those
 """
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from weigh import errors
@@ -70,15 +71,16 @@ class _Found:
         record = self.records.get(f"{folder}{path}") if isinstance(path, str) else None
         if record is None:
             raise errors.MalformedHeader(where, "names no record of the archive; export the program again")
+        buffer = entry.get("is_param") is False  # a constant of the graph is none either
         if entry.get("use_pickle"):
             inner = saved.read_inside(record.stored, name)
-            self.tensors += inner.named
+            self.tensors += [replace(tensor, buffer=buffer) for tensor in inner.named]
             self.imports += inner.imports
             self.storages |= inner.storages
         else:
             storage = Storage(f"{self.file.name}:{folder}{path}", "", record)
             self.storages[storage.name] = record
-            self.tensors.append(_tensor(where, name, entry.get("tensor_meta"), storage))
+            self.tensors.append(replace(_tensor(where, name, entry.get("tensor_meta"), storage), buffer=buffer))
 
     def contents(self) -> Contents:
         """The tensors so far, as contents of the file."""

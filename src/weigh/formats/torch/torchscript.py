@@ -7,6 +7,7 @@ tensors that the code uses as `CONSTANTS.c0`, `CONSTANTS.c1` and so on, where `t
 """
 
 import re
+from dataclasses import replace
 
 from weigh import errors
 from weigh.formats import pickles
@@ -41,7 +42,7 @@ def read(file: File, records: dict[str, Record]) -> Contents:
     )
     found: list[Tensor] = []
     others: list[str] = []
-    in_state_dict = _state_dict(file, records, module)
+    in_state_dict, buffers = _state_dict(file, records, module)
     for folder, root in (("data/", module.root), ("constants/", constants.root)):
         resolve = resolver(records, folder, f"{file.name}:{folder}")
         letters = 0
@@ -51,7 +52,9 @@ def read(file: File, records: dict[str, Record]) -> Contents:
                 letters += len(name)
                 if letters > MAX_HEADER:
                     raise errors.HeaderTooLarge(file, f"its names take more than {MAX_HEADER:,} bytes; do not load it")
-                found.append(rebuilding.tensor(f"{file}, tensor {name[:80]!r}", name, leaf, resolve, "weights"))
+                one = rebuilding.tensor(f"{file}, tensor {name[:80]!r}", name, leaf, resolve, "weights")
+                plain = folder == "data/" and bool(in_state_dict) and id(leaf) not in in_state_dict
+                found.append(replace(one, buffer=plain or id(leaf) in buffers))
                 if id(leaf) not in in_state_dict:
                     others.append(name)
     storages = storages_in(records, "data/", f"{file.name}:data/")
@@ -90,9 +93,12 @@ def _attribute(keys: pickles.Keys) -> str:
     return ".".join(names)
 
 
-def _state_dict(file: File, records: dict[str, Record], module: pickles.Pickle) -> set[int]:
-    """The calls, by identity, that make a parameter or a buffer: attributes that the source of the class lists so."""
-    members: dict[tuple[str, str], set[str]] = {}
+def _state_dict(file: File, records: dict[str, Record], module: pickles.Pickle) -> tuple[set[int], set[int]]:
+    """The calls, by identity, that make a parameter or a buffer, and those of them that make a buffer.
+
+    They are the attributes that the source of the class lists so.
+    """
+    members: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
     left = MAX_HEADER
     for path in dict.fromkeys(f"code/{name.rpartition('.')[0].replace('.', '/')}.py" for name in module.imports):
         if path in records:
@@ -101,11 +107,12 @@ def _state_dict(file: File, records: dict[str, Record], module: pickles.Pickle) 
                 raise errors.HeaderTooLarge(file, f"its source takes more than {MAX_HEADER:,} bytes; do not load it")
             source = bytes(records[path].read(0, records[path].size)).decode("utf-8", "replace")
             for name, parameters, buffers in _CLASS.findall(source):
-                members[path, name] = set(re.findall(r'"([^"]*)"', f"{parameters} {buffers}"))
-    found: set[int] = set()
+                listed, kept = (set(re.findall(r'"([^"]*)"', names)) for names in (parameters, buffers))
+                members[path, name] = (listed | kept, kept)
+    found: tuple[set[int], set[int]] = set(), set()
     for call in module.calls:
         if isinstance(call.function, Global) and isinstance(call.state, Mapping):
             path = f"code/{call.function.module.replace('.', '/')}.py"
-            listed = members.get((path, call.function.name), set())
-            found.update(id(value) for key, value in call.state.pairs if isinstance(key, str) and key in listed)
+            for names, calls in zip(members.get((path, call.function.name), ()), found, strict=False):
+                calls.update(id(value) for key, value in call.state.pairs if isinstance(key, str) and key in names)
     return found
