@@ -135,6 +135,16 @@ def test_the_reference_library_refuses_the_same_files() -> None:
     assert accepted <= lenient, "weigh refuses what the reference library reads"
 
 
+def test_metadata_that_is_null_is_none_as_mlx_writes_it(tmp_path: Path) -> None:
+    raw = file_of({"__metadata__": None, "a": entry()})
+    (tmp_path / "a.safetensors").write_bytes(raw)
+    contents = weigh.inspect(tmp_path / "a.safetensors")
+    assert (contents.metadata, [tensor.name for tensor in contents.named]) == (
+        {},
+        [name for name, _ in deserialize(raw)],
+    )
+
+
 VALID = file_of(
     {"__metadata__": {"format": "pt"}, "a": entry("BF16", [2, 3], [0, 12]), "b": entry("I64", [], [12, 20])}, 20
 )

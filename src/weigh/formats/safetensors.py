@@ -36,7 +36,8 @@ def read(file: File) -> Contents:
                 "the file is truncated or not safetensors: fetch it again",
             )
         header = _parse(file, reader.read(length))
-    metadata = header.pop("__metadata__", {})
+    metadata = header.pop("__metadata__", None)
+    metadata = {} if metadata is None else metadata  # MLX writes null where it has none
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise errors.MalformedHeader(
             f"{file}, key __metadata__", "maps names to something else than text; save it again"
