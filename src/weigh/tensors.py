@@ -225,12 +225,15 @@ class Contents:
                 sums[tensor.name] += own
         return sums
 
+    @cached_property
+    def _explained(self) -> set[str]:
+        return {name for group in self.groups for name in group.names}
+
     def _elements(self, counted: Callable[[Tensor], bool]) -> int:
-        explained = {name for group in self.groups for name in group.names}
         return sum(
             elements_of(tensor, own)
             for tensor, own in self._own
-            if tensor.component == "weights" and counted(tensor) and tensor.name not in explained
+            if tensor.component == "weights" and counted(tensor) and tensor.name not in self._explained
         )
 
     @property

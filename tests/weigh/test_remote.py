@@ -101,6 +101,14 @@ def test_100_gb_are_inspected_with_one_range(server: Server, tmp_path: Path) -> 
     assert [request.split()[0] for request in server.requests] == ["HEAD", "GET"]
 
 
+def test_the_bits_of_a_remote_file_are_those_of_the_config_beside_it(server: Server, tmp_path: Path) -> None:
+    packed = {"w.weight": torch.zeros(64, 32, dtype=torch.uint32), "w.scales": torch.ones(64, 4)}
+    save_file(packed | {"w.biases": torch.ones(64, 4)}, tmp_path / "mlx.safetensors")
+    assert weigh.inspect(server.url("mlx.safetensors")).parameters == 0
+    (tmp_path / "config.json").write_text(json.dumps({"quantization": {"bits": 4, "group_size": 64}}))
+    assert weigh.inspect(server.url("mlx.safetensors")).parameters == 64 * 256
+
+
 def test_an_archive_is_read_from_both_ends(server: Server, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2, 3), "big": torch.zeros(5_000_000)}, tmp_path / "w.pt")
     contents = weigh.inspect(server.url("w.pt"))

@@ -43,6 +43,8 @@ class Stored:
     def without(self, names: Iterable[str]) -> "Stored":
         """The same, but for these tensors."""
         gone = set(names)
+        if not gone:
+            return self
         return replace(self, tensors={name: one for name, one in self.tensors.items() if name not in gone})
 
     def ending(self, *ends: str) -> Iterator[tuple[str, Tensor]]:
