@@ -84,11 +84,7 @@ def read(source: bytes | BytesIO, where: object) -> Pickle:
         place, problem = f"{where}, byte {position}", f"{error.problem}; do not load this file"
         raise MalformedPickle(place, problem, _imports(machine)) from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        flaw: dict[type[Exception], str] = {
-            IndexError: "takes from an empty stack",
-            KeyError: "reads a place that was never written",
-        }
-        reason = flaw.get(type(error), str(error)[:80])
+        reason = _FLAWS.get(type(error), str(error)[:80])
         raise MalformedPickle(
             f"{where}, byte {position}",
             f"is not a well-formed pickle ({reason}); do not load this file",
