@@ -371,6 +371,24 @@ def test_settings_that_make_no_sense_explain_nothing(said: Any, tmp_path: Path) 
     assert sum("parameters leaves out" in note for note in contents.notes) == 4
 
 
+@pytest.mark.parametrize("form", ["nf4 kept as bfloat16", "gptq 4"])
+def test_the_doctor_takes_codes_for_no_numbers_and_scales_for_no_matrix(form: str, tmp_path: Path) -> None:
+    """Codes as bfloat16 would be infinite here, and all scales are equal. GPTQ's settings lie beside the config."""
+    replaced = model(tmp_path, FORMS[form][0], BNB if "nf4" in form else {})
+    contents = weigh.inspect(tmp_path)
+    start = contents.bytes_on_disk - contents.bytes_in_tensors
+    with (tmp_path / "model.safetensors").open("r+b") as file:
+        for tensor in contents.named:
+            if tensor.dtype == "bfloat16":
+                file.seek(start + tensor.begin)
+                file.write((b"\x80\x7f" if tensor.name == replaced[0].name else b"\x80\x3f") * tensor.numel)
+    found = json.loads(CliRunner().invoke(command, ["doctor", str(tmp_path), "--json"]).output)
+    checks = {one["check"]: one for one in found["results"]}
+    assert checks["NaN and infinite numbers"]["finding"] == "no"
+    assert {row["place"] for row in checks["constant tensors"]["evidence"]} == {"model.embed_tokens.weight"}
+    assert "tensors against the config" not in checks
+
+
 def test_the_command_shows_what_the_parts_weigh(tmp_path: Path) -> None:
     model(tmp_path, nf4(double=True), BNB)
     shown = CliRunner().invoke(command, ["inspect", str(tmp_path)]).output

@@ -169,9 +169,15 @@ class ModelDirectory:
 
     @cached_property
     def numbers(self) -> dict[str, Numbers]:
-        """The numbers of each floating-point tensor of the weights, read in stretches."""
+        """The numbers of each floating-point tensor of the weights, read in stretches.
+
+        Codes of a few bits that a quantizer keeps as numbers of 16 and more are none.
+        """
         found = {}
+        codes = {name for group in self.contents.groups for name in group.data}
         for name, tensor in self.weights.items():
+            if name in codes and DTYPES[tensor.dtype].bits >= 16:
+                continue
             if DTYPES[tensor.dtype].kind == "float" and tensor.numel:
                 try:
                     found[name] = numbers(self.contents, tensor)

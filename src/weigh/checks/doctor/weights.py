@@ -28,6 +28,8 @@ def described(home: ModelDirectory) -> dict[str, Tensor]:
     contents = home.contents
     if not contents.format.startswith(("safetensors", "pytorch", "torch", "NumPy", "numpy")):
         raise NotExamined(f"{contents.format} has names of its own for tensors")
+    if contents.groups:
+        raise NotExamined("quantized weights are stored as their packages please")
     if home.is_adapter and not home.holds("config.json"):
         raise NotExamined("an adapter has no model of its own")
     return _named(home.weights, _prefixes(contents, home.model), home.model)
@@ -90,7 +92,7 @@ def number_formats(home: ModelDirectory) -> CheckResult:
     if not floats:
         raise NotExamined("the weights are no floating-point numbers")
     config = home.config if home.holds("config.json") else {}
-    if config.get("quantization_config"):
+    if config.get("quantization_config") or home.contents.groups:
         raise NotExamined("quantized weights have several")
     sizes: Counter[str] = Counter()
     for tensor in floats.values():
