@@ -2,7 +2,6 @@
 
 import json
 import sys
-import zipfile
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,6 @@ from transformers.activations import ACT2FN
 from transformers.models.auto import configuration_auto, modeling_auto
 
 from handbook.families.slicing import Slicer
-
-ARCHIVE = Path("src/weigh/models/constructors/constructors.zip")
-
 
 def model_classes() -> dict[str, tuple[str, Any]]:
     """The model classes of transformers by name, with their module and their config's `model_type`."""
@@ -106,15 +102,3 @@ def sliced() -> dict[str, str]:
     if licence is None:
         raise FileNotFoundError("the licence of transformers, which the archive holds as well")
     return {**files, "index.json": json.dumps(index, sort_keys=True), "LICENSE": licence}
-
-
-def write(root: Path) -> None:
-    """Slice the installed transformers into the archive, the same bytes from the same version.
-
-    Args:
-        root: The root of the repository.
-    """
-    files = sliced()
-    with zipfile.ZipFile(root / ARCHIVE, "w", compresslevel=9) as archive:
-        for name in sorted(files):
-            archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)

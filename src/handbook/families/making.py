@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from handbook.families import indexing, reference, register, verifying
+from handbook.families import archive, reference, register, verifying
 from handbook.families.comparing import EXACT, WRONG
+from handbook.families.workers import each
+
+SLICING_S = 1800
+"""The seconds that it may take to slice everything."""
 
 
 def make(root: Path, types: Iterable[str], *, keep: bool, processes: int, say: Callable[[str], Any]) -> int:
@@ -25,9 +29,12 @@ def make(root: Path, types: Iterable[str], *, keep: bool, processes: int, say: C
     Returns:
         How many types have wrong answers.
     """
-    if not keep:
-        indexing.write(root)
     chosen = sorted(types) or reference.types()
+    if keep:
+        archive.mark(root, {name: why for name, why in archive.marked(root).items() if name not in chosen})
+    else:  # in a process of its own, since it imports all of transformers
+        for _, files in each(["constructors"], lambda _: archive.write(root), limit_s=SLICING_S):
+            say(f"constructors: {files}")
     known = register.read(root)[1] if (root / register.REGISTER).is_file() else {}
     entries = {name: entry for name, entry in known.items() if name in set(reference.types())}
     outcomes: Counter[str] = Counter()
@@ -48,6 +55,7 @@ def make(root: Path, types: Iterable[str], *, keep: bool, processes: int, say: C
             say(f"models/{name}: {outcome}: {why}")
             wrong += outcome == WRONG
     register.write(root, reference.VERSION, entries.values())
+    archive.mark(root, register.wrong(entries.values()))
     kinds = Counter(entry.status.partition(":")[0].partition(",")[0] for entry in entries.values())
     say("types: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     say("configs: " + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))

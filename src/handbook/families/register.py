@@ -16,6 +16,8 @@ EXACT = "exact"
 """Before in how many configs: the default of the type, its classes and changes of its fields."""
 REFUSED = "refused: "
 """Before the reason why the constructors do not answer for a type, though transformers builds it."""
+DIFFER = "configs differ"
+"""The end of the reason if the constructors would answer, and in some configs answer wrong."""
 UNBUILT = "not built: "
 """Before the reason why nothing of that type can be built from its default here."""
 PART = "part of another config"
@@ -76,12 +78,11 @@ def write(root: Path, version: str, entries: Iterable[Entry]) -> None:
     (root / REGISTER).write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def refused(entries: Iterable[Entry]) -> dict[str, str]:
-    """The types for which the constructors must not answer, and why.
+def wrong(entries: Iterable[Entry]) -> dict[str, str]:
+    """The types for which the constructors must not answer since some answer was wrong, and how many were.
 
     Args:
         entries: Those of the register.
     """
-    return {
-        entry.model_type: entry.status.removeprefix(REFUSED) for entry in entries if entry.status.startswith(REFUSED)
-    }
+    found = ((entry.model_type, entry.status.removeprefix(REFUSED)) for entry in entries)
+    return {model_type: why for model_type, why in found if why.endswith(DIFFER)}

@@ -15,7 +15,7 @@ from handbook.families import reference
 from handbook.families.cases import case, record
 from handbook.families.comparing import EXACT, NEITHER, REFUSED, WRONG, compare, differences, smallest
 from handbook.families.register import EXACT as ALIKE
-from handbook.families.register import PART, UNBUILT, Entry
+from handbook.families.register import DIFFER, PART, UNBUILT, Entry
 from handbook.families.register import REFUSED as NOT_SAID
 from handbook.families.small import start
 from handbook.families.workers import each
@@ -112,7 +112,7 @@ def entry(model_type: str, report: dict[str, Any]) -> Entry:
         why = report.get("error", "")
         status = PART if why == PART else UNBUILT + why
     elif outcomes.get(WRONG):
-        status = f"{NOT_SAID}{outcomes[WRONG]} of {said} configs differ"
+        status = f"{NOT_SAID}{outcomes[WRONG]} of {said} {DIFFER}"
     elif "refused" in report:
         status = NOT_SAID + report["refused"]
     elif refused := outcomes.get(REFUSED, 0):

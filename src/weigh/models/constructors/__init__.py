@@ -99,6 +99,8 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     kind = fields.get("model_type")
     if not isinstance(kind, str) or kind not in types():
         raise UnknownArchitecture("field model_type", f"{kind!r:.40} is none that transformers {version()} builds")
+    if kind in index().get("refused", {}):
+        raise NotConstructed(kind, f"the constructors of transformers {version()} are not known to be right here")
     named = fields.get("architectures")
     if architecture is None and isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         architecture = named[0]
