@@ -389,6 +389,21 @@ def test_the_doctor_takes_codes_for_no_numbers_and_scales_for_no_matrix(form: st
     assert "tensors against the config" not in checks
 
 
+def test_an_export_keeps_what_is_packed_and_casts_nothing_of_it(tmp_path: Path) -> None:
+    """GPTQ's settings lie beside the config, which describes the matrices before they were packed."""
+    (source := tmp_path / "source").mkdir()
+    model(source, FORMS["gptq 4"][0], {})
+    (source / "quantize_config.json").write_text(json.dumps({"bits": 4, "group_size": 128}))
+    done = weigh.export(source, tmp_path / "exported")
+    assert (done.parameters, done.checked[1:]) == (1_312_000, ("names and shapes, by the config",))
+    assert (tmp_path / "exported/quantize_config.json").is_file()
+    with pytest.raises(weigh.errors.UnknownDtype, match="is quantized \\(GPTQ\\)"):
+        weigh.export(source, tmp_path / "cast", dtype="float32")
+    (source / "config.json").write_text(json.dumps(CONFIG | {"intermediate_size": 1024}))
+    with pytest.raises(weigh.errors.MissingTensors, match=r"gate_proj.weight'.*has shape \[512, 256\]"):
+        weigh.export(source, tmp_path / "other")
+
+
 def test_the_command_shows_what_the_parts_weigh(tmp_path: Path) -> None:
     model(tmp_path, nf4(double=True), BNB)
     shown = CliRunner().invoke(command, ["inspect", str(tmp_path)]).output

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weigh import errors
+from weigh.files.quantized import shapes_behind
 from weigh.models.parameters import Model
 from weigh.tensors import Contents, Tensor, location, shared_prefix
 
@@ -151,15 +152,16 @@ def _below(contents: Contents, tensors: list[Tensor], prefix: str) -> dict[str, 
 
 
 def check(contents: Contents, named: dict[str, Tensor], model: Model) -> None:
-    """Refuse weights that are not those of the model: each tensor by its name and shape.
+    """Refuse weights that are not those of the model: each tensor by its name and shape, a packed one by what it holds.
 
     Raises:
         MissingTensors: If a tensor that the config describes is not there, or has another shape.
     """
+    shapes = shapes_behind(contents, named)
     for tensor in model.distinct:
-        found = named.get(tensor.name)
-        if found is None or found.shape != tensor.shape:
-            has = f"has shape {list(found.shape)}" if found else "is not there"
+        shape = shapes.get(tensor.name, tensor.shape)
+        if tensor.name not in shapes or (shape is not None and shape != tensor.shape):
+            has = f"has shape {list(shape or ())}" if tensor.name in shapes else "is not there"
             raise errors.MissingTensors(
                 f"{contents.path}, tensor {tensor.name!r}",
                 f"{has}, and the config asks for {list(tensor.shape)}; give the right --config or --prefix",
@@ -172,7 +174,7 @@ def untied(named: dict[str, Tensor], model: Model | None) -> dict[str, Tensor]:
     Of tensors that only share a part of their bytes, such as the thirds of a fused matrix, each is written.
     """
 
-    kept = {tensor.name for tensor in model.distinct} if model else set()
+    kept = {tensor.name for tensor in model.distinct} & named.keys() if model else set()
     locations = {location(named[name]) for name in kept}
     for name, tensor in named.items():
         if not tensor.numel or location(tensor) not in locations:

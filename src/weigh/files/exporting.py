@@ -16,6 +16,7 @@ from weigh.files import adapters
 from weigh.files.choosing import check, choose, untied
 from weigh.files.directories import find_artifacts
 from weigh.files.inspecting import inspect
+from weigh.files.quantized.stored import SETTINGS
 from weigh.files.writing import write
 from weigh.models.parameters import Model, params
 from weigh.optional import needed
@@ -127,6 +128,9 @@ def export(
     named = chosen.named if prefix is not None else adapters.as_loaded(contents, chosen.named, configured=adapter)
     if model:
         check(contents, named, model)
+    if cast and contents.quantized:
+        problem = f"is quantized ({contents.quantized['scheme']}), and its codes and scales are as its kernels ask"
+        raise errors.UnknownDtype(contents.path, f"{problem}; export it without a cast")
     kept = untied(named, model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
@@ -192,4 +196,7 @@ def _copy_companions(home: Path, target: Path, cast: str | None, stem: str) -> l
         for key in {"dtype", "torch_dtype"} & fields.keys() or {"dtype"}:
             fields[key] = cast
         (target / "config.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-    return names
+    settings = [name for name in SETTINGS if (home / name).is_file()]
+    for name in settings:
+        shutil.copyfile(home / name, target / name)
+    return [*names, *settings]

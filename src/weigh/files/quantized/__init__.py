@@ -7,7 +7,7 @@ decide. No codes are read; the few tensors that are hold a shape or a setting.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from weigh.dtypes import DTYPES
 from weigh.files.quantized.stored import Stored, settings_beside
 from weigh.groups import Group
 from weigh.sources import is_remote
-from weigh.tensors import Contents
+from weigh.tensors import Contents, Tensor
 
 SCHEMES = (
     "torch_tensors", "torchao", "quanto", "bitsandbytes", "mlx", "packed_words", "compressed", "blocks", "aqlm",
@@ -49,6 +49,25 @@ def explained(contents: Contents, directory: Path) -> Contents:
         stored = stored.without(name for group in found for name in group.names)
     notes = [*_unknown(groups), *_left(stored)]
     return replace(contents, groups=tuple(groups), notes=(*contents.notes, *notes))
+
+
+def shapes_behind(contents: Contents, named: Mapping[str, Tensor]) -> dict[str, tuple[int, ...] | None]:
+    """The shapes that tensors had before they were quantized, by name; `None` where it cannot be known.
+
+    Args:
+        contents: What they are of.
+        named: Its tensors by the names that a model has for them, without what is in front of these in the file.
+    """
+    keys = {tensor.name: key for key, tensor in named.items()}
+    shapes: dict[str, tuple[int, ...] | None] = {key: tensor.shape for key, tensor in named.items()}
+    for group in contents.groups:
+        for name in group.names:
+            shapes.pop(keys.get(name, ""), None)
+        for name in group.data[:1]:
+            if name in keys:
+                front = name.removesuffix(keys[name])
+                shapes[group.name.removeprefix(front)] = group.shape
+    return shapes
 
 
 def _settings(contents: Contents, directory: Path) -> dict[str, Any]:

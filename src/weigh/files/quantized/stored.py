@@ -10,6 +10,9 @@ from weigh.errors import WeighError
 from weigh.sources import File, Source, opening
 from weigh.tensors import Contents, Tensor
 
+SETTINGS = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
+"""The files in which quantizers lay their settings beside config.json."""
+
 _MOST_BYTES = 10**7  # of a file of settings
 
 
@@ -87,7 +90,7 @@ def settings_beside(directory: Path) -> dict[str, Any]:
     """
     config = _fields(directory / "config.json")
     if not _settings(config):
-        for name in ("quantize_config.json", "quant_config.json", "hf_quant_config.json"):
+        for name in SETTINGS:
             if found := _fields(directory / name):
                 inner = found.get("quantization")
                 return {**config, "quantization_config": inner if isinstance(inner, dict) else found}
