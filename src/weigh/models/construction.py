@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
-from weigh.models import constructors, fallback
+from weigh.models import constructors
 from weigh.models.config import HARMLESS, Config
 from weigh.models.constructors import Constructed
 from weigh.models.layers import Shape
 from weigh.models.limits import refuse_other_kinds
+
+NO_SHAPES = {
+    "auto_map", "trust_remote_code", "code_revision", "quantization_config", "compression_config", "dtype",
+    "torch_dtype", "attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation",
+    "name_or_path", "_name_or_path", "_commit_hash", "transformers_version",
+}  # fmt: skip
+"""Fields that no shape follows from, and that would have transformers look for code or kernels elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         InvalidConfig: If a field has a value from which no size follows.
         NotConstructed: If neither can construct it of these fields.
     """
-    fields = fallback.without(source.raw)
+    fields = without(source.raw)
     if model_type in constructors.types():
         refuse_other_kinds(source, fields, constructors.library().config(model_type))
     try:
@@ -55,6 +62,8 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     except InvalidConfig as error:
         raise InvalidConfig(f"{source.where}, {error.where}", error.problem) from None
     except (UnknownArchitecture, NotConstructed) as error:
+        from weigh.models import fallback  # it takes as long to import as a model to construct
+
         if not by_transformers or not fallback.building():
             raise _refusal(source, model_type, architecture, error) from None
         try:
@@ -67,6 +76,15 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     )
     assumed |= dict(_assumed(fields, found.config, found.read))
     return Construction(found, counted_by, tuple(_unread(fields, found.config, found.read)), assumed)
+
+
+def without(value: Any) -> Any:
+    """A config without `NO_SHAPES`, in nested objects too, and with the infinities that JSON has no number for."""
+    if isinstance(value, dict) and value.keys() == {"__float__"} and value["__float__"] in ("Infinity", "-Infinity"):
+        return float(value["__float__"])
+    if isinstance(value, dict):
+        return {name: without(inner) for name, inner in value.items() if name not in NO_SHAPES}
+    return [without(inner) for inner in value] if isinstance(value, list) else value
 
 
 def construct_otherwise(
@@ -104,6 +122,8 @@ def _refusal(
     source: Config, model_type: str, architecture: str | None, error: WeighError, answer: str = ""
 ) -> UnknownArchitecture | NotConstructed:
     """Why a config is not counted, and what to do."""
+    from weigh.models import fallback
+
     known = isinstance(error, NotConstructed)
     what = error.problem if known else f"{architecture or model_type!r:.60} is not known to weigh"
     if not known and source.fields.get("auto_map"):

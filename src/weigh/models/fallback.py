@@ -24,13 +24,6 @@ from weigh.tensors import is_shape
 SECONDS = 180
 """The longest that a count may take; most take ten, nearly all of it for imports."""
 
-NO_SHAPES = {
-    "auto_map", "trust_remote_code", "code_revision", "quantization_config", "compression_config", "dtype",
-    "torch_dtype", "attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation",
-    "name_or_path", "_name_or_path", "_commit_hash", "transformers_version",
-}  # fmt: skip
-"""Fields that no shape follows from, and that would have transformers look for code or kernels elsewhere."""
-
 _PACKAGES = ("transformers", "torch", "timm", "torchvision")
 """What the count may depend on."""
 
@@ -62,7 +55,7 @@ def build(fields: dict[str, Any], architecture: str | None, where: str) -> Const
     """The model that the installed transformers builds of a config.
 
     Args:
-        fields: The config, without `NO_SHAPES`.
+        fields: The config, without what has transformers look for code or kernels.
         architecture: The class; `None` for the one that transformers has for the type alone.
         where: What to call the config in an error.
 
@@ -87,15 +80,6 @@ def build(fields: dict[str, Any], architecture: str | None, where: str) -> Const
         raise NotConstructed(where, "transformers gave no answer that could be read") from None
     _keep(kept, answer)
     return constructed
-
-
-def without(value: Any) -> Any:
-    """A config without `NO_SHAPES`, in nested objects too, and with the infinities that JSON has no number for."""
-    if isinstance(value, dict) and value.keys() == {"__float__"} and value["__float__"] in ("Infinity", "-Infinity"):
-        return float(value["__float__"])
-    if isinstance(value, dict):
-        return {name: without(inner) for name, inner in value.items() if name not in NO_SHAPES}
-    return [without(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _ask(request: str, where: str) -> dict[str, Any]:

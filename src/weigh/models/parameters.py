@@ -4,23 +4,22 @@ import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weigh.dtypes import DType, bytes_of, dtype
 from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
 from weigh.models.config import MAX_BYTES, Config, load
-from weigh.models.construction import Construction, construct, construct_otherwise
-from weigh.models.derived_caches import caches
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
 from weigh.models.limits import refuse_endless
-from weigh.models.parts import part_of, parts
-from weigh.models.quantization import Saved, saved
-from weigh.models.roles import weights
 from weigh.tensors import Tensor
 from weigh.units import positive
+
+if TYPE_CHECKING:
+    from weigh.models.construction import Construction
+    from weigh.models.quantization import Saved
 
 CACHED = {"attention_chunk_size", "is_decoder", "layer_types", "num_kv_shared_layers", "sliding_window"}
 """Fields by which caches differ, of families too that do not read them."""
@@ -90,6 +89,8 @@ class Model:
     @cached_property
     def part_of(self) -> dict[str, str]:
         """The part of each tensor of a multimodal model, such as `text` or `vision`, by its name; else empty."""
+        from weigh.models.parts import part_of
+
         return part_of(self.named)
 
     @property
@@ -113,8 +114,10 @@ class Model:
         return self.bytes_as(self.dtype)
 
     @cached_property
-    def saved(self) -> Saved | None:
+    def saved(self) -> "Saved | None":
         """What it takes as its quantizer saves it; `None` if the config says nothing of a quantizer."""
+        from weigh.models.quantization import saved
+
         return saved(self.config.fields, self.named, self.dtype)
 
     def bytes_as(self, name: str) -> int:
@@ -231,6 +234,8 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
             refused = error
         else:
             return (_differing(source, model) if model.unread else None) or model
+    from weigh.models.construction import construct  # which no family needs
+
     try:
         found = construct(source, model_type, architecture, by_transformers=fallback)
     except (UnknownArchitecture, NotConstructed) as error:
@@ -245,6 +250,8 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
 
 def _differing(source: Config, model: Model) -> Model | None:
     """The model as its class constructs it, if a field that the family does not read makes it another one."""
+    from weigh.models.construction import construct_otherwise
+
     named = [(tensor.name, tensor.shape) for tensor in model.named]
     found = construct_otherwise(source, model.model_type, model.architecture, model.unread, named)
     return _of_constructors(source, model.model_type, found) if found else None
@@ -262,8 +269,12 @@ def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:
     )  # fmt: skip
 
 
-def _of_constructors(source: Config, model_type: str, found: Construction) -> Model:
+def _of_constructors(source: Config, model_type: str, found: "Construction") -> Model:
     """The model of a config as its own class constructs it."""
+    from weigh.models.derived_caches import caches
+    from weigh.models.parts import parts
+    from weigh.models.roles import weights
+
     saved, built = source.dtype(), found.constructed
     return Model(
         model_type, built.architecture, saved.name, *_tensors(weights(built), saved),
