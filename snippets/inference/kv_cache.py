@@ -194,6 +194,30 @@ assert nbytes(of_four) == batch * sizes[64, "float32"], "Four sequences keep fou
 assert nbytes(of_four) == weigh.inference(quill, context=64, batch=batch, kv_dtype="float32").kv_cache_bytes
 # --8<-- [end:heads]
 
+# --8<-- [start:engines]
+names = ["llama-3-8b", "mistral-7b", "gpt-oss-20b", "gemma-3-1b", "falcon-40b", "deepseek-v3", "mamba-2.8b"]
+engines = ["ideal", "transformers", "vllm", "llama.cpp"]
+by_engine = {
+    name: weigh.inference(weigh.params(f"models/{name}"), context=8000).kv_cache_by_runtime for name in names
+}
+print("| Model | needed | transformers | vLLM | llama.cpp |")
+print("| --- | ---: | ---: | ---: | ---: |")
+for name, found in by_engine.items():
+    print(f"| {name} | {' | '.join(f'{found[engine] / 2**20:,.1f}' for engine in engines)} |")
+# --8<-- [end:engines]
+
+# --8<-- [start:engines_claims]
+for name, found in by_engine.items():
+    assert min(found.values()) == found["ideal"] or name == "mamba-2.8b", "Only a state may be rounded to fewer bits"
+windowed = by_engine["mistral-7b"]
+assert windowed["transformers"] == windowed["ideal"] // 4096 * 8000, "transformers keeps all of the prompt"
+assert windowed["llama.cpp"] == 2 * windowed["ideal"], "llama.cpp keeps all of its 8,192 cells, twice Mistral's window"
+read_in_pieces = weigh.inference(weigh.params("models/mistral-7b"), context=8000, prefill=512, runtime="vllm")
+assert read_in_pieces.kv_cache_bytes < windowed["vllm"], "Read in pieces, a prompt leaves pages free in vLLM"
+thirty_two = weigh.inference(weigh.params("models/gpt-oss-20b"), context=8192, batch=32).kv_cache_by_runtime
+window_only, reserved = thirty_two["ideal"] / 2**30, thirty_two["vllm"] / 2**30
+# --8<-- [end:engines_claims]
+
 # --8<-- [start:stale]
 from quill import adapter
 

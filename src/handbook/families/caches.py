@@ -5,6 +5,7 @@
 
 import copy
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from weigh.models.recurrent_states import STATES
 
 TABLE = Path(derived.__file__).with_name("derived_caches.txt")
 BATCH, TOKENS, WRITTEN = 2, 11, 5
-CHANGES, TRIES = 5, 8
+CHANGES, TRIES, SECONDS = 4, 6, 60
 HEADS = (
     "CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ", "MULTIMODAL_LM", "TEXT_TO_WAVEFORM",
 )  # fmt: skip
@@ -234,14 +235,16 @@ def main(names: list[str]) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGALRM, lambda number, frame: signal.default_int_handler(number, frame))
     AutoModel.from_config = classmethod(without_images)
     known: dict[str, set[str]] = {}
     for model_type in names or types():
+        signal.alarm(SECONDS)  # some have sizes that no field makes small
         try:
             for name, rule in verify(model_type).items():
                 known.setdefault(name, set()).add(rule)
                 print(f"{name} {rule}", flush=True)
-        except Exception as problem:
+        except (Exception, KeyboardInterrupt) as problem:
             print(f"# {model_type}: {type(problem).__name__} {problem}"[:200].replace("\n", " "), flush=True)
     if not names:
         rows = [f"{name} {rules.pop()}" for name, rules in sorted(known.items()) if len(rules) == 1]
