@@ -160,7 +160,7 @@ def _without_numbers() -> Iterator[None]:
     """Leave out what fills tensors, and keep what ties them, which transformers leaves out with it."""
     tying = transformers.PreTrainedModel.init_weights
     with initialization.no_init_weights():
-        transformers.PreTrainedModel.init_weights = tying  # type: ignore[method-assign]  # on the meta device it does no more
+        transformers.PreTrainedModel.init_weights = tying  # type: ignore[method-assign]  # it does no more here
         yield
 
 

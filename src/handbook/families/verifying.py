@@ -14,8 +14,8 @@ from typing import Any
 from handbook.families import reference
 from handbook.families.cases import case, record
 from handbook.families.comparing import EXACT, NEITHER, REFUSED, WRONG, compare, differences, smallest
-from handbook.families.register import EXACT as ALIKE
 from handbook.families.register import DIFFER, PART, UNBUILT, Entry
+from handbook.families.register import EXACT as ALIKE
 from handbook.families.register import REFUSED as NOT_SAID
 from handbook.families.small import start
 from handbook.families.workers import each
