@@ -284,8 +284,8 @@ with TemporaryDirectory() as directory:
     loaded = AutoModelForCausalLM.from_pretrained(home)
     print("the shards' zeros, or the single file?", loaded.model.norm.weight[:2].tolist())
     assert torch.equal(loaded.model.norm.weight.detach(), good["model.norm.weight"]) and not log
-    for note in weigh.inspect(home).notes:
-        print(note)
+    for file in weigh.inspect(home).not_read:
+        print(f"not read: {file.path}: {file.why}")
 # --8<-- [end:two_files]
 
 # --8<-- [start:own]

@@ -74,6 +74,8 @@ INSPECT = {
     "imports": "what loading it would import, though a safe loader refuses",
     "artifacts": "for a directory: the files of each of the six artifacts",
     "notes": "what to know before using the numbers",
+    "parts": "for a model of several folders: the parameters of each",
+    "not_read": "for a directory: every file that is not counted, its bytes and why",
 }
 assert list(INSPECT) == list(facts)
 
@@ -142,6 +144,76 @@ assert (learned, float_buffers.parameters, float_buffers.buffers) == (16, 32, 1)
 assert weigh.params(minilm).tensors == facts["tensors"] - 1  # the positions are a buffer
 assert facts["bytes_in_tensors"] + facts["by_component"]["metadata"] == facts["bytes_on_disk"]
 # --8<-- [end:counts]
+
+# --8<-- [start:layouts]
+from torch.distributed import checkpoint as distributed
+
+weights = {"layer": torch.zeros(64, 64)}
+moments = {"state": {0: {"exp_avg": torch.zeros(64, 64), "exp_avg_sq": torch.zeros(64, 64)}}, "param_groups": []}
+shard = {"optimizer_state_dict": {"single_partition_of_fp32_groups": [torch.zeros(4096)]} | moments}
+rng = {"torch_manual_seed": torch.get_rng_state()}
+half = {name: tensor.half() for name, tensor in weights.items()}
+modules_json = [{"path": "", "type": "Transformer"}, {"path": "2_Dense", "type": "Dense"}]
+pipeline = {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+diffusers_file = "diffusion_pytorch_model.safetensors"
+LAYOUTS = {
+    "Trainer of transformers": {
+        "model.safetensors": weights, "optimizer.pt": moments, "rng_state.pth": rng, "training_args.bin": {"lr": 1e-3},
+    },
+    "the same under FSDP": {
+        "pytorch_model_fsdp_0/": {"model": weights}, "optimizer_0/": {"optimizer": moments["state"]},
+    },
+    "the same under DeepSpeed": {
+        "model.safetensors": weights, "latest": "global_step10",
+        "global_step10/mp_rank_00_model_states.pt": {"module": weights},
+        "global_step10/zero_pp_rank_0_mp_rank_00_optim_states.pt": shard,
+    },
+    "accelerate, `save_state`": {"model.safetensors": weights, "optimizer.bin": moments, "random_states_0.pkl": rng},
+    "sentence-transformers": {
+        "modules.json": json.dumps(modules_json), "model.safetensors": weights, "2_Dense/model.safetensors": weights,
+    },
+    "diffusers": {
+        "model_index.json": json.dumps(pipeline), f"unet/{diffusers_file}": weights, f"vae/{diffusers_file}": weights,
+    },
+    "a repository of many forms": {
+        "model.safetensors": weights, "model.fp16.safetensors": half, "pytorch_model.bin": weights, "tf_model.h5": "…",
+    },
+}  # fmt: skip
+
+
+def lay(home: Path, files: dict[str, object]) -> weigh.Contents:
+    """Write files as their names say: text, tensors, or a folder of torch.distributed."""
+    for name, content in files.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            with contextlib.redirect_stderr(io.StringIO()):
+                distributed.save(content, checkpoint_id=path, no_dist=True)
+        elif isinstance(content, str):
+            path.write_text(content)
+        elif name.endswith(".safetensors"):
+            save_file(content, path)
+        else:
+            torch.save(content, path)
+    return weigh.inspect(home)
+
+
+print("| Tool | Leaves | Parameters | Optimizer | Not read |\n| --- | --- | --- | --- | --- |")
+laid = {}
+for number, (tool, files) in enumerate(LAYOUTS.items()):
+    home = folder / f"layout-{number}"
+    found = laid[tool] = lay(home, files)
+    left = "<br>".join(f"`{each.path}`: {each.why}" for each in found.not_read) or "nothing"
+    names = "<br>".join(f"`{name}`" for name in files)
+    print(f"| {tool} | {names} | {found.parameters:,} | {found.by_component['optimizer']:,} B | {left} |")
+    beside = sum(
+        (home / name).stat().st_size for name in ("latest", "modules.json", "model_index.json") if name in files
+    )
+    total = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+    assert found.bytes_on_disk + sum(each.bytes for each in found.not_read) + beside == total
+assert [found.parameters // 4096 for found in laid.values()] == [1, 1, 1, 1, 2, 2, 1]
+assert [found.by_component["optimizer"] // 16384 for found in laid.values()] == [2, 2, 3, 2, 0, 0, 0]
+# --8<-- [end:layouts]
 
 # --8<-- [start:sharded]
 sharded = folder / "sharded"
