@@ -6,6 +6,7 @@ import copy
 import hashlib
 import math
 import random
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -13,13 +14,17 @@ from typing import Any, Protocol
 
 from handbook.families import reference
 from handbook.families.changes import change
-from handbook.families.small import Fields, small, start
+from handbook.families.small import Fields, small, start, written
 
 HEADS = 0.25
 """The share of changes that are built by another class of the type than its first."""
 
 BUILD_S = 15
 """The seconds that one build may take: some constructors go through every pair of places in an image."""
+
+
+_WRAPPED = re.compile("^Parametrized|Sdpa")
+"""What is said in a class of a module that is another one with its weights computed, or with another kernel."""
 
 
 class Parameter(Protocol):
@@ -48,7 +53,7 @@ def answer(parameters: Iterable[Parameter]) -> dict[str, Any]:
     Args:
         parameters: In the order of the state dict, under every name.
     """
-    every = [(p.name, list(p.shape), p.owner, p.tied_to) for p in parameters]
+    every = [(p.name, list(p.shape), _WRAPPED.sub("", p.owner), p.tied_to) for p in parameters]
     alone = [entry for entry in every if not entry[3]]
     return {
         "parameters": sum(math.prod(shape) for _, shape, _, _ in alone),
@@ -112,14 +117,14 @@ def record(model_type: str, *, wanted: int = 36, seconds: float = 20, seed: int 
         least = small(model_type, classes[0])
     except reference.NotBuildable as error:
         return found | {"error": str(error)}
-    chosen = random.Random(f"{model_type} {seed}")
+    chosen, full = random.Random(f"{model_type} {seed}"), written(least)
     for architecture in classes:
         found["cases"].append(case(least, architecture))
     built = 0
     for _ in range(4 * wanted):
         if built >= wanted or time.process_time() - began > seconds:
             break
-        fields: Fields = change(chosen, model_type, least)
+        fields = change(chosen, model_type, least, full)
         architecture = chosen.choice(classes) if chosen.random() < HEADS else classes[0]
         found["cases"].append(case(fields, architecture))
         built += "error" not in found["cases"][-1]

@@ -9,7 +9,7 @@ from typing import Any
 
 from handbook.families import reference
 from handbook.families.hints import ACTIVATIONS, hints
-from handbook.families.small import Fields, leaves, put, written
+from handbook.families.small import Fields, leaves, put
 
 _LAYERS = re.compile(r"(layers?|depth|blocks|num_stacks|repeats)$")
 _HEADS = re.compile(r"heads?$|n_head|heads_")
@@ -20,16 +20,15 @@ _VISION = ("clip_vision_model", "siglip_vision_model", "dinov2", "vit")
 _SIZES = (1, 2, 3, 4, 5, 8, 16, 24, 32, 48, 64, 96, 128)
 
 
-def change(random_: random.Random, model_type: str, small: Fields, labels: bool = True) -> Fields:
+def change(random_: random.Random, model_type: str, small: Fields, full: Fields) -> Fields:
     """A config that differs from a small one in one field or in many.
 
     Args:
         random_: Decides.
         model_type: The type.
         small: The config to begin with.
-        labels: Whether its labels may change too.
+        full: All its fields, as resolved.
     """
-    full = written(small)
     config = copy.deepcopy(small)
     shown = random_.choice((0.0, 0.2, 0.6, 1.0))
     everything = leaves(full)
@@ -46,7 +45,7 @@ def change(random_: random.Random, model_type: str, small: Fields, labels: bool 
         _swap(random_, config, full)
     if random_.random() < 0.3:
         _rare(random_, model_type, config, full)
-    if labels and random_.random() < 0.3:
+    if random_.random() < 0.3:
         count = random_.randint(1, 7)
         config |= random_.choice(({"id2label": {str(i): f"L{i}" for i in range(count)}}, {"num_labels": count}))
     if random_.random() < 0.2:

@@ -129,7 +129,7 @@ def resolved(fields: dict[str, Any]) -> Any:
     if fields["model_type"] == "mistral" and "layer_types" in fields:  # AutoConfig takes it for the other type
         fields["model_type"] = "ministral"
     try:
-        return config_class(fields["model_type"]).from_dict(fields)
+        return config_class(fields["model_type"])(**fields)  # as from_dict, which also writes all of it to a log
     except Exception as error:
         raise NotBuildable(first_line(error)) from None
 
