@@ -11,6 +11,7 @@ from itertools import product
 from weigh.models.quantization.unknown import Unknown
 
 _MOST = 200  # expressions, and signs of one
+_MOST_COMPARED = 1_500_000  # signs, of all names together: half a second
 _PLAIN = re.compile(r"[\w.\-]*")
 _STEP = re.compile(r"(\\d|\\\.|\\_|\[0-9\]|\[\^\.\]|\\w|[\w.\-])([*+?]|(?=[^*+?{]|$))")
 _CLASSES = {
@@ -28,7 +29,7 @@ class Names:
         marked: Whether only what begins with `re:` is an expression, and all else a whole name.
 
     Raises:
-        Unknown: If an expression has signs that are not followed here.
+        Unknown: If an expression has signs that are not followed here, or there are too many of them.
     """
 
     def __init__(self, patterns: Iterable[str], *, marked: bool = False) -> None:
@@ -40,16 +41,61 @@ class Names:
         expressions = [one for one in given if one not in self.plain]
         if len(expressions) > _MOST:
             raise Unknown(f"its config has more than {_MOST} patterns")
-        self.steps = [steps for one in expressions for steps in _alternatives(one)]
+        self.rows = [_Row(steps) for one in expressions for steps in _alternatives(one)]
+        self.compared = 0
 
     def has(self, name: str) -> bool:
-        """Whether a pattern names this module or one around it."""
-        if name in self.exact or (self.plain and name.endswith(self.ends)):
+        """Whether a pattern names this module or one around it.
+
+        Raises:
+            Unknown: If that took too many comparisons by now.
+        """
+        if name in self.exact:
             return True
-        parts = name.split(".")
-        if self.plain and any(".".join(parts[:count]) in self.plain for count in range(1, len(parts) + 1)):
-            return True
-        return any(_begins(steps, name, to_boundary=not self.marked) for steps in self.steps)
+        if self.plain:
+            self._count(1 + len(self.ends) // 20)
+            inner = [at for at, letter in enumerate(name) if letter == "."]
+            if name.endswith(self.ends) or any(name[:at] in self.plain for at in (*inner, len(name))):
+                return True
+        return any(self._begins(row, name) for row in self.rows)
+
+    def _count(self, compared: int) -> None:
+        self.compared += compared
+        if self.compared > _MOST_COMPARED:
+            raise Unknown("its patterns are too many for its modules")
+
+    def _begins(self, row: "_Row", name: str) -> bool:
+        """Whether an expression leads from the start of a name to a place in it, or to the boundary of a module."""
+        places = set(row.free[0])
+        for at in range(len(name) + 1):
+            is_end = at == len(name)
+            if len(row.steps) in places and (self.marked or is_end or name[at] == "." or name[at - 1 : at] == "."):
+                return True
+            if is_end:
+                return any(place < len(row.steps) and row.steps[place][0] == "$" for place in places)
+            self._count(1 + len(places) ** 2 // 4)
+            reached: set[int] = set()
+            for place in places:
+                if place < len(row.steps) and _fits(row.steps[place][0], name[at]):
+                    if row.steps[place][1] in ("*", "+"):
+                        reached.update(row.free[place])
+                    if row.steps[place][1] != "*":
+                        reached.update(row.free[place + 1])
+            if not reached:
+                return False
+            places = reached
+        return False
+
+
+class _Row:
+    """The steps of an expression, and of each place the places that are reached from it without a letter."""
+
+    def __init__(self, steps: list[_Step]) -> None:
+        self.steps = steps
+        self.free: list[tuple[int, ...]] = [(len(steps),)]
+        for place in reversed(range(len(steps))):
+            behind = self.free[0] if steps[place][1] in ("*", "?") else ()
+            self.free.insert(0, (place, *behind))
 
 
 def _alternatives(expression: str) -> list[list[_Step]]:
@@ -80,6 +126,8 @@ def _steps(text: str, expression: str) -> list[_Step]:
 
 
 def _fits(sign: str, letter: str) -> bool:
+    if sign == "$":
+        return False
     if sign == ".":
         return True
     if sign == "[^.]":
@@ -87,32 +135,3 @@ def _fits(sign: str, letter: str) -> bool:
     if sign == "\\w":
         return letter.isalnum() or letter == "_"
     return letter in _CLASSES.get(sign, sign)
-
-
-def _begins(steps: list[_Step], name: str, *, to_boundary: bool) -> bool:
-    """Whether the steps lead from the start of a name to some place in it, or to the boundary of a module."""
-    places = _free({0}, steps)
-    for at in range(len(name) + 1):
-        if len(steps) in places and (not to_boundary or at == len(name) or name[at] == "." or name[at - 1 : at] == "."):
-            return True
-        if any(place < len(steps) and steps[place][0] == "$" and at == len(name) for place in places):
-            return True
-        if at == len(name) or not places:
-            return False
-        reached = set()
-        for place in places:
-            if place < len(steps) and steps[place][0] != "$" and _fits(steps[place][0], name[at]):
-                reached.add(place if steps[place][1] in ("*", "+") else place + 1)
-                if steps[place][1] == "+":
-                    reached.add(place + 1)
-        places = _free(reached, steps)
-    return False
-
-
-def _free(places: set[int], steps: list[_Step]) -> set[int]:
-    """The places, and those behind steps that need no letter."""
-    found = set(places)
-    for place in range(len(steps)):
-        if place in found and steps[place][1] in ("*", "?"):
-            found.add(place + 1)
-    return found
