@@ -56,7 +56,8 @@ STAND_INS = {
 
 
 SLICED = tuple(f"transformers.{each}" for each in (
-    "models.", "backbone_utils", "pytorch_utils", "modeling_layers", "activations", "integrations.hub_kernels",
+    "models.", "backbone_utils", "pytorch_utils", "modeling_layers", "activations",
+    "integrations.hub_kernels", "time_series_utils",
 ))  # fmt: skip
 """Where code lies that decides shapes. All else of transformers is unknown."""
 

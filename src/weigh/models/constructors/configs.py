@@ -31,6 +31,10 @@ class SubConfigSpec:
         self.config_class, self.init_kwargs, self.optional = config_class, init_kwargs or {}, optional
         self.model_type = model_type if model_type is not None else getattr(config_class, "model_type", None)
 
+    def create_subconfig(self, key: str, given: Any = None, **fields: Any) -> tuple[Any, dict[str, Any]]:
+        """A nested config, and the fields of the outer one that it did not take."""
+        return (backbone(self, given, fields) if key == "backbone_config" else self.made(key, given)), fields
+
     def made(self, key: str, given: Any) -> Any:
         """A nested config from what the file gives for it."""
         if isinstance(given, PreTrainedConfig):
@@ -90,7 +94,8 @@ class PreTrainedConfig:
             given = getattr(self, key)
             if given is None and spec.optional:
                 continue
-            setattr(self, key, backbone(spec, given, fields) if key == "backbone_config" else spec.made(key, given))
+            made, fields = spec.create_subconfig(key, given, **fields)
+            setattr(self, key, made)
         if self.id2label is None:
             self.num_labels = fields.get("num_labels", self.num_labels if self.num_labels is not None else 2)
         self._rotations(fields)
