@@ -169,6 +169,7 @@ def stand_ins(activations: dict[str, Any]) -> dict[str, Any]:
         "GradientCheckpointingLayer": modules.Module, "ACT2FN": acting, "ACT2CLS": Classes(acting),
         "get_activation": acting.__getitem__, "logger": Named("logger"), "strict": unchanged,
         "is_torch_available": lambda: True, "classproperty": property,
+        "huggingface_hub.dataclasses.as_validated_field.<locals>._inner": configs.Field,
         "transformers.utils.generic.torch_int": int, "_functools.reduce": functools.reduce,
         "collections.abc": collections.abc, "typing": typing, "interval": validated,
         "dataclasses.field": configs.Field, "functools.partial": functools.partial, "partial": functools.partial,
