@@ -15,6 +15,7 @@ from typing import Literal
 from weigh.dtypes import dtype as number_format
 from weigh.errors import UnsupportedField, WeighError
 from weigh.formulas import Step, step
+from weigh.models.alike import saved_like
 from weigh.models.caches import KeyValue
 from weigh.models.families import FAMILIES
 from weigh.models.matrices import vocabulary
@@ -86,14 +87,9 @@ def activations(
         raise WeighError(f"recompute {recompute!r:.40}", "not known to weigh, which knows none, selective, full")
     if batch < 1 or sequence < 1:
         raise WeighError("batch and sequence", f"must be positive, not {batch} and {sequence}")
-    saves = FAMILIES[model.model_type].saves if model.sizes is not None else None
-    if saves is None:
-        raise UnsupportedField(
-            f"activations of {model.model_type}", "are unknown: weigh has no list of what its layers save"
-        )
+    like, saved = _saved(model)
     b = number_format(dtype).bits // 8
     numbers = {"B": batch, "T": sequence, "b": b, "c": 4 if b < 4 else 0}
-    saved = saves(model.sizes, model.architecture)
     fused = fused_attention and saved.fused
     stored = {"stored", "alone" if batch == 1 else "several"}
     computed = {"always"} | ({"fused"} if fused or recompute == "selective" else stored)
@@ -106,7 +102,7 @@ def activations(
     return Activations(
         kept=(*layers, *outside),
         moment=max(moments, key=lambda moment: moment.value, default=None),
-        assumptions=tuple(_assumptions(model, saved, sequence, fused, recompute)),
+        assumptions=(*like, *_assumptions(model, saved, sequence, fused, recompute)),
     )
 
 
@@ -133,6 +129,22 @@ def korthikanti(
     scores = 5 * a * s * s * b if recompute == "none" else 0
     whole, divided = (0, 34) if parallel_norms else (10, 24)
     return L * (whole * s * b * h + (divided * s * b * h + scores) // t)
+
+
+def _saved(model: Model) -> tuple[tuple[str, ...], SavedActivations]:
+    """What rests on another family, and the saved tensors of a model.
+
+    Raises:
+        UnsupportedField: If they are not known.
+    """
+    saves = FAMILIES[model.model_type].saves if model.sizes is not None else None
+    if saves:
+        return (), saves(model.sizes, model.architecture)
+    if alike := saved_like(model):
+        return (f"layers that save what those of {alike[0]} do, whose tensors they have",), alike[1]
+    raise UnsupportedField(
+        f"activations of {model.model_type}", "are unknown: weigh has no list of what its layers save"
+    )
 
 
 def _inside(layers: list[SavedTensors], computed: set[str], numbers: dict[str, int]) -> Iterator[Step]:
@@ -214,7 +226,9 @@ def _own_lengths(tensors: set[SavedTensor]) -> Iterator[str]:
 
 def _masks(model: Model, sequence: int) -> Iterator[str]:
     """Of windows that are shorter than the sequence."""
-    windows = [cache.window for cache in model.caches if isinstance(cache, KeyValue) and cache.window is not None]
+    windows = [
+        cache.window for cache in model.known_caches or [] if isinstance(cache, KeyValue) and cache.window is not None
+    ]
     if min(windows, default=sequence) < sequence:
         yield (
             f"no mask for the window of {min(windows):,} tokens: PyTorch's own fused attention keeps one in each layer "

@@ -45,6 +45,7 @@ class Model:
         sizes: What its family read in the config, from which all else follows; `None` if it is of no family here.
         config: The fields it was read from.
         counted_by: Who says so: `weigh` by a family, or a class of transformers, constructed without memory.
+        resolved: The config as its class completed it, of a constructed model.
         unread: The fields of the config that nothing read, so that no answer depends on them.
         assumed: What was taken for fields that the config leaves out, by their dotted names.
         parts: The parameters of the text, vision, audio and other parts of a multimodal model; empty for others.
@@ -61,6 +62,7 @@ class Model:
     sizes: Any = field(compare=False, repr=False)
     config: Config = field(compare=False, repr=False)
     counted_by: str = "weigh"
+    resolved: Any = field(default=None, compare=False, repr=False)
     unread: tuple[str, ...] = field(default=(), compare=False)
     assumed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     parts: dict[str, int] = field(default_factory=dict)
@@ -279,7 +281,8 @@ def _of_constructors(source: Config, model_type: str, found: "Construction") -> 
     return Model(
         model_type, built.architecture, saved.name, *_tensors(weights(built), saved),
         caches(built.config, model_type), {}, None, source,
-        counted_by=found.counted_by, unread=found.unread, assumed=source.assumed | found.assumed, parts=parts(built),
+        counted_by=found.counted_by, resolved=built.config, unread=found.unread,
+        assumed=source.assumed | found.assumed, parts=parts(built),
     )  # fmt: skip
 
 
