@@ -119,11 +119,11 @@ def test_the_same_weights_count_once_in_whatever_forms_they_lie_there(tmp_path: 
         ".git/": "hidden",
         "checkpoint-5/": copy,
         "mm_projector.bin": "3 other parameters: the weights are read from model.safetensors",
-        "model.fp16.safetensors": "the same tensors as model.safetensors, in float16",
+        "model.fp16.safetensors": "the same names and shapes as model.safetensors, in float16",
         "onnx/": copy,
         "original/": copy,
-        "pytorch_model.bin": "the same tensors as model.safetensors",
-        "s.pt": "the same tensors as model.safetensors, and 32 bytes of optimizer state",
+        "pytorch_model.bin": "the same names and shapes as model.safetensors",
+        "s.pt": "the same names and shapes as model.safetensors, and 32 bytes of optimizer state",
         "tf_model.h5": "weights in a format that weigh does not read: TensorFlow or Keras in HDF5",
         "yolo.pth": "as many parameters as model.safetensors",
     }
@@ -138,17 +138,27 @@ def test_of_several_checkpoints_of_a_model_the_last_counts(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "name", ["diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors", "adapter_model.bin",
-             "pytorch_lora_weights.safetensors", "consolidated.safetensors", "consolidated.00.pth", "ip_adapter.bin"],
+             "pytorch_lora_weights.safetensors", "consolidated.safetensors", "consolidated.00.pth", "ip_adapter.bin",
+             "model.pkl"],
 )  # fmt: skip
 def test_weights_are_read_under_the_names_of_other_libraries(name: str, tmp_path: Path) -> None:
     put(tmp_path / name, 8, 8)
-    assert inspected(tmp_path).parameters == 64
+    contents = inspected(tmp_path)
+    assert contents.parameters == 64 and contents.artifacts["weights"] == [name]
 
 
 def test_ranks_of_llama_hold_slices_of_matrices_and_whole_norms(tmp_path: Path) -> None:
     for rank in range(2):
         torch.save({"w": torch.ones(8, 4), "norm": torch.ones(8)}, tmp_path / f"consolidated.{rank:02}.pth")
     assert inspected(tmp_path).parameters == 2 * 8 * 4 + 8
+
+
+def test_an_optimizer_alone_in_a_distributed_checkpoint_counts_once(tmp_path: Path) -> None:
+    dcp.save({"optimizer": {"state": {"w": {"exp_avg": torch.ones(8)}}}}, checkpoint_id=tmp_path, no_dist=True)
+    torch.save({"iteration": 3}, tmp_path / "common.pt")
+    contents = inspected(tmp_path)
+    assert contents.by_component["optimizer"] == 32 and contents.parameters == 0
+    assert contents.artifacts["weights"] == [".metadata"] and contents.artifacts["checkpoint"] == ["common.pt"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +222,9 @@ def test_folders_of_fsdp(consolidated: bool, tmp_path: Path) -> None:
     assert contents.parameters == 64 * 64
     assert contents.by_component["optimizer"] == 2 * 64 * 64 * 4
     assert "optimizer_0/" in contents.artifacts["optimizer state"]
-    assert set(reasons(contents).values()) == ({"the same tensors as model.safetensors"} if consolidated else set())
+    assert set(reasons(contents).values()) == (
+        {"the same names and shapes as model.safetensors"} if consolidated else set()
+    )
 
 
 @pytest.mark.parametrize("consolidated", [False, True])

@@ -87,8 +87,8 @@ def test_the_same_weights_in_two_files_are_counted_once(tmp_path: Path) -> None:
     contents = weigh.inspect(tmp_path)
     assert contents.parameters == 4
     assert {file.path: file.why for file in contents.not_read} == {
-        "model.fp16.safetensors": "the same tensors as model.safetensors, in float16",
-        "pytorch_model.bin": "the same tensors as model.safetensors",
+        "model.fp16.safetensors": "the same names and shapes as model.safetensors, in float16",
+        "pytorch_model.bin": "the same names and shapes as model.safetensors",
     }
 
 

@@ -22,7 +22,7 @@ from weigh.tensors import Contents
 
 _READ_BESIDE = ("config.json", "params.json", components.MODULES, components.PIPELINE, "latest")
 _MOST_PICKLES = 500
-_POINTER = 1024
+_POINTER = 100, 1024  # bytes of a pointer of Git LFS, at least and at most
 _MOST_NAMED = 3
 
 
@@ -110,6 +110,8 @@ class _Directory:
     def _counted(self) -> list[Contents]:
         """The parts that count: weights, and training state."""
         names, artifacts = self.listing.top, self.artifacts
+        loose = self._loose()
+        weights = [*artifacts["weights"], *loose]
         marked: set[str] = set()
         for marker in (each.marker for each in FORMATS if each.marker in names and each.marker):
             contents = formats.read(File(self.directory / marker))
@@ -119,8 +121,8 @@ class _Directory:
                 artifacts["weights"].append(marker)
             self.notes += contents.notes
         accelerate = any(fnmatch(name, "random_states_*.pkl") for name in names)
-        weights = [*artifacts["weights"], *self._loose()]
         choose(self.directory, weights, self.choice, accelerate=accelerate)
+        artifacts["weights"] += [name for name in loose if name not in self.choice.left_out]
         parts = [contents for _, contents in self.choice.counted]
         states = [
             name
@@ -128,12 +130,17 @@ class _Directory:
             if PurePosixPath(name).suffix in SUFFIXES and name not in weights and not self._is_pointer(name)
         ]
         parts += training.add_files(self.directory, states, self.choice)
+        if not any(part.named for part in parts):
+            bare = [name for name in names if name.endswith((".pkl", ".pickle")) and name not in states]
+            inside = training.add_files(self.directory, bare, self.choice)
+            artifacts["weights"] += [name for part in inside if part.named for name in part.files]
+            parts += inside
         if not parts and states:
             formats.read(File(self.directory / states[0]))  # which says what is wrong with it
         folders = training.add_folders(self.directory, self.listing, self.choice)
-        for folder, inside in folders.items():
-            parts += inside
-            kinds = {tensor.component for contents in inside for tensor in contents.named}
+        for folder, states_inside in folders.items():
+            parts += states_inside
+            kinds = {tensor.component for contents in states_inside for tensor in contents.named}
             for component, kind in (("weights", "weights"), ("optimizer", "optimizer state")):
                 if component in kinds:
                     artifacts[kind].append(f"{folder}/")
@@ -152,7 +159,7 @@ class _Directory:
         known = {name for names in self.artifacts.values() for name in names}
         loose = []
         for name in self.listing.top:
-            if name.endswith(".bin") and name not in known:
+            if name.endswith((".bin", ".pt2")) and name not in known:
                 file = File(self.directory / name)
                 if is_pickle(file.first(4)):
                     loose.append(name)
@@ -163,7 +170,7 @@ class _Directory:
 
     def _is_pointer(self, path: str) -> bool:
         size = next(entry.size for entry in self.listing.entries if entry.path == path)
-        return size <= _POINTER and pointer(self.directory / path) is not None
+        return size <= _POINTER[1] and pointer(self.directory / path) is not None
 
     def _accounted(self, joined: Contents, parts: dict[str, int], inside: set[str] | None = None) -> Contents:
         """With every pickle followed, and every file that is not counted named."""
@@ -178,7 +185,7 @@ class _Directory:
                 reasons.setdefault(f"{folder}/", "a model of its own, or a copy; inspect it by itself")
         self._check_pickles(skipped, reasons, set(parts))
         for entry in self.listing.entries:
-            if entry.why or entry.path in skipped or entry.size > _POINTER:
+            if entry.why or entry.path in skipped or not _POINTER[0] <= entry.size <= _POINTER[1]:
                 continue
             if found := pointer(self.directory / entry.path):
                 reasons[entry.path] = f"a Git LFS pointer to {found.size:,} bytes; fetch them with git lfs pull"

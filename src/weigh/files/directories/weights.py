@@ -191,7 +191,7 @@ def _likeness(contents: Contents, counted: Contents, label: str) -> str:
         return ""
     if here.keys() <= there.keys():
         dtypes = sorted(set(here.values()) - set(there.values()))
-        return f"the same tensors as {label}" + (f", in {' and '.join(dtypes)}" if dtypes else "")
+        return f"the same names and shapes as {label}" + (f", in {' and '.join(dtypes)}" if dtypes else "")
     if contents.parameters == counted.parameters:
         return f"as many parameters as {label}"
     return ""
