@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed.checkpoint as dcp
 from safetensors.torch import load_file
+from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import weigh
@@ -197,6 +200,52 @@ LOOPS: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 
 
+AVERAGE = {name: tensor.clone() for name, tensor in STATE.items()}
+RNG = torch.get_rng_state()
+NESTED = {"language_model": {"embedding": {"word": {"w": torch.ones(4, 4)}}, "encoder": {"l.w": torch.ones(4)}}}
+PARTS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "timm": ({"state_dict": STATE, "state_dict_ema": AVERAGE, "optimizer": ADAM.state_dict()},
+             {"weights": STATE, "ema": AVERAGE, "optimizer": ADAM.state_dict()}, "--key: state_dict, state_dict_ema"),
+    "torch_ema": ({"model": STATE, "ema": {"decay": 0.9, "shadow_params": [*AVERAGE.values()]}},
+                  {"weights": STATE, "ema": AVERAGE}, "--key: model, ema.shadow_params"),
+    "ESRGAN": ({"params": STATE, "params_ema": AVERAGE}, {"weights": STATE, "ema": AVERAGE}, "--key: params, params_e"),
+    "an average alone": ({"params_ema": STATE, "step": torch.tensor(3)}, {"weights": STATE}, "params_ema."),
+    "Lightning's average": ({"state_dict": STATE, "current_model_state": AVERAGE, "averaging_state":
+                             {"n_averaged": torch.tensor(3)}, **LIGHTNING}, {"weights": STATE, "ema": AVERAGE},
+                            "--key: state_dict, current_model_state"),
+    "an average in a callback": ({"state_dict": STATE, "callbacks": {"SWA": {"average_model_state": AVERAGE}}},
+                                 {"weights": STATE, "ema": AVERAGE}, "--key: state_dict, callbacks.SWA.average_model"),
+    "Stable Diffusion": ({"state_dict": {"model.w": torch.ones(9), "model_ema.w": torch.ones(9)}},
+                         {"weights": [torch.ones(9)], "ema": [torch.ones(9)]}, "state_dict."),
+    "Composer": ({"state": {"model": STATE, "optimizers": {"Adam": ADAM.state_dict()}}, "rng": [{"torch": RNG}]},
+                 {"weights": STATE, "optimizer": ADAM.state_dict(), "rng": [RNG]}, "state.model."),
+    "fairseq": ({"model": STATE, "extra_state": {"loss": torch.tensor(1.0)}, "last_optimizer_state": ADAM.state_dict()},
+                {"weights": STATE, "optimizer": ADAM.state_dict()}, "model."),
+    "Megatron": ({"model": NESTED, "rng_state": [{"cuda": RNG}]}, {"weights": NESTED, "rng": [RNG]}, "model."),
+    "accelerate's random states": ({"step": 0, "torch_manual_seed": RNG}, {"rng": [RNG]}, "holds no weights"),
+    "a generator's state": (RNG, {"rng": [RNG]}, "holds no weights"),
+    "an optimizer's state": (ADAM.state_dict(), {"optimizer": ADAM.state_dict()}, "holds no weights"),
+    "a pair": ((STATE, ADAM.state_dict()), {"weights": STATE, "optimizer": ADAM.state_dict()}, "0."),
+    "nested weights": ({"w": torch.ones(3), "sub": {"w": torch.ones(2)}}, {"weights": [torch.ones(5)]}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", PARTS)
+def test_the_parts_of_a_checkpoint_are_told_apart(tool: str, tmp_path: Path) -> None:
+    saved, parts, found = PARTS[tool]
+    torch.save(saved, tmp_path / "w.pt")
+    by_component = weigh.inspect(tmp_path / "w.pt").by_component
+    for part in ("weights", "ema", "optimizer", "rng"):
+        assert by_component[part] == sum(
+            tensor.nbytes for tensor in tree_leaves(parts.get(part)) if hasattr(tensor, "nbytes")
+        )
+    if found.startswith(("--key", "holds")):
+        with pytest.raises((errors.AmbiguousWeights, errors.NothingToExport), match=re.escape(found)):
+            weigh.export(tmp_path / "w.pt", tmp_path / "out")
+    else:
+        assert weigh.export(tmp_path / "w.pt", tmp_path / "out").prefix == found
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_state_dict_of_a_training_loop_is_found(loop: str, tmp_path: Path) -> None:
     checkpoint, prefix = LOOPS[loop]
@@ -284,3 +333,19 @@ def test_an_expanded_tensor_has_the_elements_that_it_has_when_loaded(tmp_path: P
     for use in (weigh.export, weigh.diff):
         with pytest.raises(errors.UnsupportedField, match="repeats 4 bytes"):
             use(tmp_path / "large.pt", tmp_path / "large.pt" if use is weigh.diff else tmp_path / "huge")
+
+
+def test_the_parts_of_a_distributed_checkpoint_are_those_that_were_saved(tmp_path: Path) -> None:
+    state = {"net": STATE, "opt": ADAM.state_dict(), "ema": AVERAGE, "step": torch.tensor(3), "epoch": 2}
+    dcp.save(state, checkpoint_id=tmp_path / "ckpt", no_dist=True)
+    contents = weigh.inspect(tmp_path / "ckpt")
+    assert contents.by_component["weights"] == contents.by_component["ema"] == sum(t.nbytes for t in STATE.values())
+    assert contents.by_component["optimizer"] == sum(
+        t.nbytes for t in tree_leaves(state["opt"]) if hasattr(t, "nbytes")
+    )
+    assert contents.metadata == {"epoch": 2}
+    with pytest.raises(errors.AmbiguousWeights, match="--key: net, ema"):
+        weigh.export(tmp_path / "ckpt", tmp_path / "out")
+    weigh.export(tmp_path / "ckpt", tmp_path / "out", key="net")
+    found = load_file(tmp_path / "out/model.safetensors")
+    assert found.keys() == STATE.keys() and all(torch.equal(found[name], STATE[name]) for name in STATE)

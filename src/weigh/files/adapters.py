@@ -41,7 +41,8 @@ def as_loaded(contents: Contents, named: dict[str, Tensor], *, configured: bool)
     """
     own = [name for name in named if _ADAPTER.search(name)]
     of_peft = [name for name in named if name.startswith("base_model.")]
-    if own and any(".base_layer." in name for name in of_peft):
+    based = {name.partition(".base_layer.")[0] for name in of_peft if ".base_layer." in name}
+    if based & {name.partition(".lora_A.")[0] for name in own}:  # the file of an adapter may have a whole embedding
         raise errors.NothingToExport(
             contents.path,
             "is a model of PEFT's with an adapter that is not merged, which nothing loads by these names; save what "

@@ -49,6 +49,8 @@ def choose(contents: Contents, model: Model | None, key: str | None = None, pref
         NothingToExport: If no weight is below the key or begins with the prefix, or if two get the same name.
     """
     tensors = [tensor for tensor in contents.named if tensor.component in ("weights", "ema")]
+    if not tensors:
+        raise errors.NothingToExport(contents.path, "holds no weights; give the file or directory that does")
     if prefix is not None:
         return Chosen(_below(contents, tensors, prefix), prefix, ())
     if key is None:
@@ -56,7 +58,7 @@ def choose(contents: Contents, model: Model | None, key: str | None = None, pref
     start = f"{key}." if key else ""
     below = [tensor for tensor in tensors if tensor.name.startswith(start)]
     if not below:
-        keys = ", ".join(map(repr, _keys(tensors))) or "no weights at all"
+        keys = ", ".join(map(repr, _keys(tensors)))
         raise errors.NothingToExport(contents.path, f"no weights below the key {key[:80]!r}; it has {keys[:200]}")
     below = [tensor for tensor in below if tensor.component == "weights"] or below
     prefix = start + _wrappers(contents, [tensor.name.removeprefix(start) for tensor in below], model)

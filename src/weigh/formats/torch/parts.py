@@ -27,8 +27,11 @@ STATE_DICTS = (
 )
 """The keys below which training loops keep a model's state dict, as Lightning, nanoGPT and timm do."""
 
-AVERAGE = re.compile(r"(^|_)(ema|swa|shadow|averaged?|avg)(_|$)")
-"""Keys of a moving average of the weights: `ema`, `model_ema`, `shadow_params`, `averaged_model`, `swa_state_dict`."""
+AVERAGE = re.compile(r"(^|_)(ema|swa|shadow|averag\w*|avg|polyak)(_|$)|^current_model_state$")
+"""Keys of a moving average of the weights: `ema`, `model_ema`, `shadow_params`, `averaged_model`, `swa_state_dict`.
+
+And the key below which Lightning keeps the weights themselves, where the average is in `state_dict`.
+"""
 
 _RNG = re.compile(r"(^|_)rngs?(_|$)|random_state|(manual|random)_seed")
 _LOOP = re.compile(
@@ -106,6 +109,7 @@ class _Reader:
         self.shape, self.found = shape, Parts()
         self.seen: set[int] = set()
         self.averages: list[Keys] = []
+        self.scalars: set[Keys] = set()
         self.repeats = MAX_REPEATS
 
     def visit(self, value: Any, keys: Keys, above: tuple[int, ...]) -> bool:
@@ -134,32 +138,42 @@ class _Reader:
                 optimizer |= self.found.marks.get((*keys, key)) == "optimizer"
                 if inside:
                     (copies if _beside(key) else weights).append(key)
-        for key in copies:
-            self.beside((*keys, key), _beside(key), alone=not (weights or direct))
-        if not (weights or direct):
-            return bool(copies)
-        return self.judge(keys, direct, weights, before, optimizer=optimizer) or bool(weights)
+        solid = [key for key, size in direct.items() if size and size != (_GENERATOR,)]
+        if weights or solid:
+            for key in copies:
+                self.beside((*keys, key), _beside(key))
+        elif copies:  # nothing but what would be a copy beside weights
+            self.averages += [(*keys, key) for key in copies if _beside(key) == "ema"]
+            weights = copies
+        known = optimizer or any(key in STATE_DICTS for key in weights)
+        scalars = [key for key in weights if (*keys, key) in self.scalars]
+        if known and 0 < len(scalars) < len(weights):
+            for key in scalars:
+                self.found.marks[(*keys, key)] = "beside"
+        found = self.judge(keys, direct, weights, optimizer=optimizer, known=known)
+        if found or (
+            keys and keys[-1] in STATE_DICTS and len(self.found.state_dicts) > before + 1
+        ):  # one state dict, with others in it
+            for inner in list(self.found.state_dicts)[before:]:
+                del self.found.state_dicts[inner]
+            self.found.state_dicts[keys] = None
+        return found or bool(weights)
 
-    def beside(self, path: Keys, kind: str, *, alone: bool) -> None:
-        """Mark a part with tensors by its key, unless the file has nothing else; a moving average in it stays one."""
-        if alone:
-            if kind == "ema":
-                self.averages.append(path)
-            return
+    def beside(self, path: Keys, kind: str) -> None:
+        """Mark a part that has weights beside it; a moving average in it stays one."""
         self.found.marks[path] = kind
         for average in self.averages:
             if average[: len(path)] == path:
                 self.found.marks[average] = "ema"
 
     def judge(
-        self, keys: Keys, direct: dict[str | int, Any], weights: list[str | int], before: int, *, optimizer: bool
+        self, keys: Keys, direct: dict[str | int, Any], weights: list[str | int], *, optimizer: bool, known: bool
     ) -> bool:
         """Whether the tensors directly in a container are weights, or values beside the state dicts in it."""
         for key, size in list(direct.items()):
             if size == (_GENERATOR,):
                 self.found.marks[(*keys, key)] = "rng"
                 del direct[key]
-        known = optimizer or any(key in STATE_DICTS for key in weights)
         scalars = [key for key, size in direct.items() if not size]
         if weights and known:
             outside = list(direct)
@@ -172,10 +186,8 @@ class _Reader:
             del direct[key]
         for key in _averages(direct):
             self.found.marks[(*keys, key)] = "ema"
-        if direct:
-            for inner in list(self.found.state_dicts)[before:]:
-                del self.found.state_dicts[inner]
-            self.found.state_dicts[keys] = None
+        if direct and len(scalars) == len(direct) and not weights:
+            self.scalars.add(keys)
         return bool(direct)
 
     def module(self, state: dict[Any, Any], keys: Keys, above: tuple[int, ...]) -> None:
@@ -269,10 +281,10 @@ def _beside(key: Any) -> str:
 
 
 def _outside(direct: dict[Any, Any]) -> list[Any]:
-    """What `torch.optim.swa_utils.AveragedModel` counts its averages in, beside the model below `module`."""
+    """What `torch.optim.swa_utils.AveragedModel` counts its averages in, alone or beside the model below `module`."""
     others = [key for key in direct if key != "n_averaged"]
     wrapped = all(isinstance(key, str) and key.startswith("module.") for key in others)
-    return ["n_averaged"] if others and wrapped and len(others) < len(direct) else []
+    return ["n_averaged"] if wrapped and len(others) < len(direct) else []
 
 
 def _averages(direct: dict[Any, Any]) -> list[Any]:
