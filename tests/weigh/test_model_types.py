@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handbook.families import cases, comparing, reference, register, small
+from handbook.families import cases, comparing, reference, register, starts
 from weigh.errors import WeighError
 from weigh.models import constructors
 
@@ -32,7 +32,7 @@ def said(model_type: str) -> tuple[int, int] | None:
     """Parameters and tensors of the least config of a type, as the constructors have them."""
     entry = TYPES[model_type]
     try:
-        found = constructors.construct(small.start(model_type), entry.architecture).parameters
+        found = constructors.construct(starts.start(model_type), entry.architecture).parameters
     except WeighError:
         return None
     alone = [parameter.shape for parameter in found if not parameter.tied_to]

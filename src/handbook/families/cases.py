@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from handbook.families import reference
 from handbook.families.changes import change
-from handbook.families.small import Fields, small, start, written
+from handbook.families.small import small, written
+from handbook.families.starts import Fields, start
 
 HEADS = 0.25
 """The share of changes that are built by another class of the type than its first."""

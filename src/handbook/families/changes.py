@@ -9,7 +9,8 @@ from typing import Any
 
 from handbook.families import reference
 from handbook.families.hints import ACTIVATIONS, hints
-from handbook.families.small import Fields, leaves, put
+from handbook.families.small import leaves, put
+from handbook.families.starts import Fields
 
 _LAYERS = re.compile(r"(layers?|depth|blocks|num_stacks|repeats)$")
 _HEADS = re.compile(r"heads?$|n_head|heads_")

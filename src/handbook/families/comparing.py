@@ -10,7 +10,8 @@ from typing import Any
 
 from handbook.families import reference
 from handbook.families.cases import answer, case
-from handbook.families.small import Fields, leaves
+from handbook.families.small import leaves
+from handbook.families.starts import Fields
 
 EXACT, REFUSED, WRONG, NEITHER = "exact", "refused", "wrong", "neither"
 """How a comparison ends: alike; we do not say; we say otherwise; transformers builds nothing."""

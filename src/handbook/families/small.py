@@ -7,8 +7,7 @@ import re
 from typing import Any
 
 from handbook.families import reference
-
-Fields = dict[str, Any]
+from handbook.families.starts import Fields, start
 
 _COUNTED = re.compile(r"(layers?|depth|blocks|num_stacks|repeats)$")
 _EXPERTS = re.compile(r"(num|n|routed|local).*expert|moe_num_experts")
@@ -19,45 +18,6 @@ _PLAIN = {
     "attention_dropout", "hidden_dropout",
 }  # fmt: skip
 """Fields of every config that say nothing of sizes."""
-
-_BOTH = {kind: {"rope_type": "default", "rope_theta": 10000.0} for kind in ("full_attention", "sliding_attention")}
-_RESNET = {"use_timm_backbone": False, "backbone_config": {"model_type": "resnet", "out_features": ["stage4"]}}
-_SPARSE = {"num_hidden_layers": 2, "mlp_layer_types": ["dense", "sparse"]}
-_EXPERTS_OF_GEMMA = {"num_experts": 8, "top_k_experts": 2, "moe_intermediate_size": 64}
-STARTS: dict[str, Fields] = {
-    "autoformer": {"prediction_length": 24},
-    "aya_vision": {"vision_config": {"num_attention_heads": 16}},
-    "chameleon": {"vocabulary_map": {"<image>": 4}},
-    "cohere_compass": {"text_config": {"rope_parameters": _BOTH}},
-    "cohere_compass_text": {"rope_parameters": _BOTH},
-    "conditional_detr": _RESNET,
-    "dab-detr": _RESNET,
-    "dbrx": {"attn_config": {"rope_theta": 10000.0}},
-    "deepseek_ocr2": {"text_config": _SPARSE},
-    "deepseek_ocr2_text": _SPARSE,
-    "deformable_detr": _RESNET | {"backbone_config": {"model_type": "resnet", "out_features": ["stage3", "stage4"]}},
-    "detr": _RESNET,
-    "diffusion_gemma": {"text_config": _EXPERTS_OF_GEMMA},
-    "diffusion_gemma_text": _EXPERTS_OF_GEMMA,
-    "dots1": {"n_routed_experts": 8, "n_shared_experts": 1},
-    "emu3": {"vocabulary_map": {"<|extra_200|>": 1}},
-    "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
-    "granite4_vision": {"deepstack_layer_map": [[0, 0]], "downsample_rate": "1/2"},
-    "hunyuan_v1_dense": {"head_dim": 128},
-    "hunyuan_v1_moe": {"head_dim": 128},
-    "hunyuan_vl": {"text_config": {"head_dim": 128}},
-    "hunyuan_vl_text": {"head_dim": 128},
-    "informer": {"prediction_length": 24},
-    "lfm2_moe": {"num_hidden_layers": 4, "layer_types": ["conv", "full_attention", "conv", "full_attention"]},
-    "table-transformer": _RESNET,
-    "time_series_transformer": {"prediction_length": 24},
-}
-"""What the types need whose defaults alone build nothing."""
-
-
-def start(model_type: str) -> Fields:
-    """The least config of a type that may be built."""
-    return {"model_type": model_type} | copy.deepcopy(STARTS.get(model_type, {}))
 
 
 def written(fields: Fields) -> Fields:

@@ -17,7 +17,7 @@ from handbook.families.comparing import EXACT, NEITHER, REFUSED, WRONG, compare,
 from handbook.families.register import DIFFER, PART, UNBUILT, Entry
 from handbook.families.register import EXACT as ALIKE
 from handbook.families.register import REFUSED as NOT_SAID
-from handbook.families.small import start
+from handbook.families.starts import start
 from handbook.families.workers import each
 
 RECORDS = Path(".cache", "families")
