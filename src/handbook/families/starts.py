@@ -11,6 +11,13 @@ _BOTH = {kind: {"rope_type": "default", "rope_theta": 10000.0} for kind in ("ful
 _RESNET = {"use_timm_backbone": False, "backbone_config": {"model_type": "resnet", "out_features": ["stage4"]}}
 _SPARSE = {"num_hidden_layers": 2, "mlp_layer_types": ["dense", "sparse"]}
 _EXPERTS_OF_GEMMA = {"num_experts": 8, "top_k_experts": 2, "moe_intermediate_size": 64}
+_INDEXER = {
+    "indexer_n_heads": 4,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 256,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 4,
+}
 STARTS: dict[str, Fields] = {
     "autoformer": {"prediction_length": 24},
     "aya_vision": {"vision_config": {"num_attention_heads": 16}},
@@ -36,6 +43,8 @@ STARTS: dict[str, Fields] = {
     "hunyuan_vl_text": {"head_dim": 128},
     "informer": {"prediction_length": 24},
     "lfm2_moe": {"num_hidden_layers": 4, "layer_types": ["conv", "full_attention", "conv", "full_attention"]},
+    "qwen4_exp": {"text_config": _INDEXER},
+    "qwen4_exp_text": _INDEXER,
     "table-transformer": _RESNET,
     "time_series_transformer": {"prediction_length": 24},
 }
