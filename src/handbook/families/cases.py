@@ -93,7 +93,7 @@ def _too_long(number: int, frame: Any) -> None:
     raise TimeoutError(f"not built in {BUILD_S} s")
 
 
-def record(model_type: str, *, wanted: int = 36, seconds: float = 20, seed: int = 0) -> dict[str, Any]:
+def record(model_type: str, *, wanted: int = 36, seconds: float = 5, seed: int = 0) -> dict[str, Any]:
     """The default of a type, and changes of it, each as transformers answers.
 
     Args:
