@@ -8,7 +8,7 @@ fields at random, and reading the tensors of the cache after a forward pass. A t
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from weigh.models.caches import Caches, KeyValue, Latent, State
@@ -25,7 +25,7 @@ TEXT = ("text_config", "decoder", "generator", "decoder_config", "thinker_config
 @cache
 def rules() -> dict[str, tuple[str, ...]]:
     """The rules that were verified for each model type: that of its attention, then those of its states."""
-    lines = files("weigh.models").joinpath("derived_caches.txt").read_text("utf-8").splitlines()
+    lines = Path(__file__).with_name("derived_caches.txt").read_text("utf-8").splitlines()
     rows = (line.split() for line in lines if line and not line.startswith("#"))
     return {name: tuple(rule.split("+")) for name, rule, *_ in rows}
 
