@@ -11,6 +11,7 @@ from transformers.activations import ACT2FN
 
 import weigh
 from weigh.memory.activations import Activations, activations, korthikanti
+from weigh.models.alike import ALIKE
 from weigh.models.families import FAMILIES
 from weigh.models.saved import KEPT_BY_ACTIVATION
 
@@ -134,7 +135,7 @@ def measured(config: dict[str, Any], attention: str, dtype: str = "bfloat16", ch
     torch.manual_seed(0)
     settings = transformers.AutoConfig.for_model(**config)
     settings.use_cache = False
-    named = config.get("architectures", FAMILIES[config["model_type"]].architectures)
+    named = config.get("architectures") or FAMILIES[config["model_type"]].architectures
     make = getattr(transformers, named[0])
     model = make._from_config(settings, attn_implementation=attention).to(getattr(torch, dtype)).train()
     if checkpointing:
@@ -180,6 +181,19 @@ def test_every_family(model_type: str, changes: dict[str, Any], attention: str, 
         pytest.skip("no fused attention on a CPU")
     estimate = predicted(config, tmp_path, dtype=dtype, fused_attention=attention == "sdpa")
     assert estimate.kept_bytes == pytest.approx(measured(config, attention, dtype), rel=0.01)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("model_type", ALIKE)
+def test_types_that_are_like_a_family(model_type: str, attention: str, tmp_path: Path) -> None:
+    no_dropout = {name: 0.0 for name in ("attention_dropout", "attention_probs_dropout_prob")}
+    known = transformers.AutoConfig.for_model(model_type).to_dict()
+    config = fields(model_type, **{name: rate for name, rate in no_dropout.items() if name in known})
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    config["architectures"] = [weigh.params(tmp_path).architecture]
+    estimate = predicted(config, tmp_path, fused_attention=attention == "sdpa")
+    assert estimate.kept_bytes == pytest.approx(measured(config, attention), rel=0.01)
+    assert ALIKE[model_type] in estimate.assumptions[0]
 
 
 VIEWS = [("gpt_neox", {}), ("falcon", {}), ("falcon", {"multi_query": False}), ("deepseek_v2", {}), ("phi3", {})]

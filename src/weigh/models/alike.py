@@ -11,10 +11,15 @@ from weigh.models.parameters import Model
 from weigh.models.saved import SavedActivations
 
 ALIKE = {
+    "camembert": "roberta",
     "cwm": "llama",
+    "data2vec-text": "roberta",
     "granite": "llama",
+    "helium": "gemma",
     "ministral3": "llama",
+    "olmo3": "olmo2",
     "smollm3": "llama",
+    "xlm-roberta": "roberta",
 }
 """The family that a type is like. Each was measured: what real forward passes of it save is what is predicted."""
 
