@@ -197,9 +197,7 @@ assert nbytes(of_four) == weigh.inference(quill, context=64, batch=batch, kv_dty
 # --8<-- [start:engines]
 names = ["llama-3-8b", "mistral-7b", "gpt-oss-20b", "gemma-3-1b", "falcon-40b", "deepseek-v3", "mamba-2.8b"]
 engines = ["ideal", "transformers", "vllm", "llama.cpp"]
-by_engine = {
-    name: weigh.inference(weigh.params(f"models/{name}"), context=8000).kv_cache_by_runtime for name in names
-}
+by_engine = {name: weigh.inference(weigh.params(f"models/{name}"), context=8000).kv_cache_by_runtime for name in names}
 print("| Model | needed | transformers | vLLM | llama.cpp |")
 print("| --- | ---: | ---: | ---: | ---: |")
 for name, found in by_engine.items():

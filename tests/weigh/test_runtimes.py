@@ -144,8 +144,10 @@ def test_the_command_answers_for_an_engine() -> None:
     asked = ["inference", "models/gpt-oss-20b", "--context", "8192", "--runtime"]
     facts = json.loads(CliRunner().invoke(command, [*asked, "vllm", "--json"]).output)
     assert facts["runtime"] == "vllm"
-    assert facts["kv_cache_bytes"] == facts["kv_cache_by_runtime"]["vllm"] == sum(
-        step["value"] for step in facts["steps"] if step["name"].startswith("pages")
+    assert (
+        facts["kv_cache_bytes"]
+        == facts["kv_cache_by_runtime"]["vllm"]
+        == sum(step["value"] for step in facts["steps"] if step["name"].startswith("pages"))
     )
     said = CliRunner().invoke(command, [*asked, "llama.cpp"]).output
     assert "KV cache in bfloat16, llama.cpp" in said and "bytes under vllm" in said

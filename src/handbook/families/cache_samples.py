@@ -125,7 +125,7 @@ def _number(name: str, value: int, sizes: Sizes, random: Random, latent: bool) -
     """A small number in place of a field's."""
     if name in OF_ENCODERS:
         return sizes.encoder_layers if "layers" in name else sizes.encoder_heads
-    if name in HEADS or latent and name in SHARED:
+    if name in HEADS or (latent and name in SHARED):
         return sizes.H
     for names, small in (
         (SHARED, sizes.K), (WIDTHS, sizes.D), (HEAD_SIZES, sizes.E), (LAYERS, sizes.L), (EXPERTS, 4 if value else 0),
@@ -145,8 +145,10 @@ def _number(name: str, value: int, sizes: Sizes, random: Random, latent: bool) -
         return 2 * sizes.H
     if name == "n_mamba_heads":
         return 2
-    if name.endswith("vocab_size"):
+    if "vocab_size" in name:
         return 64
+    if name == "hidden_size_per_layer_input":
+        return 8 if value else 0
     if "token_id" in name or name.endswith(("_token_index", "_id", "_index")):
         return min(value, 60)
     if "max_position" in name or name in ("n_positions", "n_ctx", "max_seq_len", "model_max_length"):
@@ -224,9 +226,10 @@ def _zamba(fields: Fields, random: Random) -> Fields:
 
 EXTRA: dict[str, Callable[[Fields, Random], Fields]] = {
     "bamba": lambda fields, random: fields | {"attn_layer_indices": [1]},
-    "jamba": lambda fields, random: {
-        name: value for name, value in fields.items() if name not in ("layers_block_type", "layer_types")
-    } | {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
+    "jamba": lambda fields, random: (
+        {name: value for name, value in fields.items() if name not in ("layers_block_type", "layer_types")}
+        | {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1}
+    ),
     "granitemoehybrid": _mixed(("linear_attention", "full_attention")),
     "lfm2": _mixed(("conv", "full_attention"), "full_attn_idxs"),
     "lfm2_moe": _mixed(("conv", "full_attention"), "full_attn_idxs"),
@@ -235,6 +238,8 @@ EXTRA: dict[str, Callable[[Fields, Random], Fields]] = {
     "gpt_bigcode": lambda fields, random: fields | {"multi_query": random.random() < 0.5},
     "falcon_h1": lambda fields, random: fields | {"mamba_d_ssm": fields["mamba_n_heads"] * fields["mamba_d_head"]},
     "dots1": lambda fields, random: fields | {"n_shared_experts": 1},
+    "hunyuan_v1_moe": lambda fields, random: fields | {"head_dim": 16},
+    "cohere_compass_text": _mixed(("sliding_attention", "full_attention")),
     "zamba": _zamba,
     "zamba2": _zamba,
     "step3p7": lambda fields, random: fields | {"text_config": fields["text_config"] | {"sliding_window": 6}},

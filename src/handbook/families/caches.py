@@ -4,7 +4,9 @@
 """
 
 import copy
+import inspect
 import logging
+import re
 import signal
 import sys
 import warnings
@@ -40,8 +42,10 @@ HEADER = """\
 # The rules of derived_caches.py and recurrent_states.py that hold for each model type of transformers {version}:
 # of its attention, then of its states; `part` for those of a nested config. Verified with tiny models on a CPU, each
 # with {changes} random changes of all its sizes and of some switches, against every tensor of the cache after a
-# forward pass. Written by `python -m handbook.families.caches`.
+# forward pass; where the whole cannot be run without
+# images or sounds, its part was. `nothing` stands for types whose code has no word for a cache. Written by `python -m handbook.families.caches`.
 """
+CACHE = re.compile(r"past_key_value|cache_params|use_cache|Cache\b")
 Seen = list[tuple[Any, ...]]
 
 
@@ -56,7 +60,9 @@ def types() -> dict[str, list[str]]:
 
 def model_class(model_type: str) -> Any:
     """The class whose cache is looked at: the one that reads and writes text, with all its parts."""
-    config, heads = CONFIG_MAPPING[model_type], types()[model_type]
+    config, heads = CONFIG_MAPPING[model_type], types().get(model_type)
+    if heads is None:
+        return getattr(transformers, modeling_auto.MODEL_MAPPING_NAMES[model_type])
     if getattr(config, "is_encoder_decoder", False):
         heads = sorted(heads, key="SEQ_TO_SEQ_CAUSAL_LM SPEECH_SEQ_2_SEQ IMAGE_TEXT_TO_TEXT CAUSAL_LM".find)
         heads = [head for head in heads if head != "CAUSAL_LM"] or heads
@@ -106,7 +112,9 @@ def _of_a_part(model: Any, config: Any) -> Iterator[Any]:
         part = model
         for step in name.split("."):
             part = getattr(part, step, None)
-        for call in [*calls, *({"inputs_embeds": each} for each in states)] if isinstance(part, torch.nn.Module) else []:
+        for call in (
+            [*calls, *({"inputs_embeds": each} for each in states)] if isinstance(part, torch.nn.Module) else []
+        ):
             try:
                 cache = cache_of(part(**call, use_cache=True))
             except Exception:
@@ -230,6 +238,27 @@ def _always(model_type: str) -> bool:
     return cache is not None and bool(seen(cache))
 
 
+def part_of(model_type: str) -> str:
+    """The type of the part that writes in a model whose other parts cannot be made tiny; empty without one."""
+    try:
+        part = derived.text(CONFIG_MAPPING[model_type]())
+    except Exception:
+        return ""
+    name = str(getattr(part, "model_type", ""))
+    return name if name != model_type and name in CONFIG_MAPPING else ""
+
+
+def without_cache() -> list[str]:
+    """The model types whose code does not know the word: they read, and write nothing."""
+    found = []
+    for model_type, config in CONFIG_MAPPING.items():
+        folder = Path(inspect.getfile(config)).parent
+        sources = [path.read_text("utf-8") for path in folder.glob("[mg][oe]*_*.py")]  # modeling, generation
+        if sources and not any(CACHE.search(source) for source in sources):
+            found.append(model_type)
+    return found
+
+
 def main(names: list[str]) -> None:
     """Verify types and print what is found; without names all, and write the table."""
     warnings.simplefilter("ignore")
@@ -238,7 +267,8 @@ def main(names: list[str]) -> None:
     signal.signal(signal.SIGALRM, lambda number, frame: signal.default_int_handler(number, frame))
     AutoModel.from_config = classmethod(without_images)
     known: dict[str, set[str]] = {}
-    for model_type in names or types():
+    wanted = list(names or types())
+    for model_type in wanted:
         signal.alarm(SECONDS)  # some have sizes that no field makes small
         try:
             for name, rule in verify(model_type).items():
@@ -246,7 +276,11 @@ def main(names: list[str]) -> None:
                 print(f"{name} {rule}", flush=True)
         except (Exception, KeyboardInterrupt) as problem:
             print(f"# {model_type}: {type(problem).__name__} {problem}"[:200].replace("\n", " "), flush=True)
+            wanted += [part for part in [part_of(model_type)] if part and part not in wanted]
     if not names:
+        parts = {name: part_of(name) for name in types() if name not in known}
+        known |= {name: {"part"} for name, part in parts.items() if part in known}
+        known |= {name: {"nothing"} for name in without_cache() if name not in known}
         rows = [f"{name} {rules.pop()}" for name, rules in sorted(known.items()) if len(rules) == 1]
         header = HEADER.format(version=version("transformers"), changes=CHANGES)
         TABLE.write_text(header + "\n".join(rows) + "\n", "utf-8")

@@ -76,6 +76,8 @@ def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
                 replace(one, window=None, cross=True) for one in found[-1:] if crossing and isinstance(one, KeyValue)
             ]
         if kind in RECURRENT:
+            if not states:
+                raise ValueError(f"no rule for what {kind} keeps was verified")
             for state in states:
                 found += state(layer)
     return found
@@ -83,7 +85,9 @@ def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
 
 def text(config: Any) -> Any:
     """The config of the part that writes text; `None` if there is none."""
-    return next((part for name in TEXT if (part := getattr(config, name, None)) is not None), None)
+    part = next((part for name in TEXT if (part := getattr(config, name, None)) is not None), None)
+    inner = None if part is None else text(part)
+    return part if inner is None else inner
 
 
 def encoder_decoder(config: Any) -> bool:
