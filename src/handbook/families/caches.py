@@ -39,11 +39,11 @@ PARTS = (
 )  # fmt: skip
 """Where models that want images or sounds keep the one that writes."""
 HEADER = """\
-# The rules of derived_caches.py and recurrent_states.py that hold for each model type of transformers {version}:
-# of its attention, then of its states; `part` for those of a nested config. Verified with tiny models on a CPU, each
-# with {changes} random changes of all its sizes and of some switches, against every tensor of the cache after a
-# forward pass; where the whole cannot be run without
-# images or sounds, its part was. `nothing` stands for types whose code has no word for a cache. Written by `python -m handbook.families.caches`.
+# The rules of derived_caches.py and recurrent_states.py that hold for each model type of transformers {version}: of its
+# attention, then of its states; `part` for those of a nested config. Verified with tiny models on a CPU, each with
+# {changes} random changes of all its sizes and of some switches, against every tensor of the cache after a forward
+# pass; where the whole cannot be run without images or sounds, its part was. `nothing` stands for types whose code has
+# no word for a cache. Written by `python -m handbook.families.caches`.
 """
 CACHE = re.compile(r"past_key_value|cache_params|use_cache|Cache\b")
 Seen = list[tuple[Any, ...]]
@@ -72,12 +72,15 @@ def model_class(model_type: str) -> Any:
     return getattr(transformers, name if isinstance(name, str) else name[0])
 
 
-def without_images(cls: Any, config: Any, _from_config: Any = AutoModel.from_config.__func__, **options: Any) -> Any:
+FROM_CONFIG: Any = AutoModel.from_config
+
+
+def without_images(auto: Any, config: Any, **options: Any) -> Any:
     """A part of a model, or an empty one where its library is not installed: no image is read here."""
     try:
-        return _from_config(cls, config, **options)
+        return FROM_CONFIG.__func__(auto, config, **options)
     except ImportError:
-        part = torch.nn.Module()
+        part: Any = torch.nn.Module()
         part.config = config
         return part
 
@@ -104,7 +107,7 @@ def run(model_type: str, fields: dict[str, Any]) -> tuple[Any, Any]:
 
 def _of_a_part(model: Any, config: Any) -> Iterator[Any]:
     """The caches of the parts that write, given what they want in place of the reader's images or sounds."""
-    widths = {getattr(config.get_text_config(), name, None) for name in ("hidden_size", "d_model")} - {None}
+    widths = {getattr(config.get_text_config(), name, 0) for name in ("hidden_size", "d_model")} - {0}
     states = [torch.zeros(BATCH, TOKENS, width, dtype=torch.bfloat16) for width in widths]
     ids = {"input_ids": torch.full((BATCH, TOKENS), 7)}
     calls = [ids, *({**ids, "encoder_hidden_states": each} for each in states)]
@@ -112,9 +115,9 @@ def _of_a_part(model: Any, config: Any) -> Iterator[Any]:
         part = model
         for step in name.split("."):
             part = getattr(part, step, None)
-        for call in (
-            [*calls, *({"inputs_embeds": each} for each in states)] if isinstance(part, torch.nn.Module) else []
-        ):
+        if not isinstance(part, torch.nn.Module):
+            continue
+        for call in [*calls, *({"inputs_embeds": each} for each in states)]:
             try:
                 cache = cache_of(part(**call, use_cache=True))
             except Exception:
@@ -143,7 +146,7 @@ def _layer(layer: Any, kind: str) -> Seen:
     found: Seen = []
     known = {"keys", "values", "_sliding_window_tensor", "indexer_keys"}
     keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
-    if keys is not None and keys.numel():
+    if keys is not None and values is not None and keys.numel():
         window = int(layer.sliding_window) if getattr(layer, "is_sliding", False) else None
         index = getattr(layer, "indexer_keys", None)
         kept = TOKENS if window is None else min(TOKENS, window - 1)
@@ -154,10 +157,9 @@ def _layer(layer: Any, kind: str) -> Seen:
     for name in ("conv_states", "recurrent_states"):
         found += [_state(each) for each in getattr(layer, name, {}).values() if each is not None]
     others = {name for name, each in vars(layer).items() if isinstance(each, torch.Tensor) and each.numel() > 1}
-    others |= {
-        name for name, each in vars(layer).items() if isinstance(each, dict) and name not in ("conv_states", "recurrent_states")
-        for part in each.values() if isinstance(part, torch.Tensor)
-    }  # fmt: skip
+    for name, each in vars(layer).items():
+        if isinstance(each, dict) and not name.endswith("_states"):
+            others |= {name for part in each.values() if isinstance(part, torch.Tensor)}
     return found + [("other", name) for name in sorted(others - known)]
 
 
@@ -265,7 +267,7 @@ def main(names: list[str]) -> None:
     logging.disable(logging.CRITICAL)
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, lambda number, frame: signal.default_int_handler(number, frame))
-    AutoModel.from_config = classmethod(without_images)
+    setattr(AutoModel, "from_config", classmethod(without_images))  # noqa: B010 — mypy knows it for a method
     known: dict[str, set[str]] = {}
     wanted = list(names or types())
     for model_type in wanted:
@@ -273,12 +275,12 @@ def main(names: list[str]) -> None:
         try:
             for name, rule in verify(model_type).items():
                 known.setdefault(name, set()).add(rule)
-                print(f"{name} {rule}", flush=True)
+                print(f"{name} {rule}", flush=True)  # noqa: T201
         except (Exception, KeyboardInterrupt) as problem:
-            print(f"# {model_type}: {type(problem).__name__} {problem}"[:200].replace("\n", " "), flush=True)
+            print(f"# {model_type}: {type(problem).__name__} {problem}"[:200].replace("\n", " "), flush=True)  # noqa: T201
             wanted += [part for part in [part_of(model_type)] if part and part not in wanted]
     if not names:
-        parts = {name: part_of(name) for name in types() if name not in known}
+        parts = {name: part_of(name) for name in types() if name not in known and "assistant" not in name}
         known |= {name: {"part"} for name, part in parts.items() if part in known}
         known |= {name: {"nothing"} for name in without_cache() if name not in known}
         rows = [f"{name} {rules.pop()}" for name, rules in sorted(known.items()) if len(rules) == 1]
