@@ -43,6 +43,7 @@ STARTS: dict[str, Fields] = {
     "hunyuan_vl_text": {"head_dim": 128},
     "informer": {"prediction_length": 24},
     "lfm2_moe": {"num_hidden_layers": 4, "layer_types": ["conv", "full_attention", "conv", "full_attention"]},
+    "ministral": {"head_dim": 128},
     "qwen4_exp": {"text_config": _INDEXER},
     "qwen4_exp_text": _INDEXER,
     "table-transformer": _RESNET,
