@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Iterator
 from typing import Any
 
 from handbook.families import reference
 from handbook.families.cases import answer, case
 from handbook.families.small import leaves
 from handbook.families.starts import Fields
+from weigh.errors import WeighError
+from weigh.models import constructors
 
 EXACT, REFUSED, WRONG, NEITHER = "exact", "refused", "wrong", "neither"
 """How a comparison ends: alike; we do not say; we say otherwise; transformers builds nothing."""
@@ -24,12 +25,10 @@ def constructed(fields: Fields, architecture: str) -> dict[str, Any]:
         fields: The JSON object of a config.json.
         architecture: The class.
     """
-    # By name, since the machinery does not import the library: here it is what is examined.
-    constructors, errors = import_module("weigh.models.constructors"), import_module("weigh.errors")
     began = time.process_time()
     try:
         found = answer(constructors.construct(copy.deepcopy(fields), architecture).parameters)
-    except errors.WeighError as error:
+    except WeighError as error:
         return {"refused": str(error)}
     except RecursionError:
         return {"crashed": "RecursionError"}
@@ -103,9 +102,9 @@ def differences(fields: Fields, architecture: str, most: int = 6) -> list[str]:
         architecture: The class.
         most: How many lines.
     """
-    construct: Callable[..., Any] = import_module("weigh.models.constructors").construct
     ours = {
-        p.name: (tuple(p.shape), p.owner, p.tied_to) for p in construct(copy.deepcopy(fields), architecture).parameters
+        p.name: (tuple(p.shape), p.owner, p.tied_to)
+        for p in constructors.construct(copy.deepcopy(fields), architecture).parameters
     }
     theirs = {p.name: (p.shape, p.owner, p.tied_to) for p in reference.build(copy.deepcopy(fields), architecture)}
     lines = [
