@@ -26,6 +26,9 @@ RECORDS = Path(".cache", "families")
 LIMIT_S = 240
 """The seconds that one type may take."""
 
+TOGETHER = 20
+"""How many types one process goes through: to fork one for each takes longer than to compare it."""
+
 _WARM = ("llama", "mixtral", "clip", "bert", "whisper")
 """Types that are built before the processes are forked, so that what most types import is there."""
 
@@ -131,7 +134,19 @@ def every(types: Iterable[str], processes: int = 2) -> Iterator[tuple[str, dict[
         processes: How many work at once.
     """
     prepare()
-    return each(types, verify, processes=processes, limit_s=LIMIT_S)
+    waiting, alone = list(types), []
+    groups = [" ".join(waiting[at : at + TOGETHER]) for at in range(0, len(waiting), TOGETHER)]
+    for group, reports in each(groups, _together, processes=processes, limit_s=TOGETHER * LIMIT_S / 4):
+        if isinstance(reports, list):
+            yield from ((model_type, report) for model_type, report in reports)
+        else:  # one of them ended the process, or took too long
+            alone += group.split()
+    yield from each(alone, verify, processes=processes, limit_s=LIMIT_S)
+
+
+def _together(group: str) -> list[tuple[str, dict[str, Any]]]:
+    """What `verify` says of each of some types, whose names are divided by spaces."""
+    return [(model_type, verify(model_type)) for model_type in group.split()]
 
 
 def published(root: Path) -> dict[str, tuple[str, str]]:
