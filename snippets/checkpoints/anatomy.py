@@ -234,7 +234,8 @@ frame_records = len(kinds) - len(KINDS) - 2
 # --8<-- [start:same]
 by = contents.by_component
 
-assert by["weights"] == payload["model"] + payload["ema"]
+assert by["weights"] == payload["model"]
+assert by["ema"] == payload["ema"]
 assert by["optimizer"] == payload["optimizer"]
 assert by["rng"] == payload["rng"]
 assert by["metadata"] == pickled.total() + frame.total()

@@ -209,6 +209,8 @@ PARTS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "torch_ema": ({"model": STATE, "ema": {"decay": 0.9, "shadow_params": [*AVERAGE.values()]}},
                   {"weights": STATE, "ema": AVERAGE}, "--key: model, ema.shadow_params"),
     "ESRGAN": ({"params": STATE, "params_ema": AVERAGE}, {"weights": STATE, "ema": AVERAGE}, "--key: params, params_e"),
+    "an averaged model of torch's": ({"model": STATE, "ema": torch.optim.swa_utils.AveragedModel(NET).state_dict()},
+                                     {"weights": STATE, "ema": [AVERAGE, torch.tensor(1)]}, "--key: model, ema"),
     "an average alone": ({"params_ema": STATE, "step": torch.tensor(3)}, {"weights": STATE}, "params_ema."),
     "Lightning's average": ({"state_dict": STATE, "current_model_state": AVERAGE, "averaging_state":
                              {"n_averaged": torch.tensor(3)}, **LIGHTNING}, {"weights": STATE, "ema": AVERAGE},
@@ -287,6 +289,12 @@ def test_a_pickled_module_is_exported_by_the_names_of_its_state_dict(tmp_path: P
         done = weigh.export(tmp_path / name, tmp_path / f"{name}.out")
         assert done.prefix == f"{key}module." and "torch.nn.modules.rnn.GRU" in contents.imports
         model.module.load_state_dict(load_file(tmp_path / f"{name}.out/model.safetensors"))
+
+
+def test_the_average_of_an_averaged_model_is_exported_without_its_counter(tmp_path: Path) -> None:
+    torch.save({"model": STATE, "ema": torch.optim.swa_utils.AveragedModel(NET).state_dict()}, tmp_path / "w.pt")
+    assert weigh.export(tmp_path / "w.pt", tmp_path / "out", key="ema").prefix == "ema.module."
+    assert load_file(tmp_path / "out/model.safetensors").keys() == STATE.keys()
 
 
 def test_what_wrappers_put_into_names_is_taken_out(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from weigh import errors
 from weigh.files.quantized import shapes_behind
+from weigh.formats.torch.parts import COUNTER
 from weigh.models.parameters import Model
 from weigh.tensors import Contents, Tensor, location, shared_prefix
 
@@ -56,7 +57,7 @@ def choose(contents: Contents, model: Model | None, key: str | None = None, pref
     if key is None:
         key = _key(contents, tensors, model)
     start = f"{key}." if key else ""
-    below = [tensor for tensor in tensors if tensor.name.startswith(start)]
+    below = [tensor for tensor in tensors if tensor.name.startswith(start) and tensor.name != f"{start}{COUNTER}"]
     if not below:
         keys = ", ".join(map(repr, _keys(tensors)))
         raise errors.NothingToExport(contents.path, f"no weights below the key {key[:80]!r}; it has {keys[:200]}")

@@ -33,6 +33,9 @@ AVERAGE = re.compile(r"(^|_)(ema|swa|shadow|averag\w*|avg|polyak)(_|$)|^current_
 And the key below which Lightning keeps the weights themselves, where the average is in `state_dict`.
 """
 
+COUNTER = "n_averaged"
+"""What `torch.optim.swa_utils.AveragedModel` counts its averages in, beside the model below `module`."""
+
 _RNG = re.compile(r"(^|_)rngs?(_|$)|random_state|(manual|random)_seed")
 _LOOP = re.compile(
     r"callbacks|loops|(datamodule_)?(hyper_parameters|hparams)|args|cfg|config|settings|opt|options|(grad_?)?scaler|"
@@ -160,8 +163,9 @@ class _Reader:
         return found or bool(weights)
 
     def beside(self, path: Keys, kind: str) -> None:
-        """Mark a part that has weights beside it; a moving average in it stays one."""
+        """Mark a part that has weights beside it; a moving average in it stays one, with its counter."""
         self.found.marks[path] = kind
+        self.found.marks.pop((*path, COUNTER), None)
         for average in self.averages:
             if average[: len(path)] == path:
                 self.found.marks[average] = "ema"
@@ -281,10 +285,10 @@ def _beside(key: Any) -> str:
 
 
 def _outside(direct: dict[Any, Any]) -> list[Any]:
-    """What `torch.optim.swa_utils.AveragedModel` counts its averages in, alone or beside the model below `module`."""
-    others = [key for key in direct if key != "n_averaged"]
+    """The counter of an averaged model, alone or beside the model."""
+    others = [key for key in direct if key != COUNTER]
     wrapped = all(isinstance(key, str) and key.startswith("module.") for key in others)
-    return ["n_averaged"] if wrapped and len(others) < len(direct) else []
+    return [COUNTER] if wrapped and len(others) < len(direct) else []
 
 
 def _averages(direct: dict[Any, Any]) -> list[Any]:
