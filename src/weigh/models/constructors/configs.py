@@ -75,6 +75,21 @@ class PreTrainedConfig:
     _attn_implementation = _experts_implementation = "eager"
     _attn_implementation_internal = _experts_implementation_internal = "eager"
     asked: set[str]
+
+    def __init_subclass__(cls) -> None:
+        """Nested configs as specifications, and a constructor that says which fields it takes."""
+        cls.sub_configs_defaults = {
+            key: spec if isinstance(spec, SubConfigSpec) else SubConfigSpec(spec)
+            for key, spec in cls.sub_configs_defaults.items()
+        }
+        construct: Any = cls.__init__
+
+        def constructing(self: Any, *given: Any, **fields: Any) -> None:
+            construct(self, *given, **fields)
+
+        names = (name for kind in cls.__mro__ for name in kind.__dict__.get("FIELDS", ()))
+        constructing.fields = dict.fromkeys(names)  # type: ignore[attr-defined]
+        cls.__init__ = constructing  # type: ignore[method-assign]
     rope_parameters: Any
 
     def __init__(self, **fields: Any) -> None:
@@ -90,7 +105,6 @@ class PreTrainedConfig:
 
     def __post_init__(self, **fields: Any) -> None:
         for key, spec in self.sub_configs_defaults.items():
-            spec = spec if isinstance(spec, SubConfigSpec) else SubConfigSpec(spec)
             given = getattr(self, key)
             if given is None and spec.optional:
                 continue
@@ -151,10 +165,7 @@ class PreTrainedConfig:
     @property
     def sub_configs(self) -> dict[str, Any]:
         """The classes of the nested configs."""
-        return {
-            key: spec.config_class if isinstance(spec, SubConfigSpec) else spec
-            for key, spec in self.sub_configs_defaults.items()
-        }
+        return {key: spec.config_class for key, spec in self.sub_configs_defaults.items()}
 
     @property
     def num_labels(self) -> Any:

@@ -131,8 +131,12 @@ def product(values: Any, *rest: Any, **named: Any) -> Any:
 
 
 def signature(function: Any) -> types.SimpleNamespace:
-    """What a decoder is asked for before it is put together with an encoder: whether it reads that one's states."""
-    return types.SimpleNamespace(parameters={"encoder_hidden_states": None})
+    """The fields that a config takes; or what a decoder is asked for before it is put together with an encoder.
+
+    That is whether it reads the encoder's states.
+    """
+    fields = getattr(function, "fields", None) if isinstance(function, types.FunctionType) else None
+    return types.SimpleNamespace(parameters=fields or {"encoder_hidden_states": None})
 
 
 def torch_modules() -> dict[str, Any]:
