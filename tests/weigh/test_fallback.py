@@ -175,9 +175,26 @@ def test_a_family_gives_way_where_it_does_not_know_what_changes_the_answer(
     assert (model.parameters != without.parameters, model.unread, without.counted_by) == (True, (), "weigh")
 
 
-def test_a_field_that_transformers_has_forgotten_and_files_have_not_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta"])
+def test_a_field_that_transformers_has_forgotten_and_files_have_not_is_refused(model_type: str, tmp_path: Path) -> None:
     with pytest.raises(errors.UnsupportedField, match="position_embedding_type"):
-        weigh.params(write(tmp_path, model_type="bert", position_embedding_type="relative_key"), fallback=False)
+        weigh.params(write(tmp_path, model_type=model_type, position_embedding_type="relative_key"), fallback=False)
+    usual = weigh.params(write(tmp_path, model_type=model_type, position_embedding_type="absolute"), fallback=False)
+    assert usual.unread == ()
+
+
+def test_a_config_that_states_the_text_beside_its_parts_is_understood(tmp_path: Path) -> None:
+    """As those of Qwen2-VL are published."""
+    fields = {
+        "model_type": "qwen2_vl", "architectures": ["Qwen2VLForConditionalGeneration"], "hidden_size": 64,
+        "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "vocab_size": 99, "tie_word_embeddings": True, "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]},
+        "vision_config": {"depth": 2, "embed_dim": 32, "num_heads": 2, "hidden_size": 64, "in_chans": 3},
+    }  # fmt: skip
+    model = weigh.params(write(tmp_path, **fields), fallback=False)
+    built = reference(fields)
+    assert model.parameters == sum(p.numel() for p in built.parameters())
+    assert model.unread == ("vision_config.in_chans",)
 
 
 def test_a_field_that_only_a_cache_depends_on_leaves_the_count_alone(tmp_path: Path) -> None:

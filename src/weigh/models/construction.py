@@ -19,6 +19,10 @@ NO_SHAPES = {
 """Fields that no shape follows from, and that would have transformers look for code or kernels elsewhere."""
 
 
+FORGOTTEN = {"position_embedding_type": ("relative_key", "relative_key_query")}
+"""Fields that transformers no longer reads, with the values for which files of the time hold other tensors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Construction:
     """A model as its class constructs it, and who did.
@@ -49,6 +53,7 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         UnknownArchitecture: If neither knows the type or the class, with what is left to do.
         InvalidConfig: If a field has a value from which no size follows.
         NotConstructed: If neither can construct it of these fields.
+        UnsupportedField: If a field changes what files hold in a way that transformers has forgotten.
     """
     fields = without(source.raw)
     if model_type in constructors.types():
@@ -75,7 +80,11 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         {} if found.architecture in (fields.get("architectures") or ()) else {"architectures": [found.architecture]}
     )
     assumed |= dict(_assumed(fields, found.config, found.read))
-    return Construction(found, counted_by, tuple(_unread(fields, found.config, found.read)), assumed)
+    unread = tuple(_unread(fields, found.config, found.read))
+    for name in FORGOTTEN.keys() & set(unread):
+        if fields[name] in FORGOTTEN[name]:
+            raise UnsupportedField(f"{source.where}, field {name}", f"{fields[name]!r} is not known to weigh any more")
+    return Construction(found, counted_by, tuple(name for name in unread if name not in FORGOTTEN), assumed)
 
 
 def without(value: Any) -> Any:
