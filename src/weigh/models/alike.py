@@ -12,12 +12,18 @@ from weigh.models.saved import SavedActivations
 
 ALIKE = {
     "camembert": "roberta",
+    "cohere2": "cohere",
     "cwm": "llama",
     "data2vec-text": "roberta",
+    "ernie": "bert",
     "granite": "llama",
     "helium": "gemma",
+    "internlm3": "llama",
+    "iquestcoder": "llama",
+    "mellum": "qwen3_moe",
     "ministral3": "llama",
     "olmo3": "olmo2",
+    "plbart": "bart",
     "smollm3": "llama",
     "xlm-roberta": "roberta",
 }

@@ -96,6 +96,7 @@ def what(sublayer: str, parts: list[str], *, gated: bool) -> str:
         return f"{sublayer or 'feed-forward'} {'gate' if gated else 'up'}"
     if sublayer in ("", "mixer"):
         told = next((name for name, bases in _TELLS.items() if plain in bases.split()), "")
+        told = "attention" if base == "o_proj" else told
         # A mixer of tokens has queries of its own; a module that only is called so may be anything.
         sublayer = told if told and (not sublayer or around in ("mixer", "temporal_block")) else sublayer
     if not sublayer:
