@@ -198,7 +198,9 @@ def test_what_an_estimate_says() -> None:
     assert {"weight_bytes", "kv_cache_bytes", "kv_cache_bytes_per_token", "activation_bytes", "total_bytes"} <= set(
         facts
     )
+    by_runtime = facts.pop("kv_cache_by_runtime")
     assert all(type(value) in (int, str, list) for value in facts.values())
+    assert by_runtime["ideal"] == facts["kv_cache_bytes"]
 
 
 def test_a_prefill_in_pieces_needs_less_and_all_scores_need_more() -> None:

@@ -87,7 +87,8 @@ def sample(model_type: str, seed: str) -> Fields:
     fields = _small(default, random, shared)
     for name in ("architectures", "torch_dtype", "dtype", "transformers_version"):
         fields.pop(name, None)
-    return EXTRA.get(model_type, lambda given, random: given)(fields, random)
+    besides = EXTRA.get(model_type)
+    return fields if besides is None else besides(fields, random)
 
 
 def _small(given: Fields, random: Random, shared: Sizes | None) -> Fields:

@@ -62,7 +62,7 @@ def model_class(model_type: str) -> Any:
     """The class whose cache is looked at: the one that reads and writes text, with all its parts."""
     config, heads = CONFIG_MAPPING[model_type], types().get(model_type)
     if heads is None:
-        return getattr(transformers, modeling_auto.MODEL_MAPPING_NAMES[model_type])
+        return getattr(transformers, str(modeling_auto.MODEL_MAPPING_NAMES[model_type]))
     if getattr(config, "is_encoder_decoder", False):
         heads = sorted(heads, key="SEQ_TO_SEQ_CAUSAL_LM SPEECH_SEQ_2_SEQ IMAGE_TEXT_TO_TEXT CAUSAL_LM".find)
         heads = [head for head in heads if head != "CAUSAL_LM"] or heads
@@ -75,7 +75,7 @@ def model_class(model_type: str) -> Any:
 FROM_CONFIG: Any = AutoModel.from_config
 
 
-def without_images(auto: Any, config: Any, **options: Any) -> Any:
+def without_images(auto: Any, config: Any, /, **options: Any) -> Any:
     """A part of a model, or an empty one where its library is not installed: no image is read here."""
     try:
         return FROM_CONFIG.__func__(auto, config, **options)

@@ -81,6 +81,7 @@ def _layers(caches: Caches, size: int) -> list[Paged]:
             joins = bool(cache.kernel)
             continue
         joins = False
+        layout: tuple[int, ...]
         if isinstance(cache, Latent):
             layout: tuple[int, ...] = (cache.rank, cache.rope)
             numbers, kind = cache.rank + cache.rope, "full"

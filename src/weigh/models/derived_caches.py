@@ -18,6 +18,7 @@ SLIDING = frozenset({"sliding_attention", "hybrid_sliding"})
 RECURRENT = frozenset({"linear_attention", "conv", "hybrid", "hybrid_sliding"})
 ONLY_RECURRENT = frozenset({"linear_attention", "conv"})
 NOTHING = frozenset({"moe", "mlp", "dummy"})
+OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
 TEXT = ("text_config", "decoder", "generator", "decoder_config", "thinker_config", "language_config")
 """Where a config of several models keeps that of the one which writes."""
 
@@ -66,6 +67,8 @@ def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
     if known[0] == "nothing" or (known[0] == "if-decoder" and not getattr(config, "is_decoder", False)):
         return []
     attention, states = ATTENTION[known[0]], [STATES[rule] for rule in known[1:]]
+    if states and first(config, "layer_types", "layers_block_type", default=None) is None:
+        raise ValueError("nothing says which layers keep a state")
     found: Caches = []
     for place, kind, layer in layers(config):
         if kind in NOTHING:
@@ -98,14 +101,14 @@ def encoder_decoder(config: Any) -> bool:
 def layers(config: Any) -> Iterator[tuple[int, str, Any]]:
     """Each layer: its place, its type as a cache sees it, and the config as it holds for it."""
     count = first(config, "decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers", "num_hidden_layers")
-    kinds = getattr(config, "layer_types", None)
+    kinds = first(config, "layer_types", "layers_block_type", default=None)
     reused = sharing(config, count)
     for place in range(count):
         layer = of_layer(config, place)
         if reused[place]:
             yield place, "dummy", layer
         elif kinds is not None:
-            yield place, kinds[place], layer
+            yield place, OLD_NAMES.get(kinds[place], kinds[place]), layer
         elif getattr(layer, "sliding_window", None) is not None:
             yield place, "sliding_attention", layer
         elif getattr(layer, "attention_chunk_size", None) is not None:
