@@ -336,6 +336,23 @@ def test_joined_experts_are_counted_whole(tmp_path: Path) -> None:
     assert contents.parameters == 4 * 128 * 64 + 4 * 128 + 4 * 256 * 128 + 256 * 128
 
 
+def test_gpt_oss_as_it_is_published_has_the_parameters_of_its_config(tmp_path: Path) -> None:
+    """Its blocks lie along the inputs, the last side, where transformers' matrices have the outputs."""
+    true = weigh.params("models/gpt-oss-20b")
+    laid: dict[str, tuple[str, tuple[int, ...], bytes | None]] = {}
+    for tensor in true.distinct:
+        if tensor.name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            experts, inputs, outputs = tensor.shape
+            laid[f"{tensor.name}_blocks"] = ("U8", (experts, outputs, inputs // 32, 16), None)
+            laid[f"{tensor.name}_scales"] = ("U8", (experts, outputs, inputs // 32), None)
+        else:
+            laid[tensor.name] = ("BF16", tensor.shape, None)
+    write(tmp_path / "model.safetensors", laid)
+    contents = weigh.inspect(tmp_path / "model.safetensors")
+    assert contents.parameters == true.parameters == 20_914_757_184
+    assert contents.quantized is not None and contents.quantized["bits_per_weight"] == 4.25
+
+
 def test_codes_of_an_unknown_scheme_are_named(tmp_path: Path) -> None:
     write(tmp_path / "model.safetensors", {
         "a.indices": ("U16", (128, 32), None), "a.scale_of_it": ("F16", (128,), None),
