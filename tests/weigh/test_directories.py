@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 import weigh
 from weigh import errors
 from weigh.files import loading
+from weigh.files.directories import pickles
 
 from .test_cli import weigh as command
 
@@ -99,6 +100,18 @@ def test_a_pickle_that_cannot_be_followed_is_refused_as_it_is_by_itself(tmp_path
         with pytest.raises(errors.WeighError, match=name):
             weigh.inspect(tmp_path)
         (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("data", [b"\x80\x02" + b"N0" * 2000, b"(" * 2000, b"X\xff\xff\xff\x7f", b"c" + bytes(70000)])
+def test_a_pickle_that_nobody_counts_costs_no_more_than_a_part_of_it_and_that_is_said(
+    data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickles, "_MOST_INSTRUCTIONS", 1000)
+    put(tmp_path / "model.safetensors", 4)
+    (tmp_path / "a.pkl").write_bytes(data)
+    assert inspected(tmp_path).notes == ("a.pkl: its pickle was not followed to its end; inspect it by itself",)
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Trap(), 2)[:-1] + data)
+    assert inspected(tmp_path).imports == ("__builtin__.print",)
 
 
 def test_the_same_weights_count_once_in_whatever_forms_they_lie_there(tmp_path: Path) -> None:

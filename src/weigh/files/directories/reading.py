@@ -11,7 +11,7 @@ from weigh.files.directories import components, training
 from weigh.files.directories.foreign import formats_of
 from weigh.files.directories.joining import below, join
 from weigh.files.directories.listing import Listing, artifacts_of, list_tree
-from weigh.files.directories.pickles import SUFFIXES, imported_by, is_pickle
+from weigh.files.directories.pickles import SUFFIXES, Follower, TooLong, is_pickle
 from weigh.files.directories.unread import FOREIGN, account
 from weigh.files.directories.weights import Choice, choose
 from weigh.formats import FORMATS, foreign
@@ -21,7 +21,6 @@ from weigh.sources import File
 from weigh.tensors import Contents
 
 _READ_BESIDE = ("config.json", "params.json", components.MODULES, components.PIPELINE, "latest")
-_MOST_PICKLES = 500
 _POINTER = 100, 1024  # bytes of a pointer of Git LFS, at least and at most
 _MOST_NAMED = 3
 
@@ -205,17 +204,20 @@ class _Directory:
         )
 
     def _check_pickles(self, skipped: set[str], reasons: dict[str, str], parts: set[str]) -> None:
-        checked = 0
+        follower = Follower()
         for entry in self.listing.entries:
             if entry.why or entry.path in skipped or PurePosixPath(entry.path).suffix not in SUFFIXES:
                 continue
             if entry.folder in parts or _is_own(entry.folder):
                 continue
-            checked += 1
-            if checked > _MOST_PICKLES:
-                self.notes.append(f"of the pickles that are not counted, {_MOST_PICKLES:,} were followed and no more")
-                break
-            imports = imported_by(File(self.directory / entry.path))
+            try:
+                known = self.choice.imports.get(entry.path)
+                imports = follower.imported_by(File(self.directory / entry.path)) if known is None else known
+            except TooLong:
+                if f"{entry.folder}/" not in reasons:
+                    reasons.setdefault(entry.path, "a pickle")
+                self.notes.append(f"{entry.path}: its pickle was not followed to its end; inspect it by itself")
+                continue
             if imports is not None:
                 self.foreign.pop(entry.path, None)
                 if f"{entry.folder}/" not in reasons:

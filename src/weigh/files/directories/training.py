@@ -60,7 +60,7 @@ def add_files(directory: Path, names: list[str], choice: Choice, folder: str = "
         if why := choice.copied(contents):
             rest = contents.by_component["optimizer"]
             why += f", and {rest:,} bytes of optimizer state" if rest else ""
-            choice.left_out |= dict.fromkeys((f"{above}{name}" for name in each.files), why)
+            choice.leave_out((f"{above}{name}" for name in each.files), why, contents)
             continue
         if folder:
             contents = below(contents, folder)

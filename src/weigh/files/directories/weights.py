@@ -69,14 +69,19 @@ class Choice:
     Attributes:
         counted: What counts, each with the name to call it by.
         left_out: The files that do not count, each with the reason.
+        imports: What loading files that were read and do not count would import, though a safe loader refuses.
     """
 
     counted: list[tuple[str, Contents]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    imports: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def leave_out(self, group: Group, why: str) -> None:
-        """Count none of the files of a group."""
-        self.left_out |= dict.fromkeys(group.files, why)
+    def leave_out(self, files: Iterable[str], why: str, contents: Contents | None = None) -> None:
+        """Count none of some files, which hold these contents if they were read."""
+        files = list(files)
+        self.left_out |= dict.fromkeys(files, why)
+        if contents:
+            self.imports |= dict.fromkeys(files, contents.imports)
 
     def copied(self, contents: Contents) -> str:
         """What says that the weights in it are counted already; empty if they are not, or if it has none."""
@@ -149,7 +154,7 @@ def choose(directory: Path, names: Iterable[str], choice: Choice, *, accelerate:
     here = [each for each in groups if not _fetchable(directory, each)]
     for each in groups:
         if here and each not in here:
-            choice.leave_out(each, "Git LFS pointers to what is not here; fetch it with git lfs pull")
+            choice.leave_out(each.files, "Git LFS pointers to what is not here; fetch it with git lfs pull")
     groups = here or groups
     whole = [each for each in groups if each.name.endswith(WHOLE_MODELS)]
     for each in [each for each in groups if each not in whole]:
@@ -162,17 +167,19 @@ def choose(directory: Path, names: Iterable[str], choice: Choice, *, accelerate:
         except errors.WeighError as error:
             if not first:
                 raise
-            choice.leave_out(each, f"cannot be read ({error.problem.partition(';')[0]})")
+            choice.leave_out(each.files, f"cannot be read ({error.problem.partition(';')[0]})")
             continue
         if why := choice.copied(contents):
-            choice.leave_out(each, why)
+            choice.leave_out(each.files, why, contents)
         elif first and _is_loaded(choice):
-            choice.leave_out(each, f"{contents.parameters:,} other parameters: the weights are read from {first}")
+            choice.leave_out(
+                each.files, f"{contents.parameters:,} other parameters: the weights are read from {first}", contents
+            )
         else:
             choice.counted.append((each.label, contents))
     for each in whole:
         if choice.counted:
-            choice.leave_out(each, f"a whole model of its own: the weights are read from {choice.counted[0][0]}")
+            choice.leave_out(each.files, f"a whole model of its own: the weights are read from {choice.counted[0][0]}")
         else:
             choice.counted.append((each.label, read_group(directory, each)))
 
