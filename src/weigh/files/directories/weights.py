@@ -23,7 +23,7 @@ _LOADED = (
     "adapter_model.safetensors", "adapter_model.bin", "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin",
     "consolidated.safetensors", "consolidated.pth",
 )  # fmt: skip
-_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
+_SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 
 _NUMBERS = (
     (re.compile(r"^shard-\d{5}-(.*)-\d{5}-of-\d{5}"), r"\1"),  # of a rank, by torch's HuggingFaceStorageWriter
