@@ -8,13 +8,16 @@ from typing import IO, cast
 
 from weigh import formats
 from weigh.errors import WeighError
-from weigh.formats import archives
+from weigh.formats import FORMATS, archives
 from weigh.formats.opcodes import OPCODES, Machine
 from weigh.formats.torch import rebuilding
 from weigh.sources import File
 from weigh.tensors import Contents
 
-SUFFIXES = (".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".pdparams", ".pdopt")
+SUFFIXES = (
+    *(suffix for each in FORMATS if each.reader == "torch.legacy" for suffix in each.suffixes),
+    *(".pkl", ".pickle", ".joblib", ".pdparams", ".pdopt"),
+)
 """The ends of files that are pickles, or may be."""
 
 _ZIP = b"PK\x03\x04"
