@@ -163,7 +163,7 @@ SCHEMES: dict[str, tuple[dict[str, Any], Layout]] = {
 """Each as seen in a file of the library itself, but for GPTQ and AWQ, whose packing kernels want a GPU."""
 
 
-def lay(directory: Path, settings: dict[str, Any], layout: Layout, key: str = "quantization_config") -> int:
+def lay(directory: Path, settings: dict[str, Any], layout: Layout) -> int:
     """Write a quantized Llama and its config. Gives the bytes of its tensors."""
     tensors = {
         "model.embed_tokens.weight": of(96, 64, dtype=BF16),
@@ -177,7 +177,7 @@ def lay(directory: Path, settings: dict[str, Any], layout: Layout, key: str = "q
             for part, tensor in layout(*shape).items():
                 tensors[f"model.layers.{layer}.{name}.{part}"] = tensor
     save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-    (directory / "config.json").write_text(json.dumps({**CONFIG, key: settings}))
+    (directory / "config.json").write_text(json.dumps({**CONFIG, "quantization_config": settings}))
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
@@ -195,10 +195,11 @@ def test_the_bytes_of_a_config_are_those_of_its_file(name: str, tmp_path: Path) 
     assert model.saved.parameters == contents.quantized["parameters"]
 
 
-def test_mlx_quantizes_tables_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keys", [("quantization",), ("quantization", "quantization_config")])
+def test_mlx_quantizes_tables_too(keys: tuple[str, ...], tmp_path: Path) -> None:
     settings = {"group_size": 64, "bits": 4}
-    lay(tmp_path, settings, SCHEMES["gptq"][1], "quantization")
-    saved = weigh.params(tmp_path).saved
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, **dict.fromkeys(keys, settings)}))
+    saved = weigh.params(tmp_path, strict=True).saved
     quantized = PARAMETERS - 5 * 64
     assert saved is not None
     assert (saved.method, saved.parameters) == ("mlx", quantized)

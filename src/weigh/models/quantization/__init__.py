@@ -59,7 +59,9 @@ def settings_of(fields: Mapping[str, Any]) -> dict[str, Any] | None:
             for key in ("quantization_config", "compression_config", "quantization"):
                 found = holder.get(key)
                 if isinstance(found, dict) and found:
-                    return {**found, **({"quant_method": "mlx"} if key == "quantization" else {})}
+                    # MLX writes the same under two names, and no method.
+                    is_mlx = "quant_method" not in found and isinstance(holder.get("quantization"), dict)
+                    return {**found, **({"quant_method": "mlx"} if is_mlx else {})}
     return None
 
 
