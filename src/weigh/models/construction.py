@@ -13,8 +13,8 @@ from weigh.models.limits import refuse_other_kinds
 
 NO_SHAPES = {
     "auto_map", "trust_remote_code", "code_revision", "quantization_config", "compression_config", "quantization",
-    "dtype", "torch_dtype", "attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation",
-    "name_or_path", "_name_or_path", "_commit_hash", "transformers_version",
+    "dtype", "torch_dtype", "attn_implementation", "_attn_implementation", "experts_implementation",
+    "_experts_implementation", "name_or_path", "_name_or_path", "_commit_hash", "transformers_version",
 }  # fmt: skip
 """Fields that no shape follows from, and that would have transformers look for code or kernels elsewhere."""
 
