@@ -82,7 +82,18 @@ def test_torchao_of_packed_words_says_its_shape_in_the_header_alone(tmp_path: Pa
     assert "the header of the file no longer says" in contents.notes[0]
 
 
-@pytest.mark.parametrize("entry", ["", "[]", '{"_data": 3}', '{"_data": {"shape": [-1]}}', "{" * 99, '{"_data": {}}'])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "",
+        "[]",
+        '{"_data": 3}',
+        '{"_data": {"shape": [-1]}}',
+        '{"_data": {"shape": [999999, 999999]}}',
+        "{" * 99,
+        '{"_data": {}}',
+    ],
+)
 def test_a_header_that_describes_nothing_is_no_shape(entry: str, tmp_path: Path) -> None:
     tensors = {"0._weight_qdata": torch.zeros(4, 4, dtype=torch.uint8), "0._weight_scale": torch.ones(4)}
     save_file(tensors, tmp_path / "m.safetensors", metadata={"0.weight": entry})

@@ -20,7 +20,7 @@ def params_command(config: str, strict: bool, as_json: bool) -> int:
 
     What weigh does not know is built by transformers, if that is installed: without memory, and in a process of its
     own, which runs no code that comes with a model. That takes ten seconds for each new config, and "counted by" says
-    so. A quantized model is counted as it was before.
+    so. A quantized model is counted as it was before; what it takes as saved is said where its scheme is known.
 
     Example: weigh params config.json
     """

@@ -23,4 +23,8 @@ def find(stored: Stored) -> Iterator[Group]:
             why = "no group size says how many codes were packed; weigh the model that is not quantized"
             yield Group(f"{base}weight", "HQQ", None, bits, (codes.name,), side, unknown=why)
             continue
-        yield Group(f"{base}weight", "HQQ", None, bits, (codes.name,), side, count=scale.numel * each)
+        count = scale.numel * each
+        if not 0 <= count <= 8 * codes.nbytes:
+            yield Group(f"{base}weight", "HQQ", None, bits, (codes.name,), side, unknown="its group size fits no codes")
+            continue
+        yield Group(f"{base}weight", "HQQ", None, bits, (codes.name,), side, count=count)

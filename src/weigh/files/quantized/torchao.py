@@ -8,6 +8,7 @@ the class.
 
 import json
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 from weigh.files.quantized.stored import Stored
@@ -43,7 +44,7 @@ def _group(stored: Stored, name: str, base: str, codes: Tensor, entry: Mapping[s
     words = target.get("_data") if isinstance(target, dict) else None
     bits = int(words[3:]) if isinstance(words, str) and words[3:] in ("1", "2", "3", "4", "5", "6", "7", "8") else None
     if bits is None and shape is not None and codes.numel:
-        bits = 8 * codes.nbytes // max(1, Group(name, "", shape, None, ()).parameters or 1)
+        bits = 8 * codes.nbytes // max(1, prod(shape))
     return Group(name, "torchao", shape, bits, (codes.name,), side, unknown="" if shape is not None else _UNKNOWN)
 
 
@@ -59,7 +60,7 @@ def _described(entry: Any) -> Mapping[str, Any]:
 def _shape(codes: Tensor, entry: Mapping[str, Any]) -> tuple[int, ...] | None:
     said = entry.get("_data", {}).get("shape")
     if said and is_shape(said):
-        return tuple(said)
+        return tuple(said) if prod(said) <= 8 * codes.nbytes else None
     if codes.dtype == "int8" or codes.dtype.startswith("float"):
         return codes.shape
     if entry.get("_type") in _PAIRED and codes.dtype == "uint8" and codes.shape:

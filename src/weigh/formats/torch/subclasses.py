@@ -4,6 +4,7 @@ Such a tensor is a call that names its class, the shape and dtype that it preten
 """
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES
@@ -46,6 +47,8 @@ def groups(root: Any, where: object, tensors: Iterable[Tensor]) -> Iterator[Grou
                 if part not in codes:
                     side[_kind(part)] = (*side.get(_kind(part), ()), part.name)
             package, shape = found[name]
+            if prod(shape) > 8 * sum(code.nbytes for code in codes):
+                continue  # no class packs so much into so little
             yield Group(name, package, shape, None, tuple(part.name for part in codes), side)
 
 
