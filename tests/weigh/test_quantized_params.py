@@ -288,6 +288,13 @@ def test_what_is_not_known_is_said_and_the_model_counted(settings: dict[str, Any
     assert len(model.saved.method) <= 40
 
 
+def test_which_part_of_a_multimodal_model_is_quantized_is_not_guessed(tmp_path: Path) -> None:
+    settings = {"quant_method": "gptq", "bits": 4}
+    saved = params_of(tmp_path, settings, vision_config={"hidden_size": 32}).saved
+    assert saved is not None
+    assert "multimodal" in saved.unknown
+
+
 def test_a_config_without_a_quantizer_has_none(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     assert weigh.params(tmp_path).saved is None

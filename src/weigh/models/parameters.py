@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from weigh.models.construction import Construction
     from weigh.models.quantization import Saved
 
+QUANTIZED = {"quantization_config", "quantization", "compression_config", "text_config"}
+"""Fields that say how a model is quantized, or hold one that does."""
+
 CACHED = {"attention_chunk_size", "is_decoder", "layer_types", "num_kv_shared_layers", "sliding_window"}
 """Fields by which caches differ, of families too that do not read them."""
 
@@ -118,7 +121,9 @@ class Model:
     @cached_property
     def saved(self) -> "Saved | None":
         """What it takes as its quantizer saves it; `None` if the config says nothing of a quantizer."""
-        from weigh.models.quantization import saved
+        if self.config.fields.keys().isdisjoint(QUANTIZED):
+            return None
+        from weigh.models.quantization import saved  # its schemes are nothing to most models
 
         return saved(self.config.fields, self.named, self.dtype)
 

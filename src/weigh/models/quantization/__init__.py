@@ -15,6 +15,8 @@ from weigh.models.quantization.schemes import Plan, plan
 from weigh.models.quantization.unknown import Unknown
 from weigh.tensors import Tensor
 
+_OTHER_PARTS = ("vision_config", "audio_config", "speech_config", "encoder_config")
+
 _KEPT = {
     **dict.fromkeys(("t5", "mt5", "umt5", "udop", "pop2piano"), ("wo",)),
     **dict.fromkeys(("deepseek_v32", "glm_moe_dsa", "axk2", "mistral_large4"), ("indexer.weights_proj",)),
@@ -82,6 +84,8 @@ def saved(fields: Mapping[str, Any], named: Iterable[Tensor], dtype: str) -> Sav
         name = "bitsandbytes"
     try:
         how, kept = plan(name, settings, dtype), _KEPT.get(str(fields.get("model_type")), ())
+        if how.layers_only and how.left is None and any(isinstance(fields.get(one), dict) for one in _OTHER_PARTS):
+            raise Unknown("it does not say which parts of a multimodal model it converts")
         if how.by_transformers and (kept is None or (kept and dtype == "float16")):
             raise Unknown("transformers keeps some of its modules in float32")
         return _weighed(name[:40], how, tuple(named), dtype, kept or ())
