@@ -215,6 +215,30 @@ def _mixed(kinds: tuple[str, str], *without: str) -> Callable[[Fields, Random], 
     return with_types
 
 
+def _both(fields: Fields, random: Random) -> Fields:
+    types = ["sliding_attention", "full_attention"] * fields["num_hidden_layers"]
+    head = fields.get("head_dim") or fields["hidden_size"] // fields["num_attention_heads"]
+    rope = _sections({"rope_type": "default", "rope_theta": 10000.0, "mrope_section": []}, head)
+    return fields | {
+        "layer_types": types[: fields["num_hidden_layers"]], "rope_parameters": dict.fromkeys(set(types), rope),
+    }  # fmt: skip
+
+
+def _in_text(given: Callable[[Fields, Random], Fields]) -> Callable[[Fields, Random], Fields]:
+    def of_the_part(fields: Fields, random: Random) -> Fields:
+        return fields | {"text_config": given(fields["text_config"], random)}
+
+    return of_the_part
+
+
+def _wider_index(fields: Fields, random: Random) -> Fields:
+    return fields | {"index_topk": 32}
+
+
+def _sources(fields: Fields, random: Random) -> Fields:
+    return fields | {"kv_source_layers": [0, 1, 1, 3, 3, 1][: fields["num_hidden_layers"]]}
+
+
 def _zamba(fields: Fields, random: Random) -> Fields:
     D, H = fields["hidden_size"], fields["num_attention_heads"]
     types = ["linear_attention", "hybrid"] * 2
@@ -240,7 +264,12 @@ EXTRA: dict[str, Callable[[Fields, Random], Fields]] = {
     "falcon_h1": lambda fields, random: fields | {"mamba_d_ssm": fields["mamba_n_heads"] * fields["mamba_d_head"]},
     "dots1": lambda fields, random: fields | {"n_shared_experts": 1},
     "hunyuan_v1_moe": lambda fields, random: fields | {"head_dim": 16},
-    "cohere_compass_text": _mixed(("sliding_attention", "full_attention")),
+    "cohere_compass_text": _both,
+    "cohere_compass": _in_text(_both),
+    "glm5_next": _in_text(_wider_index),
+    "glm5_next_text": _wider_index,
+    "mistral_large4_text": _sources,
+    "xmod": lambda fields, random: fields | {"default_language": "en_XX"},
     "zamba": _zamba,
     "zamba2": _zamba,
     "step3p7": lambda fields, random: fields | {"text_config": fields["text_config"] | {"sliding_window": 6}},

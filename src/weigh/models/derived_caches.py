@@ -173,16 +173,20 @@ def twice_in_windows(place: int, kind: str, layer: Any) -> Caches:
 
 
 def latent(place: int, kind: str, layer: Any) -> Caches:
-    """One compressed vector, and the rotated part of the key."""
-    return [Latent(first(layer, "kv_lora_rank"), first(layer, "qk_rope_head_dim"), window(kind, layer))]
+    """One compressed vector, and the rotated part of the key where a layer has one."""
+    rotates = getattr(layer, "no_rope_layers", None)  # 1 for those that rotate, despite its name
+    rope = first(layer, "qk_rope_head_dim") if rotates is None or rotates[place] else 0
+    return [Latent(first(layer, "kv_lora_rank"), rope, window(kind, layer))]
 
 
 def indexed(place: int, kind: str, layer: Any) -> Caches:
-    """One compressed vector, and the key by which a layer, or the next ones with it, chooses its tokens."""
+    """The same, and the key by which a layer, or the next ones with it, chooses its tokens."""
     types = getattr(layer, "indexer_types", None)
     own = kind == "indexed_attention" and (types is None or types[place] == "full")
-    vector = first(layer, "kv_lora_rank"), first(layer, "qk_rope_head_dim")
-    return [Latent(*vector, window(kind, layer), layer.index_head_dim if own else 0)]
+    return [
+        replace(one, index=layer.index_head_dim) if own and isinstance(one, Latent) else one
+        for one in latent(place, kind, layer)
+    ]
 
 
 ATTENTION: dict[str, Callable[[int, str, Any], Caches]] = {
