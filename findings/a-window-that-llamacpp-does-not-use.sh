@@ -36,8 +36,8 @@ for name, layers in (("llama", 4), ("gemma3", 8)):
     tensors = {"token_embd": (V, D), "output_norm": (D,), "output": (V, D)}
     for i in range(layers):
         layer = {
-            "attn_norm": (D,), "attn_q": (H * E, D), "attn_k": (K * E, D), "attn_v": (K * E, D), "attn_output": (D, H * E),
-            "ffn_norm": (D,), "ffn_gate": (F, D), "ffn_up": (F, D), "ffn_down": (D, F),
+            "attn_norm": (D,), "attn_q": (H * E, D), "attn_k": (K * E, D), "attn_v": (K * E, D),
+            "attn_output": (D, H * E), "ffn_norm": (D,), "ffn_gate": (F, D), "ffn_up": (F, D), "ffn_down": (D, F),
         }
         if name == "gemma3":
             layer |= {"post_attention_norm": (D,), "post_ffw_norm": (D,), "attn_q_norm": (E,), "attn_k_norm": (E,)}
@@ -63,12 +63,22 @@ server = xllamacpp.Server(params)
 os._exit(0)
 PY
 "$folder/venv/bin/python" "$folder/write.py" "$folder"
+cat > "$folder/compare.py" <<'PY'
+import re
+import sys
+
+seen = {}
+for name in ("llama", "gemma3"):
+    with open(f"{sys.argv[1]}/{name}.log") as log:
+        said = log.read()
+    assert re.search(r"sliding_window *u32 *= 512", said), "the file states its window"
+    caches = re.findall(r"llama_kv_cache: size = *([\d.]+) MiB \( *(\d+) cells, *(\d+) layers", said)
+    seen[name] = [(float(size), int(cells), int(layers)) for size, cells, layers in caches]
+    print(name, *(f"{size} MiB: {cells} cells in {layers} layers" for size, cells, layers in seen[name]), sep="\n  ")
+assert seen["llama"] == [(8.0, 4096, 4)]
+assert seen["gemma3"] == [(2.0, 4096, 1), (3.5, 1024, 7)]
+PY
 for name in llama gemma3; do
     "$folder/venv/bin/python" "$folder/open.py" "$folder/$name.gguf" > "$folder/$name.log" 2>&1
-    echo "$name"
-    grep -o "llama_kv_cache: size = .*seqs)" "$folder/$name.log"
 done
-grep -q "sliding_window *u32 *= 512" "$folder/llama.log"
-grep -q "8.00 MiB ( *4096 cells, *4 layers" "$folder/llama.log"
-grep -q "2.00 MiB ( *4096 cells, *1 layers" "$folder/gemma3.log"
-grep -q "3.50 MiB ( *1024 cells, *7 layers" "$folder/gemma3.log"
+"$folder/venv/bin/python" "$folder/compare.py" "$folder"
