@@ -46,6 +46,8 @@ HEADER = """\
 # no word for a cache. Written by `python -m handbook.families.caches`.
 """
 CACHE = re.compile(r"past_key_value|cache_params|use_cache|Cache\b")
+KEPT_LARGER = {"falcon", "gpt_neo"}
+"""The types that keep more than they need, which `weigh.models.families` tells apart."""
 Seen = list[tuple[Any, ...]]
 
 
@@ -54,7 +56,8 @@ def types() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for head in HEADS:
         for name in getattr(modeling_auto, f"MODEL_FOR_{head}_MAPPING_NAMES"):
-            found.setdefault(name, []).append(head)
+            if name not in KEPT_LARGER:
+                found.setdefault(name, []).append(head)
     return found
 
 
