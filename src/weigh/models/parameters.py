@@ -14,15 +14,12 @@ from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
 from weigh.models.limits import refuse_endless
+from weigh.models.quantization import Saved, saved
 from weigh.tensors import Tensor
 from weigh.units import positive
 
 if TYPE_CHECKING:
     from weigh.models.construction import Construction
-    from weigh.models.quantization import Saved
-
-QUANTIZED = {"quantization_config", "quantization", "compression_config", "text_config"}
-"""Fields that say how a model is quantized, or hold one that does."""
 
 CACHED = {"attention_chunk_size", "is_decoder", "layer_types", "num_kv_shared_layers", "sliding_window"}
 """Fields by which caches differ, of families too that do not read them."""
@@ -119,12 +116,8 @@ class Model:
         return self.bytes_as(self.dtype)
 
     @cached_property
-    def saved(self) -> "Saved | None":
+    def saved(self) -> Saved | None:
         """What it takes as its quantizer saves it; `None` if the config says nothing of a quantizer."""
-        if self.config.fields.keys().isdisjoint(QUANTIZED):
-            return None
-        from weigh.models.quantization import saved  # its schemes are nothing to most models
-
         return saved(self.config.fields, self.named, self.dtype)
 
     def bytes_as(self, name: str) -> int:
