@@ -262,6 +262,17 @@ def test_folders_of_deepspeed(consolidated: bool, tmp_path: Path) -> None:
     assert any("the state of global_step9 is counted" in why for why in reasons(contents).values())
 
 
+def test_folders_of_ranks(tmp_path: Path) -> None:
+    for rank in range(2):
+        home = tmp_path / f"mp_rank_{rank:02}"
+        home.mkdir()
+        state = {"model": {"w": torch.ones(8, 4)}, "optimizer": {"state": {0: {"exp_avg": torch.ones(32)}}}}
+        torch.save(state | {"iteration": 3}, home / "model_optim_rng.pt")
+    contents = inspected(tmp_path)
+    assert contents.parameters == 64 and contents.by_component["optimizer"] == 2 * 32 * 4
+    assert "counts for each" in contents.notes[0]
+
+
 def boxes(home: Path, whole: torch.Tensor, dimension: int) -> None:
     """A tensor as two ranks write it with torch's HuggingFaceStorageWriter, and one that both have whole."""
     at = 0

@@ -13,6 +13,8 @@ from weigh.artifacts.reading import KINDS, artifact_of, read_values
 from weigh.artifacts.values import Values
 from weigh.errors import NotFound, WeighError
 from weigh.files.directories import ARTIFACTS, find_artifacts
+from weigh.files.directories.components import homes
+from weigh.files.directories.listing import list_tree
 from weigh.files.inspecting import inspect
 from weigh.formats.pointers import pointer
 from weigh.sources import File
@@ -96,7 +98,7 @@ def compare(
     sides = [Path(side) for side in (before, after)]
     listed = [list_files(side) for side in sides]
     for side in sides:
-        if not any(find_artifacts(side).values()):
+        if not any(find_artifacts(side).values()) and not homes(list_tree(side)):
             raise NotFound(side, "holds no file of a model; give the directory of its config.json or weights")
     compared: dict[str, str] = {}
     not_compared = {name: why for _, left_out in listed for name, why in left_out.items()}

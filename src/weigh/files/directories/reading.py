@@ -139,6 +139,8 @@ class _Directory:
         folders = training.add_folders(self.directory, self.listing, self.choice)
         for folder, states_inside in folders.items():
             parts += states_inside
+            if folder == training.RANKS:
+                self.notes.append("what each rank of a model in parallel holds whole, such as a norm, counts for each")
             kinds = {tensor.component for contents in states_inside for tensor in contents.named}
             for component, kind in (("weights", "weights"), ("optimizer", "optimizer state")):
                 if component in kinds:

@@ -23,6 +23,9 @@ _COMPONENTS = {
 _SHARDED = re.compile(r"(pytorch_model_fsdp|optimizer)_\d+")
 _STEP = re.compile(r"global_step\d+")
 _RANK = re.compile(r"mp_rank_\d+(_\d+)?")
+RANKS = "mp_rank_*"
+"""What the folders of several of Megatron's ranks are called together."""
+
 _LATEST = "latest"
 _NO_PICKLE = "no pickle, and no file of another format that weigh reads"
 _DEEPSPEED = ("*_optim_states.pt", "*mp_rank_*_model_states.pt")
@@ -116,7 +119,7 @@ def add_folders(directory: Path, listing: Listing, choice: Choice) -> dict[str, 
         ]
         contents = join(directory, parts)
         choice.counted.append((next(iter(ranks)), contents))
-        found["mp_rank_*"] = [contents]
+        found[RANKS if len(ranks) > 1 else next(iter(ranks))] = [contents]
     return found
 
 
