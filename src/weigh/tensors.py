@@ -83,7 +83,8 @@ def location(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], tuple[int,
 def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     """Tensors with their own bytes: those that no tensor before in the same storage covers, so that each counts once.
 
-    The second name of a tied tensor gets 0, a tensor that overlaps another gets the part that is its own.
+    The second name of a tied tensor gets 0, a tensor that overlaps another gets the part that is its own. What weights
+    share with another component is theirs.
     """
     storages: dict[str, list[Tensor]] = defaultdict(list)
     for tensor in tensors:
@@ -91,7 +92,7 @@ def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     counted = []
     for sharing in storages.values():
         covered = 0
-        for tensor in sorted(sharing, key=lambda t: (t.begin, -t.end)):
+        for tensor in sorted(sharing, key=lambda t: (t.begin, -t.end, t.component != "weights")):
             new = max(0, tensor.end - max(covered, tensor.begin))
             counted.append((tensor, min(new, tensor.nbytes)))
             covered = max(covered, tensor.end)

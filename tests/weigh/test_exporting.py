@@ -291,6 +291,13 @@ def test_a_pickled_module_is_exported_by_the_names_of_its_state_dict(tmp_path: P
         model.module.load_state_dict(load_file(tmp_path / f"{name}.out/model.safetensors"))
 
 
+def test_what_weights_share_with_another_part_is_theirs(tmp_path: Path) -> None:
+    torch.save({"ema": STATE, "callbacks": {"best": [STATE["0.weight"]]}, "model": STATE}, tmp_path / "w.pt")
+    contents = weigh.inspect(tmp_path / "w.pt")
+    assert contents.parameters == sum(tensor.numel() for tensor in STATE.values() if tensor.is_floating_point())
+    assert contents.by_component["ema"] == 0
+
+
 def test_the_average_of_an_averaged_model_is_exported_without_its_counter(tmp_path: Path) -> None:
     torch.save({"model": STATE, "ema": torch.optim.swa_utils.AveragedModel(NET).state_dict()}, tmp_path / "w.pt")
     assert weigh.export(tmp_path / "w.pt", tmp_path / "out", key="ema").prefix == "ema.module."

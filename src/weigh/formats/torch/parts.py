@@ -77,11 +77,13 @@ class Parts:
     def state_dict(self, keys: Keys) -> str:
         """The name of the state dict that a path leads into: its own path, nothing where that is the root's."""
         found = next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in self.state_dicts), ())
-        return ".".join(attribute_path(found))
+        return ".".join(attribute_path(found)) if found else ""
 
 
 def attribute_path(keys: Keys) -> list[str]:
     """The parts of a tensor's name, as the state dict of a pickled module has it."""
+    if "<state>" not in keys:
+        return [str(key) for key in keys]
     names, at = [], 0
     while at < len(keys):
         if keys[at] == "<state>":
@@ -157,8 +159,8 @@ class _Reader:
         if found or (
             keys and keys[-1] in STATE_DICTS and len(self.found.state_dicts) > before + 1
         ):  # one state dict, with others in it
-            for inner in list(self.found.state_dicts)[before:]:
-                del self.found.state_dicts[inner]
+            while len(self.found.state_dicts) > before:
+                self.found.state_dicts.popitem()
             self.found.state_dicts[keys] = None
         return found or bool(weights)
 
