@@ -18,6 +18,11 @@ _INDEXER = {
     "indexer_budget": 64,
     "indexer_compress_ratio": 4,
 }
+_TALKER = {"shared_expert_intermediate_size": 768}
+_STROKES = ("vertical_long_to_small_conv", "horizontal_small_to_long_conv", "symmetric_conv_long")
+_BLOCK = {"reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0]} | {
+    f"{stroke}_{ratio}ratio": [3, 1, 1] for stroke in _STROKES for ratio in ("long", "mid", "short")
+}
 STARTS: dict[str, Fields] = {
     "autoformer": {"prediction_length": 24},
     "aya_vision": {"vision_config": {"num_attention_heads": 16}},
@@ -46,8 +51,14 @@ STARTS: dict[str, Fields] = {
     "ministral": {"head_dim": 128},
     "moonshine_streaming": {"num_key_value_heads": 8},
     "nemotron": {"num_key_value_heads": 8},
+    "pp_ocrv5_server_det": {"intraclass_block_config": _BLOCK},
+    "pp_ocrv6_medium_det": {"intraclass_block_config": _BLOCK},
+    "qwen3_omni_moe": {"talker_config": {"text_config": _TALKER, "spatial_merge_size": 2}},
+    "qwen3_omni_moe_talker_text": _TALKER,
     "qwen4_exp": {"text_config": _INDEXER},
     "qwen4_exp_text": _INDEXER,
+    "reformer": {"is_decoder": True},
+    "t5gemma2_encoder": {"text_config": {"dropout_rate": 0.0}},
     "table-transformer": _RESNET,
     "time_series_transformer": {"prediction_length": 24},
 }
