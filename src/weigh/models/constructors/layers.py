@@ -233,6 +233,31 @@ class LSTM(Recurrent):
     gates = 4
 
 
+class Cell(Module):
+    """One step of a recurrent layer."""
+
+    gates = 1
+
+    def __init__(self, input_size: Any, hidden_size: Any, bias: Any = True, *given: Any, **named: Any) -> None:
+        super().__init__()
+        rows = self.gates * hidden_size
+        self.weight_ih, self.weight_hh = sized(rows, input_size), sized(rows, hidden_size)
+        self.register_parameter("bias_ih", sized(rows) if bias else None)
+        self.register_parameter("bias_hh", sized(rows) if bias else None)
+
+
+class GRUCell(Cell):
+    """One step with three gates."""
+
+    gates = 3
+
+
+class LSTMCell(Cell):
+    """One step with four gates."""
+
+    gates = 4
+
+
 class MultiheadAttention(Module):
     """Queries, keys and values from one matrix if they are as wide as each other, and the output."""
 
@@ -284,7 +309,7 @@ WITH_PARAMETERS = {
     each.__name__: each
     for each in (
         Bilinear, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Embedding, EmbeddingBag,
-        GRU, GroupNorm, Identity, LSTM, LayerNorm, Linear, MultiheadAttention, PReLU, RMSNorm, RNN,
+        GRU, GRUCell, GroupNorm, Identity, LSTM, LSTMCell, LayerNorm, Linear, MultiheadAttention, PReLU, RMSNorm, RNN,
     )
 } | {f"{kind.__name__}{n}d": type(f"{kind.__name__}{n}d", (kind,), {})
      for kind in (BatchNorm, InstanceNorm) for n in (1, 2, 3)}  # fmt: skip
@@ -311,4 +336,13 @@ def layer(name: str) -> Any:
         return WITH_PARAMETERS[name]
     if name in WITHOUT_PARAMETERS:
         return type(name, (Buffers,), {})
-    return Unknown(f"torch.nn.{name}")
+    return absent(name) if name[:1].isupper() else Unknown(f"torch.nn.{name}")
+
+
+def absent(name: str) -> type:
+    """A layer whose parameters nobody here knows: to make one is refused, and to name it is not."""
+
+    def refuse(*given: Any, **named: Any) -> Any:
+        raise NotConstructed("the model's constructor", f"makes a torch.nn.{name}, which weigh does not know")
+
+    return type(name, (Module,), {"__init__": refuse})

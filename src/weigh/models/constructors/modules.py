@@ -6,8 +6,8 @@ from typing import Any
 from weigh.models.constructors.shapes import Tensor, bounded
 from weigh.models.constructors.unknown import Unknown
 
-MOST_MODULES = 60_000
-"""The most modules of a model, four times as many as any has."""
+MOST_MODULES = 40_000
+"""The most modules of a model, three times as many as any has."""
 
 
 class Budget:
