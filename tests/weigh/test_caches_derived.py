@@ -49,6 +49,23 @@ def test_a_type_that_was_not_verified_has_no_answer() -> None:
     assert caches(fields(text_config=fields(model_type="llama_of_tomorrow")), "llava") is None
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"num_hidden_layers": 10**9}, {"num_key_value_heads": -2}, {"head_dim": "8"}, {"head_dim": 2.5},
+     {"num_hidden_layers": "many"}, {"num_attention_heads": 0, "head_dim": None}, {"head_dim": 10**30}],
+)  # fmt: skip
+def test_sizes_that_no_model_has_give_no_answer(changed: dict[str, Any]) -> None:
+    sizes = {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "hidden_size": 32,
+        "head_dim": 8,
+    }
+    assert caches(fields(**sizes), "llama") == [KeyValue(2, 8, 8)] * 2
+    assert caches(fields(**sizes | changed), "llama") is None
+
+
 def test_a_part_that_writes_answers_for_the_whole() -> None:
     text = CONFIG_MAPPING["qwen2"](num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, hidden_size=32)
     whole = CONFIG_MAPPING["llava"](text_config=text)

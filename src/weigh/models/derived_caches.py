@@ -6,12 +6,13 @@ fields at random, and reading the tensors of the cache after a forward pass. A t
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from weigh.models.caches import Caches, KeyValue, Latent, State
+from weigh.models.config import MAX_LAYERS
 from weigh.models.recurrent_states import STATES, first
 
 SLIDING = frozenset({"sliding_attention", "hybrid_sliding"})
@@ -49,9 +50,16 @@ def caches(config: Any, model_type: str) -> Caches | None:
         config = text(config)
         known = rules().get(str(getattr(config, "model_type", "")), ("part",))
     try:
-        return apply(known, config, crossing)
+        found = apply(known, config, crossing)
+        return found if all(map(sound, found)) else None
     except (AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError):
         return None
+
+
+def sound(layer: KeyValue | Latent | State) -> bool:
+    """Whether every size of a layer is a whole number that can be one."""
+    sizes = [size for name, size in asdict(layer).items() if size is not None and name not in ("dtype", "cross")]
+    return all(type(size) is int and 0 <= size < 2**40 for size in sizes) and sizes[0] > 0
 
 
 def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
@@ -101,6 +109,8 @@ def encoder_decoder(config: Any) -> bool:
 def layers(config: Any) -> Iterator[tuple[int, str, Any]]:
     """Each layer: its place, its type as a cache sees it, and the config as it holds for it."""
     count = first(config, "decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers", "num_hidden_layers")
+    if count > MAX_LAYERS:
+        raise ValueError(f"{count} layers are more than any model has")
     kinds = first(config, "layer_types", "layers_block_type", default=None)
     reused = sharing(config, count)
     for place in range(count):
