@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weigh.formats.opcodes import Call, Mapping
-from weigh.formats.pickles import MAX_DEPTH, MAX_REPEATS, Keys, children
+from weigh.formats.pickles import MAX_DEPTH, Keys, children
 
 STATE_DICTS = (
     "state_dict",
@@ -44,6 +44,7 @@ _LOOP = re.compile(
 _SLOTS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "acc_delta", "sum", "exp_inf", "state1", "state2"}
 _OPTIMIZER = ("state", "param_groups")
 _MODULE = ("_parameters", "_buffers", "_modules")
+_MOST_REPEATS = 20_000  # entries of containers that are reached again
 _GENERATOR = 5056  # bytes of torch's generator on the CPU: torch.get_rng_state()
 
 Shape = Callable[[Any], tuple[int, ...] | None]
@@ -115,7 +116,7 @@ class _Reader:
         self.seen: set[int] = set()
         self.averages: list[Keys] = []
         self.scalars: set[Keys] = set()
-        self.repeats = MAX_REPEATS
+        self.repeats = _MOST_REPEATS
 
     def visit(self, value: Any, keys: Keys, above: tuple[int, ...]) -> bool:
         """Mark what is in a container, and say whether weights are."""
