@@ -13,6 +13,7 @@ from transformers.models.auto import configuration_auto, modeling_auto
 
 from handbook.families.slicing import Slicer
 
+
 def model_classes() -> dict[str, tuple[str, Any]]:
     """The model classes of transformers by name, with their module and their config's `model_type`."""
     found: dict[str, tuple[str, Any]] = {}

@@ -83,7 +83,7 @@ def _layers(caches: Caches, size: int) -> list[Paged]:
         joins = False
         layout: tuple[int, ...]
         if isinstance(cache, Latent):
-            layout: tuple[int, ...] = (cache.rank, cache.rope)
+            layout = (cache.rank, cache.rope)
             numbers, kind = cache.rank + cache.rope, "full"
         else:
             layout, numbers = (cache.heads, cache.key, cache.value), cache.heads * (cache.key + cache.value)

@@ -90,6 +90,7 @@ class PreTrainedConfig:
         names = (name for kind in cls.__mro__ for name in kind.__dict__.get("FIELDS", ()))
         constructing.fields = dict.fromkeys(names)  # type: ignore[attr-defined]
         cls.__init__ = constructing  # type: ignore[method-assign]
+
     rope_parameters: Any
 
     def __init__(self, **fields: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from weigh.errors import NotConstructed
 from weigh.models.constructors import configs, containers, creating, layers, modules, pretrained, shapes, single_layers
+from weigh.models.constructors.sizes import sized
 from weigh.models.constructors.unknown import Unknown
 
 MOST_ITEMS = 100_000
@@ -88,8 +89,8 @@ class Activations(dict[str, Any]):
         found = super().__getitem__(name)
 
         module = type(found["class"], (modules.Module,), {})()
-        for each, sizes in found["parameters"].items():
-            module.register_parameter(each, layers.sized(*sizes))
+        for each, shape in found["parameters"].items():
+            module.register_parameter(each, sized(*shape))
         return module
 
 

@@ -3,19 +3,19 @@
 from typing import Any
 
 from weigh.errors import NotConstructed
+from weigh.models.constructors.convolutions import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from weigh.models.constructors.modules import Buffers, Module, Parameter
+from weigh.models.constructors.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell
 from weigh.models.constructors.shapes import Tensor
+from weigh.models.constructors.sizes import many, sized
 from weigh.models.constructors.unknown import Unknown
-
-
-def sized(*sizes: Any) -> Parameter:
-    """A parameter of a shape."""
-    return Parameter(Tensor(*sizes))
-
-
-def many(value: Any, count: int) -> tuple[Any, ...]:
-    """A size for each of so many dimensions."""
-    return tuple(value) if isinstance(value, list | tuple) else (value,) * count
 
 
 class Identity(Module):
@@ -118,144 +118,12 @@ class InstanceNorm(BatchNorm):
         super().__init__(num_features, eps, momentum, affine)
 
 
-class Convolution(Module):
-    """A kernel (outputs, inputs of a group, sizes), and a bias."""
-
-    dimensions = 1
-
-    def __init__(self, in_channels: Any, out_channels: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-                 dilation: Any = 1, groups: Any = 1, bias: Any = True, *given: Any, **named: Any) -> None:  # fmt: skip
-        super().__init__()
-        if in_channels % groups or out_channels % groups:
-            raise NotConstructed("a convolution", f"{in_channels} or {out_channels} is no multiple of {groups} groups")
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride = many(kernel_size, self.dimensions), many(stride, self.dimensions)
-        self.padding = padding if isinstance(padding, str) else many(padding, self.dimensions)
-        self.dilation = many(dilation, self.dimensions)
-        self.weight = sized(*self.channels(), *self.kernel_size)
-        self.register_parameter("bias", sized(out_channels) if bias else None)
-
-    def channels(self) -> tuple[int, int]:
-        """The outputs, and the inputs of a group."""
-        return self.out_channels, self.in_channels // self.groups
-
-
-class Conv1d(Convolution):
-    """A convolution over a sequence."""
-
-
-class Conv2d(Convolution):
-    """A convolution over an image."""
-
-    dimensions = 2
-
-
-class Conv3d(Convolution):
-    """A convolution over a video."""
-
-    dimensions = 3
-
-
-class Transposed(Convolution):
-    """A transposed convolution: a kernel (inputs, outputs of a group, sizes), and a bias."""
-
-    def __init__(self, in_channels: Any, out_channels: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-                 output_padding: Any = 0, groups: Any = 1, bias: Any = True, dilation: Any = 1,
-                 *given: Any, **named: Any) -> None:  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-
-    def channels(self) -> tuple[int, int]:
-        """The inputs, and the outputs of a group."""
-        return self.in_channels, self.out_channels // self.groups
-
-
-class ConvTranspose1d(Transposed):
-    """A transposed convolution over a sequence."""
-
-
-class ConvTranspose2d(Transposed):
-    """A transposed convolution over an image."""
-
-    dimensions = 2
-
-
-class ConvTranspose3d(Transposed):
-    """A transposed convolution over a video."""
-
-    dimensions = 3
-
-
 class PReLU(Module):
     """A slope, or one for each channel."""
 
     def __init__(self, num_parameters: Any = 1, *given: Any, **named: Any) -> None:
         super().__init__()
         self.weight = sized(num_parameters)
-
-
-class Recurrent(Module):
-    """Layers of gates, each with matrices of its inputs and of its state, and two biases."""
-
-    gates = 1
-
-    def __init__(self, input_size: Any, hidden_size: Any, num_layers: Any = 1, bias: Any = True,
-                 batch_first: Any = False, dropout: Any = 0, bidirectional: Any = False, proj_size: Any = 0,
-                 **named: Any) -> None:  # fmt: skip
-        super().__init__()
-        directions = 2 if bidirectional else 1
-        state = proj_size or hidden_size
-        for layer in range(num_layers):
-            inputs = input_size if layer == 0 else state * directions
-            for suffix in ("", "_reverse")[:directions]:
-                rows, end = self.gates * hidden_size, f"l{layer}{suffix}"
-                setattr(self, f"weight_ih_{end}", sized(rows, inputs))
-                setattr(self, f"weight_hh_{end}", sized(rows, state))
-                if bias:
-                    setattr(self, f"bias_ih_{end}", sized(rows))
-                    setattr(self, f"bias_hh_{end}", sized(rows))
-                if proj_size:
-                    setattr(self, f"weight_hr_{end}", sized(proj_size, hidden_size))
-
-
-class RNN(Recurrent):
-    """A recurrent layer with no gate."""
-
-
-class GRU(Recurrent):
-    """A recurrent layer with three gates."""
-
-    gates = 3
-
-
-class LSTM(Recurrent):
-    """A recurrent layer with four gates."""
-
-    gates = 4
-
-
-class Cell(Module):
-    """One step of a recurrent layer."""
-
-    gates = 1
-
-    def __init__(self, input_size: Any, hidden_size: Any, bias: Any = True, *given: Any, **named: Any) -> None:
-        super().__init__()
-        rows = self.gates * hidden_size
-        self.weight_ih, self.weight_hh = sized(rows, input_size), sized(rows, hidden_size)
-        self.register_parameter("bias_ih", sized(rows) if bias else None)
-        self.register_parameter("bias_hh", sized(rows) if bias else None)
-
-
-class GRUCell(Cell):
-    """One step with three gates."""
-
-    gates = 3
-
-
-class LSTMCell(Cell):
-    """One step with four gates."""
-
-    gates = 4
 
 
 class MultiheadAttention(Module):
