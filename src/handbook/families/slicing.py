@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from handbook.families.stripping import Stripped, local_imports
+from handbook.families.stripping import Stripped, local_imports, written
 
 ALWAYS = {
     "__init__",
@@ -161,7 +161,10 @@ class Slice:
         for each in node.body:
             if isinstance(each, ast.FunctionDef):
                 if each.name not in NEVER and not each.name.startswith("validate_"):
-                    found.append(Part.of(each, self.module, each.name))
+                    # The caches of a model follow from properties of its config that no constructor names.
+                    named = {written(one).split(".")[-1] for one in each.decorator_list}
+                    always = "configuration" in self.module.__name__ and named & {"property", "setter"}
+                    found.append(Part.of(each, self.module, "" if always else each.name))
             elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
                 if each.target.id.startswith("base_model_"):
                     continue
