@@ -208,6 +208,13 @@ def test_a_quantized_model_is_counted_as_it_was_before(method: str, tmp_path: Pa
     assert model.parameters == PUBLISHED["tinyllama-1.1b"]
 
 
+def test_a_family_of_several_parts_is_counted_by_part() -> None:
+    model, alone = weigh.params("models/clip-vit-base-patch32"), weigh.params("models/gpt2")
+    assert set(model.parts) == {"text", "vision", "projector", "other"} and not alone.parts
+    assert sum(model.parts.values()) == model.parameters
+    assert model.parts["vision"] == sum(t.numel for t in model.distinct if t.name.startswith("vision_model."))
+
+
 def test_what_is_filled_in_is_said(tmp_path: Path) -> None:
     model = weigh.params(write(tmp_path, model_type="gpt2", n_layer=2, architectures=["GPT2Model"]))
     reference = transformers.GPT2Config()

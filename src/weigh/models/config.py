@@ -36,6 +36,9 @@ activations, rotary angles, the weighing of experts, settings of generation, and
 counted as it was before. A family names the others that it need not read with `Config.ignore`."""
 
 
+CACHED = {"attention_chunk_size", "is_decoder", "layer_types", "num_kv_shared_layers", "sliding_window"}
+"""Fields by which caches differ, of families too that do not read them."""
+
 _SAID = {
     "architectures",
     "dtype",
@@ -243,6 +246,11 @@ class Config:
                 f"{self.where}, field {field}", f"{value!r:.40} changes the answer, and weigh only knows {allowed[0]!r}"
             )
         return value
+
+    @property
+    def has_nested(self) -> bool:
+        """Whether a specification asked for an object with fields of its own."""
+        return bool(self._nested)
 
     @property
     def unread(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Models that no family here describes: their parameters as their own classes construct them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,8 @@ from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, Uns
 from weigh.models import constructors
 from weigh.models.config import HARMLESS, Config
 from weigh.models.constructors import Constructed
-from weigh.models.layers import Shape
 from weigh.models.limits import refuse_other_kinds
+from weigh.tensors import Tensor
 
 NO_SHAPES = {
     "auto_map", "trust_remote_code", "code_revision", "quantization_config", "compression_config", "quantization",
@@ -97,7 +97,7 @@ def without(value: Any) -> Any:
 
 
 def construct_otherwise(
-    source: Config, model_type: str, architecture: str, unread: Collection[str], named: list[tuple[str, Shape]]
+    source: Config, model_type: str, architecture: str, unread: Collection[str], named: Iterable[Tensor]
 ) -> Construction | None:
     """The model of a config of which a family leaves fields unread, if those make it another than the family says.
 
@@ -106,7 +106,7 @@ def construct_otherwise(
         model_type: Its type.
         architecture: The class.
         unread: The fields that the family leaves unread, dotted.
-        named: The names and shapes of the parameters that the family says.
+        named: The parameters as the family says them.
 
     Raises:
         UnsupportedField: If a field belongs to the class of the config, and what it changes cannot be computed.
@@ -124,7 +124,8 @@ def construct_otherwise(
         return None
     if found.constructed.read.isdisjoint(unread):
         return None
-    return None if named == [(one.name, one.shape) for one in found.constructed.parameters] else found
+    said = [(one.name, one.shape) for one in named]
+    return None if said == [(one.name, one.shape) for one in found.constructed.parameters] else found
 
 
 def _refusal(

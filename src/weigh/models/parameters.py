@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weigh.dtypes import DType, bytes_of, dtype
 from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
-from weigh.models.config import MAX_BYTES, Config, load
+from weigh.models.config import CACHED, MAX_BYTES, Config, load
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
 from weigh.models.layers import Tensors
@@ -20,9 +20,6 @@ from weigh.units import positive
 
 if TYPE_CHECKING:
     from weigh.models.construction import Construction
-
-CACHED = {"attention_chunk_size", "is_decoder", "layer_types", "num_kv_shared_layers", "sliding_window"}
-"""Fields by which caches differ, of families too that do not read them."""
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
@@ -48,7 +45,6 @@ class Model:
         resolved: The config as its class completed it, of a constructed model.
         unread: The fields of the config that nothing read, so that no answer depends on them.
         assumed: What was taken for fields that the config leaves out, by their dotted names.
-        parts: The parameters of the text, vision, audio and other parts of a multimodal model; empty for others.
     """
 
     model_type: str
@@ -65,7 +61,6 @@ class Model:
     resolved: Any = field(default=None, compare=False, repr=False)
     unread: tuple[str, ...] = field(default=(), compare=False)
     assumed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    parts: dict[str, int] = field(default_factory=dict)
 
     @property
     def caches(self) -> Caches:
@@ -94,6 +89,15 @@ class Model:
         from weigh.models.parts import part_of
 
         return part_of(self.named)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The parameters of the text, vision, audio and other parts of a multimodal model; empty for others."""
+        if self.sizes is not None and not self.config.has_nested:  # a family of one part
+            return {}
+        of, known = self.part_of, ("text", "vision", "audio", "projector", "other")
+        found = [part for part in known if part in of.values()]
+        return {part: sum(one.numel for one in self.distinct if of[one.name] == part) for part in found}
 
     @property
     def tensors(self) -> int:
@@ -132,8 +136,8 @@ class Model:
     def longest(self) -> int | None:
         """The tokens of the longest sequence it is made for, by its positions or its config; `None` if nothing says."""
         text = self.config.fields.get("text_config")
-        said = [fields.get(name) for fields in (self.config.fields, text if isinstance(text, dict) else {})
-                for name in ("max_position_embeddings", "n_positions")]  # fmt: skip
+        fields = (text if isinstance(text, dict) else {}) | self.config.fields
+        said = [fields.get(name) for name in ("max_position_embeddings", "n_positions")]
         return self.positions.get("context", next((one for one in said if type(one) is int and one > 0), None))
 
     def tokens(self, name: str, given: int | None, usual: int) -> int:
@@ -193,8 +197,6 @@ class Model:
 def params(config: str | os.PathLike[str], *, strict: bool = False, fallback: bool = True) -> Model:
     """Parameters of a Hugging Face config, counted exactly without allocating one.
 
-    Fields that nothing reads do not hinder: `Model.unread` names them.
-
     Args:
         config: A `config.json`, or a directory that holds one.
         strict: Whether to refuse a config with fields that nothing reads.
@@ -220,7 +222,7 @@ def params(config: str | os.PathLike[str], *, strict: bool = False, fallback: bo
 def _counted(source: Config, model_type: str, fallback: bool) -> Model:
     """The model of a config: of a family, or constructed where there is none, or where it does not know a field."""
     if not model_type:
-        raise UnknownArchitecture(f"{source.where}, field model_type", "is missing; say what type of model it is")
+        raise UnknownArchitecture(f"{source.where}, field model_type", "is missing; say what it is")
     named = source.fields.get("architectures")
     if named is not None and not (isinstance(named, list) and named and all(isinstance(one, str) for one in named)):
         raise UnknownArchitecture(f"{source.where}, field architectures", f"must name a class, not {named!r:.60}")
@@ -252,8 +254,7 @@ def _differing(source: Config, model: Model) -> Model | None:
     """The model as its class constructs it, if a field that the family does not read makes it another one."""
     from weigh.models.construction import construct_otherwise
 
-    named = [(tensor.name, tensor.shape) for tensor in model.named]
-    found = construct_otherwise(source, model.model_type, model.architecture, model.unread, named)
+    found = construct_otherwise(source, model.model_type, model.architecture, model.unread, model.named)
     return _of_constructors(source, model.model_type, found) if found else None
 
 
@@ -264,15 +265,13 @@ def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:
     assumed = source.assumed | ({} if source.fields.get("architectures") else {"architectures": [architecture]})
     return Model(
         family.model_type, architecture, saved.name, *_tensors(family.tensors(sizes, architecture), saved),
-        known_caches, family.positions(sizes), sizes, source,
-        unread=source.unread, assumed=assumed,
+        known_caches, family.positions(sizes), sizes, source, unread=source.unread, assumed=assumed,
     )  # fmt: skip
 
 
 def _of_constructors(source: Config, model_type: str, found: "Construction") -> Model:
     """The model of a config as its own class constructs it."""
     from weigh.models.derived_caches import caches
-    from weigh.models.parts import parts
     from weigh.models.roles import weights
 
     saved, built = source.dtype(), found.constructed
@@ -280,7 +279,7 @@ def _of_constructors(source: Config, model_type: str, found: "Construction") -> 
         model_type, built.architecture, saved.name, *_tensors(weights(built), saved),
         caches(built.config, model_type), {}, None, source,
         counted_by=found.counted_by, resolved=built.config, unread=found.unread,
-        assumed=source.assumed | found.assumed, parts=parts(built),
+        assumed=source.assumed | found.assumed,
     )  # fmt: skip
 
 
