@@ -49,7 +49,7 @@ def activations() -> dict[str, dict[str, Any]]:
     return {
         name: {
             "class": type(ACT2FN[name]).__name__,
-            "parameters": {each: list(tensor.shape) for each, tensor in ACT2FN[name].named_parameters()},
+            "parameters": [[each, list(tensor.shape)] for each, tensor in ACT2FN[name].named_parameters()],
         }
         for name in ACT2FN
     }

@@ -163,7 +163,7 @@ class Slice:
                 if each.name not in NEVER and not each.name.startswith("validate_"):
                     # The caches of a model follow from properties of its config that no constructor names.
                     named = {written(one).split(".")[-1] for one in each.decorator_list}
-                    always = "configuration" in self.module.__name__ and named & {"property", "setter"}
+                    always = "configuration" in self.module.__name__ and bool(named & {"property", "setter"})
                     found.append(Part.of(each, self.module, "" if always else each.name))
             elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
                 if each.target.id.startswith("base_model_"):

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from weigh.dtypes import DType, dtype
@@ -51,14 +50,11 @@ MAX_LAYERS = 10_000
 MAX_BYTES = 8_000_000
 """The most bytes of a config: some name thousands of labels, and none comes near."""
 
-_SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".h5", ".npz", ".npy", ".pkl")
-_MAGIC = (b"GGUF", b"PK\3\4", b"\x80", b"\x93NUMPY", b"\x89HDF")
 
-
-def _holds_weights(where: Path, first: bytes) -> bool:
-    """Whether a file is one of weights, by its first bytes or its name: safetensors have a length before their JSON."""
-    of_safetensors = first[5:9] == b"\0\0\0{"
-    return of_safetensors or first.startswith(_MAGIC) or (where.suffix in _SUFFIXES and first.lstrip()[:1] != b"{")
+def _holds_weights(first: bytes) -> bool:
+    """Whether a file that begins so is one of weights, and no text: all of these have a number among their first bytes,
+    or begin with a byte that no text in UTF-8 begins with."""
+    return (first[:1] > b"\x7f" and first[:1] < b"\xc0") or any(byte < 9 for byte in first) or first[:4] == b"GGUF"
 
 
 def load(path: str | os.PathLike[str], most: int | None = None) -> "Config":
@@ -77,7 +73,7 @@ def load(path: str | os.PathLike[str], most: int | None = None) -> "Config":
         where /= "config.json"
     file = File(where)
     first = file.first(16)
-    if _holds_weights(where, first):
+    if _holds_weights(first):
         raise InvalidConfig(where, "holds weights, and this wants a config.json; for the file itself: weigh inspect")
     if first.startswith(b"version https://"):
         raise InvalidConfig(where, "is a Git LFS pointer and no config; fetch the file: git lfs pull")

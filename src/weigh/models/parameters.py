@@ -3,16 +3,15 @@
 import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from weigh.dtypes import DType, bytes_of, dtype
+from weigh.dtypes import bytes_of, dtype
 from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models.caches import Caches
 from weigh.models.config import CACHED, MAX_BYTES, Config, load
+from weigh.models.counting import tensors_of
 from weigh.models.families import FAMILIES
 from weigh.models.family import Family, Positions
-from weigh.models.layers import Tensors
 from weigh.models.limits import refuse_endless
 from weigh.models.quantization import Saved, saved
 from weigh.tensors import Tensor
@@ -34,7 +33,8 @@ class Model:
         architecture: The class of that family whose tensors are counted.
         dtype: The number format that the config says the weights are saved in; float32, PyTorch's own, if it says none.
         named: Every tensor under every name it has, tied ones included, in `dtype`.
-        active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts.
+        active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts;
+            `None` if nobody says how many experts it takes.
         experts: Of how many experts of a layer a token passes through how many: `(used, count)`; `None` without.
         known_caches: The cache of each layer while the model generates; `None` if that is not known for its type.
         positions: The rows of its tables of learned positions: those of the `context` and, where an encoder has a
@@ -51,7 +51,7 @@ class Model:
     architecture: str
     dtype: str
     named: tuple[Tensor, ...]
-    active_parameters: int
+    active_parameters: int | None
     experts: tuple[int, int] | None
     known_caches: Caches | None
     positions: Positions
@@ -264,7 +264,7 @@ def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:
     known_caches = None if CACHED.intersection(source.unread) else family.caches(sizes)
     assumed = source.assumed | ({} if source.fields.get("architectures") else {"architectures": [architecture]})
     return Model(
-        family.model_type, architecture, saved.name, *_tensors(family.tensors(sizes, architecture), saved),
+        family.model_type, architecture, saved.name, *tensors_of(family.tensors(sizes, architecture), saved),
         known_caches, family.positions(sizes), sizes, source, unread=source.unread, assumed=assumed,
     )  # fmt: skip
 
@@ -276,26 +276,8 @@ def _of_constructors(source: Config, model_type: str, found: "Construction") -> 
 
     saved, built = source.dtype(), found.constructed
     return Model(
-        model_type, built.architecture, saved.name, *_tensors(weights(built), saved),
+        model_type, built.architecture, saved.name, *tensors_of(weights(built), saved),
         caches(built.config, model_type), {}, None, source,
         counted_by=found.counted_by, resolved=built.config, unread=found.unread,
         assumed=source.assumed | found.assumed,
     )  # fmt: skip
-
-
-def _tensors(weights: Tensors, saved: DType) -> tuple[tuple[Tensor, ...], int, tuple[int, int] | None]:
-    """The tensors of a model, the parameters that a token passes through, and its experts."""
-    tensors: list[Tensor] = []
-    active, experts = 0, None
-    for weight in weights:
-        numel = prod(weight.shape)
-        if weight.experts:
-            experts, (used, count) = weight.experts, weight.experts
-            active += 0 if weight.tied_to else numel * used // count
-        elif not weight.tied_to:
-            active += numel
-        tensors.append(Tensor(
-            weight.name, weight.shape, saved.name, weight.tied_to or weight.name, 0, bytes_of(numel, saved),
-            "weights", None, weight.role, weight.layer, weight.transposed, weight.experts,
-        ))  # fmt: skip
-    return tuple(tensors), active, experts

@@ -89,7 +89,7 @@ class Activations(dict[str, Any]):
         found = super().__getitem__(name)
 
         module = type(found["class"], (modules.Module,), {})()
-        for each, shape in found["parameters"].items():
+        for each, shape in found["parameters"]:
             module.register_parameter(each, sized(*shape))
         return module
 
