@@ -257,7 +257,7 @@ def test_bytes_follow_the_number_format() -> None:
         ({"model_type": "gpt2", "tie_word_embeddings": 1}, errors.InvalidConfig, "tie_word_embeddings"),
         ({"model_type": "llama", "num_key_value_heads": 5}, errors.InvalidConfig, "num_attention_heads"),
         ({"model_type": "llama", "torch_dtype": "fp7"}, errors.UnknownDtype, "fp7"),
-        ({"model_type": "bert", "position_embedding_type": "relative_key"}, errors.UnsupportedField, "absolute"),
+        ({"model_type": "bert", "position_embedding_type": "relative_key"}, errors.UnsupportedField, "relative_key"),
     ],
 )
 def test_a_config_from_which_no_count_follows_is_refused(
