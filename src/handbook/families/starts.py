@@ -51,8 +51,8 @@ STARTS: dict[str, Fields] = {
     "ministral": {"head_dim": 128},
     "moonshine_streaming": {"num_key_value_heads": 8},
     "nemotron": {"num_key_value_heads": 8},
-    "pp_ocrv5_server_det": {"intraclass_block_config": _BLOCK},
-    "pp_ocrv6_medium_det": {"intraclass_block_config": _BLOCK},
+    "pp_ocrv5_server_det": {"intraclass_block_config": _BLOCK, "kernel_list": [3, 2, 2]},
+    "pp_ocrv6_medium_det": {"intraclass_block_config": _BLOCK, "kernel_list": [3, 2, 2]},
     "qwen3_omni_moe": {"talker_config": {"text_config": _TALKER, "spatial_merge_size": 2}},
     "qwen3_omni_moe_talker_text": _TALKER,
     "qwen4_exp": {"text_config": _INDEXER},
@@ -61,6 +61,9 @@ STARTS: dict[str, Fields] = {
     "t5gemma2_encoder": {"text_config": {"dropout_rate": 0.0}},
     "table-transformer": _RESNET,
     "time_series_transformer": {"prediction_length": 24},
+    "vitmatte": {"convstream_hidden_sizes": [48, 96, 192], "fusion_hidden_sizes": [256, 128, 64, 32]},
+    "wav2vec2-bert": {"vocab_size": 32},
+    "wav2vec2-conformer": {"vocab_size": 32},
 }
 """What the types need whose defaults alone build nothing."""
 
