@@ -43,7 +43,7 @@ FLOORS = (
     ("models", "formats", "decoding", "tokenizers"),
     ("tensors", "formulas"),
     ("sources",),
-    ("optional", "dtypes", "units"),
+    ("optional", "dtypes", "units", "groups"),
     ("errors",),
 )
 height = {each: -number for number, floor in enumerate(FLOORS) for each in floor}
