@@ -22,14 +22,19 @@ def formulas(steps: Iterable[Mapping[str, Any]]) -> None:
         click.echo(f"{one['name']} = {one['formula']} = {one['substituted']} = {one['value']:,} bytes")
 
 
+NAMED = 8
+"""How many of the fields that a config leaves out are named; --json has all."""
+
+
 def config_notes(counted_by: str, unread: Iterable[str], assumed: Iterable[str] = ()) -> None:
     """Print what an answer about a config rests on, a line each: who counted, what nobody read, what was filled in."""
     if counted_by != "weigh":
         click.echo(f"counted by: {counted_by}")
     if names := ", ".join(unread):
         click.echo(f"unread: {printable(names)}; no answer depends on them, and --strict refuses them")
-    if names := ", ".join(assumed):
-        click.echo(f"left out, and taken as transformers does: {printable(names)}")
+    if filled := list(assumed):
+        more = f" and {len(filled) - NAMED} more" if len(filled) > NAMED else ""
+        click.echo(f"left out, and taken as transformers does: {printable(', '.join(filled[:NAMED]))}{more}")
 
 
 def table(title: str, counts: dict[str, int], sizes: dict[str, int]) -> None:
