@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,9 @@ LIMIT_S = 240
 
 TOGETHER = 20
 """How many types one process goes through: to fork one for each takes longer than to compare it."""
+
+_PACKAGE = re.compile(r".*requires the (\w+) library.*", re.DOTALL)
+"""What transformers says at length where a package is missing."""
 
 _WARM = ("llama", "mixtral", "clip", "bert", "whisper")
 """Types that are built before the processes are forked, so that what most types import is there."""
@@ -112,7 +116,7 @@ def entry(model_type: str, report: dict[str, Any]) -> Entry:
     outcomes = report.get("outcomes", {})
     said = outcomes.get(EXACT, 0) + outcomes.get(REFUSED, 0) + outcomes.get(WRONG, 0)
     if "default" not in report:
-        why = report.get("error", "")
+        why = _PACKAGE.sub(r"needs a package: \1", report.get("error", ""))
         status = PART if why == PART else UNBUILT + why
     elif outcomes.get(WRONG):
         status = f"{NOT_SAID}{outcomes[WRONG]} of {said} {DIFFER}"
