@@ -72,7 +72,7 @@ class LayerNorm(Module):
     """A weight and a bias of the normalized dimensions."""
 
     def __init__(self, normalized_shape: Any, eps: Any = 1e-5, elementwise_affine: Any = True, bias: Any = True,
-                 **named: Any) -> None:  # fmt: skip
+                 *given: Any, **named: Any) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape = many(normalized_shape, 1)
         self.register_parameter("weight", sized(*self.normalized_shape) if elementwise_affine else None)
@@ -82,7 +82,9 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """A weight of the normalized dimensions."""
 
-    def __init__(self, normalized_shape: Any, eps: Any = None, elementwise_affine: Any = True, **named: Any) -> None:
+    def __init__(
+        self, normalized_shape: Any, eps: Any = None, elementwise_affine: Any = True, *given: Any, **named: Any
+    ) -> None:
         super().__init__()
         self.register_parameter("weight", sized(*many(normalized_shape, 1)) if elementwise_affine else None)
 
