@@ -75,7 +75,22 @@ class Stripped(ast.NodeTransformer):
             node.body = [ast.Pass()]
         return node
 
-    visit_If = visit_For = visit_With = visit_While = visit_Try = visit_ExceptHandler = _block
+    visit_If = visit_With = visit_Try = visit_ExceptHandler = _block
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        """The steps of a loop are counted."""
+        node.iter = ast.Call(ast.Name("counted", ast.Load()), [node.iter], [])
+        return self._block(node)  # type: ignore[no-any-return]
+
+    def visit_While(self, node: ast.While) -> ast.AST:
+        """So are those of a loop without an end of its own."""
+        node.body.insert(0, ast.parse("step()").body[0])
+        return self._block(node)  # type: ignore[no-any-return]
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        """And those inside of a list."""
+        node.iter = ast.Call(ast.Name("counted", ast.Load()), [node.iter], [])
+        return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """A class keeps its bases, and nothing that decorates it."""

@@ -107,7 +107,7 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     architecture = architecture or architecture_of(kind)
     if not covers(kind, architecture):
         raise UnknownArchitecture("field architectures", f"{architecture!r:.60} is no class of {kind} in transformers")
-    modules.Budget.made = 0
+    modules.Budget.reset()
     try:
         config = library().config(kind)(**{name: value for name, value in fields.items() if name != "model_type"})
         model = library().model(architecture)(config)

@@ -79,6 +79,7 @@ class Library:
                 "__builtins__": {**given.SAFE, "range": given.limited_range},
                 "__name__": path, "bring": self.bring, "given": self.given, "missing": missing,
                 "repeated": given.repeated, "Buffers": modules.Buffers,
+                "step": modules.Budget.step, "counted": modules.Budget.counted,
             }  # fmt: skip
             source = archive().read(f"{path}.py")
             try:

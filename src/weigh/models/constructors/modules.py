@@ -10,10 +10,32 @@ MOST_MODULES = 40_000
 """The most modules of a model, three times as many as any has."""
 
 
+MOST_STEPS = 500_000
+"""The most steps of all loops of a constructor. Some list every pair of places in an image."""
+
+
 class Budget:
-    """How many modules the model that is made has so far."""
+    """How many modules the model that is made has so far, and how many steps its loops have taken."""
 
     made = 0
+    steps = 0
+
+    @classmethod
+    def reset(cls) -> None:
+        """Begin with another model."""
+        cls.made = cls.steps = 0
+
+    @classmethod
+    def step(cls) -> None:
+        """One step of a loop more."""
+        cls.steps = bounded(cls.steps + 1, MOST_STEPS, "steps of loops")
+
+    @classmethod
+    def counted(cls, items: Any) -> Iterator[Any]:
+        """The items that a loop goes through, each a step."""
+        for item in items:
+            cls.step()
+            yield item
 
 
 class Parameter(Tensor):
