@@ -106,6 +106,11 @@ PARAMS = {
     "bytes_in_tensors": "in that format",
     "by_dtype": "the same, under its name",
     "bytes": "in each of the common formats",
+    "saved": "what its quantizer saves, if the config has one",
+    "parts": "of a multimodal model, the parameters of each part",
+    "counted_by": "`weigh`, or whose constructors",
+    "unread": "fields that no answer depends on",
+    "assumed": "fields left out, and what they were taken to be",
 }
 assert list(PARAMS) == list(described)
 table(PARAMS, described, "Llama-3-8B")
