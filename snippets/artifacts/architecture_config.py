@@ -54,7 +54,7 @@ def model_directory(fields, home=QUILL):
 def misfits(directory):
     """How many tensors the config and the weights disagree on, by name or shape; or that `weigh` refuses the config."""
     try:
-        described = {(tensor.name, tensor.shape) for tensor in weigh.params(directory).distinct}
+        described = {(tensor.name, tensor.shape) for tensor in weigh.params(directory, fallback=False).distinct}
     except weigh.WeighError:
         return "refuses"
     stored = {(tensor.name, tensor.shape) for tensor in weigh.inspect(directory).named}
@@ -103,7 +103,7 @@ def shapes(fields):
     """Names, shapes and dtypes of the tensors that a config describes, as `weigh` counts them; None if it refuses."""
     with model_directory(fields) as directory:
         try:
-            return {(tensor.name, tensor.shape, tensor.dtype) for tensor in weigh.params(directory).distinct}
+            return {(tensor.name, tensor.shape, tensor.dtype) for tensor in weigh.params(directory, fallback=False).distinct}
         except weigh.WeighError:
             return None
 
@@ -320,7 +320,7 @@ assert absent["no file"] == absent["an empty object"], "a missing file is report
 # --8<-- [start:own]
 def fits(directory):
     """The tensors on which config and weights disagree."""
-    described = {(tensor.name, tensor.shape) for tensor in weigh.params(directory).distinct}
+    described = {(tensor.name, tensor.shape) for tensor in weigh.params(directory, fallback=False).distinct}
     stored = {(tensor.name, tensor.shape) for tensor in weigh.inspect(directory).named}
     return sorted(described ^ stored)
 
@@ -333,7 +333,7 @@ defaults = shapes({name: value for name, value in config.items() if name != "int
 wide = next(shape for name, shape, _ in defaults if name.endswith("layers.0.mlp.up_proj.weight"))
 tall = {name: value for name, value in config.items() if name != "num_hidden_layers"}
 with model_directory(tall) as directory:
-    tall_layers = max(tensor.layer or 0 for tensor in weigh.params(directory).named) + 1
+    tall_layers = max(tensor.layer or 0 for tensor in weigh.params(directory, fallback=False).named) + 1
 assert tall_layers == 32 and wide == (11_008, 192)
 mlp_of_513 = {name for name, *_ in shapes(config) ^ shapes(config | {"intermediate_size": 513})}
 mlp_matrices = len(mlp_of_513) // config["num_hidden_layers"]
