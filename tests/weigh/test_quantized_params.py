@@ -220,6 +220,17 @@ def test_experts_of_gpt_oss_weigh_what_its_index_says(tmp_path: Path) -> None:
     saved = weigh.params(tmp_path).saved
     assert saved is not None
     assert saved.nbytes == 13_761_264_768
+    del published["torch_dtype"]  # as it is published
+    (tmp_path / "config.json").write_text(json.dumps(published))
+    assert weigh.params(tmp_path).saved == saved
+
+
+def test_fp8_is_called_by_either_name(tmp_path: Path) -> None:
+    """MiniMax-M2 writes `float8_e4m3fn` for what DeepSeek-V3 calls `e4m3`."""
+    by = [params_of(tmp_path, {"quant_method": "fp8", "fmt": fmt}).saved for fmt in ("e4m3", "float8_e4m3fn")]
+    assert by[0] == by[1]
+    assert by[0] is not None
+    assert by[0].nbytes
 
 
 def test_modules_that_the_config_leaves_are_left(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def _fp8(given: Settings) -> Plan:
     block = given.fields.get("weight_block_size", [128, 128])
     beside = 4 if given.one_of("activation_scheme", "dynamic", "static") == "static" else 0
     wide = 1 if given.one_of("scale_fmt", "float", "ue8m0") == "ue8m0" and block is not None else 4
-    given.one_of("fmt", "e4m3")
+    given.one_of("fmt", "e4m3", "float8_e4m3fn")
     if block is not None and not (
         isinstance(block, list) and len(block) == 2 and all(type(side) is int and 0 < side < 2**31 for side in block)
     ):

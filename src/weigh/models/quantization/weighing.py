@@ -34,6 +34,8 @@ def weighed(settings: Mapping[str, Any], fields: Mapping[str, Any], named: tuple
     name = method if isinstance(method, str) else "compressed-tensors" if "config_groups" in settings else "unknown"
     if method is None and (settings.get("load_in_4bit") is True or settings.get("load_in_8bit") is True):
         name = "bitsandbytes"
+    if name == "mxfp4" and not fields.get("dtype") and not fields.get("torch_dtype"):
+        dtype = "bfloat16"  # what transformers takes beside such experts, and files hold
     try:
         how, kept = plan(name, settings, dtype), _KEPT.get(str(fields.get("model_type")), ())
         if how.layers_only and how.left is None and any(isinstance(fields.get(one), dict) for one in _OTHER_PARTS):
