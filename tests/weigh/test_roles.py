@@ -137,6 +137,13 @@ def test_active_parameters_are_about_those_that_are_published(
         assert f"{count / 1e9:.{len(published.partition('.')[2])}f}" == published
 
 
+def test_a_number_of_experts_may_be_said_for_every_layer(tmp_path: Path) -> None:
+    """As Hunyuan-A13B does."""
+    said = [counted(tmp_path, model_type="hunyuan_v1_moe", head_dim=8, moe_topk=used) for used in (2, [2] * 32)]
+    assert said[0].active_parameters == said[1].active_parameters
+    assert said[1].active_parameters is not None
+
+
 def test_experts_that_nobody_counts_are_not_claimed(tmp_path: Path) -> None:
     model = counted(tmp_path, model_type="olmoe", num_experts_per_tok=None)
     assert model.active_parameters is None

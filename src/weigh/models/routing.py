@@ -41,9 +41,15 @@ def routing(config: Any) -> Routing:
     return Routing(dict(_used(config, "")))
 
 
+def _alike(value: Any) -> Any:
+    """A number that is said once for every layer, or else the value."""
+    alike = isinstance(value, list) and value and all(type(one) is int and one == value[0] for one in value)
+    return value[0] if alike else value
+
+
 def _used(config: Any, part: str, depth: int = 3) -> list[tuple[str, int]]:
     found = []
-    said = [getattr(config, name, None) for name in USED] + [ALWAYS.get(getattr(config, "model_type", ""))]
+    said = [_alike(getattr(config, name, None)) for name in USED] + [ALWAYS.get(str(getattr(config, "model_type", "")))]
     number = next((value for value in said if type(value) is int and value > 0), None)
     if number is not None:
         real, idle = (getattr(config, name, None) for name in ("n_routed_experts", "zero_expert_num"))
