@@ -52,7 +52,8 @@ def test_a_type_that_was_not_verified_has_no_answer() -> None:
 @pytest.mark.parametrize(
     "changed",
     [{"num_hidden_layers": 10**9}, {"num_key_value_heads": -2}, {"head_dim": "8"}, {"head_dim": 2.5},
-     {"num_hidden_layers": "many"}, {"num_attention_heads": 0, "head_dim": None}, {"head_dim": 10**30}],
+     {"num_hidden_layers": "many"}, {"num_attention_heads": 0, "head_dim": None}, {"head_dim": 10**30},
+     {"num_attention_heads": 2**63, "head_dim": None}],
 )  # fmt: skip
 def test_sizes_that_no_model_has_give_no_answer(changed: dict[str, Any]) -> None:
     sizes = {

@@ -59,7 +59,8 @@ def caches(config: Any, model_type: str) -> Caches | None:
 def sound(layer: KeyValue | Latent | State) -> bool:
     """Whether every size of a layer is a whole number that can be one."""
     sizes = [size for name, size in asdict(layer).items() if size is not None and name not in ("dtype", "cross")]
-    return all(type(size) is int and 0 <= size < 2**40 for size in sizes) and sizes[0] > 0
+    holds = not isinstance(layer, KeyValue) or layer.key + layer.value != 0
+    return all(type(size) is int and 0 <= size < 2**40 for size in sizes) and sizes[0] > 0 and holds
 
 
 def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
