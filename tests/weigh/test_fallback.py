@@ -183,6 +183,38 @@ def test_a_field_that_transformers_has_forgotten_and_files_have_not_is_refused(m
     assert usual.unread == ()
 
 
+@pytest.mark.parametrize("said", ["rotary", "alibi"])
+def test_positions_of_a_model_with_code_of_its_own_are_refused(said: str, tmp_path: Path) -> None:
+    """jina-embeddings-v3 calls itself XLMRobertaModel, and has no table of positions."""
+    with pytest.raises(errors.UnsupportedField, match="position_embedding_type"):
+        weigh.params(write(tmp_path, model_type="xlm-roberta", position_embedding_type=said), fallback=False)
+
+
+def test_a_class_may_be_spelled_as_it_was_published(tmp_path: Path) -> None:
+    """Phi-3.5-MoE calls itself PhiMoEForCausalLM, and transformers' class is PhimoeForCausalLM."""
+    biases = {"attention_bias": True, "lm_head_bias": True}
+    config = write(tmp_path, model_type="phimoe", architectures=["PhiMoEForCausalLM"], **biases)
+    model = weigh.params(config, fallback=False)
+    assert (model.architecture, model.parameters) == ("PhimoeForCausalLM", 41_873_153_344)
+
+
+def test_a_refusal_names_what_is_not_known(tmp_path: Path) -> None:
+    with pytest.raises(errors.UnknownArchitecture, match="model_type: 'kimi_k2' is not known"):
+        weigh.params(write(tmp_path, model_type="kimi_k2", architectures=["DeepseekV3ForCausalLM"]), fallback=False)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model_type": "granitemoehybrid", "mamba_expand": [1, 2], "hidden_size": 10**9},
+        {"model_type": "granitemoehybrid", "mamba_expand": ["x"] * 9000},
+    ],
+)
+def test_a_list_where_a_number_belongs_is_not_repeated_without_end(fields: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(errors.WeighError, match="list"):
+        weigh.params(write(tmp_path, **fields), fallback=False)
+
+
 def test_a_config_that_states_the_text_beside_its_parts_is_understood(tmp_path: Path) -> None:
     """As those of Qwen2-VL are published."""
     fields = {

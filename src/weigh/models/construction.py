@@ -19,8 +19,11 @@ NO_SHAPES = {
 """Fields that no shape follows from, and that would have transformers look for code or kernels elsewhere."""
 
 
-FORGOTTEN = {"position_embedding_type": ("relative_key", "relative_key_query")}
-"""Fields that transformers no longer reads, with the values for which files of the time hold other tensors."""
+FORGOTTEN = {"position_embedding_type": ("relative_key", "relative_key_query", "rotary", "alibi")}
+"""Fields that a class no longer reads, or that one of a model's own reads, with the values that mean other tensors."""
+
+MOST_REPEATED = 100_000
+"""The most items of a list of a config that is repeated, more than any model has layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     unread = tuple(_unread(fields, found.config, found.read))
     for name in FORGOTTEN.keys() & set(unread):
         if fields[name] in FORGOTTEN[name]:
-            raise UnsupportedField(f"{source.where}, field {name}", f"{fields[name]!r} is not known to weigh any more")
+            raise UnsupportedField(
+                f"{source.where}, field {name}", f"{fields[name]!r} means tensors that no class here has"
+            )
     return Construction(found, counted_by, tuple(name for name in unread if name not in FORGOTTEN), assumed)
 
 
@@ -93,7 +98,18 @@ def without(value: Any) -> Any:
         return float(value["__float__"])
     if isinstance(value, dict):
         return {name: without(inner) for name, inner in value.items() if name not in NO_SHAPES}
-    return [without(inner) for inner in value] if isinstance(value, list) else value
+    return Listed(map(without, value)) if isinstance(value, list) else value
+
+
+class Listed(list[Any]):
+    """A list of a config, which a constructor that takes it for a number cannot repeat a million times."""
+
+    def __mul__(self, times: Any) -> list[Any]:
+        if type(times) is int and len(self) * times > MOST_REPEATED:
+            raise OverflowError(f"a list where a number belongs, {times:,} times")
+        return super().__mul__(times)
+
+    __rmul__ = __mul__
 
 
 def construct_otherwise(
@@ -135,7 +151,9 @@ def _refusal(
     from weigh.models import fallback
 
     known = isinstance(error, NotConstructed)
-    what = error.problem if known else f"{architecture or model_type!r:.60} is not known to weigh"
+    field = "model_type" if architecture is None or model_type not in constructors.types() else "architectures"
+    name = model_type if field == "model_type" else architecture
+    what = error.problem if known else f"{name!r:.60} is not known to weigh"
     if not known and source.fields.get("auto_map"):
         what += ", which runs no code that comes with a model (auto_map)"
     if answer or fallback.building():
@@ -147,7 +165,6 @@ def _refusal(
         )
     if known:
         return NotConstructed(source.where, f"{what}; {remedy}")
-    field = "model_type" if architecture is None or model_type not in constructors.types() else "architectures"
     return UnknownArchitecture(f"{source.where}, field {field}", f"{what}; {remedy}")
 
 

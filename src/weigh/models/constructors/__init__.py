@@ -84,6 +84,12 @@ def covers(kind: str, architecture: str) -> bool:
     return made or any(models.get(kind) == architecture for models in index()["auto"].values())
 
 
+def spelled(kind: str, architecture: str) -> str:
+    """A class of a model type as transformers spells it: some that were published before are spelled otherwise."""
+    alike = [name for name, (_, of) in index()["models"].items() if of == kind and name.lower() == architecture.lower()]
+    return alike[0] if len(alike) == 1 else architecture
+
+
 def construct(fields: dict[str, Any], architecture: str | None = None) -> Constructed:
     """A model from the fields of a config file.
 
@@ -104,7 +110,7 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     named = fields.get("architectures")
     if architecture is None and isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         architecture = named[0]
-    architecture = architecture or architecture_of(kind)
+    architecture = spelled(kind, architecture or architecture_of(kind))
     if not covers(kind, architecture):
         raise UnknownArchitecture("field architectures", f"{architecture!r:.60} is no class of {kind} in transformers")
     modules.Budget.reset()
