@@ -190,6 +190,36 @@ def test_positions_of_a_model_with_code_of_its_own_are_refused(said: str, tmp_pa
         weigh.params(write(tmp_path, model_type="xlm-roberta", position_embedding_type=said), fallback=False)
 
 
+MT5_SMALL = {
+    "model_type": "mt5", "architectures": ["MT5ForConditionalGeneration"], "d_ff": 1024, "d_kv": 64, "d_model": 512,
+    "feed_forward_proj": "gated-gelu", "num_decoder_layers": 8, "num_heads": 6, "num_layers": 8, "vocab_size": 250112,
+}  # fmt: skip
+MISTRAL_SMALL = {
+    "model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"], "spatial_merge_size": 2,
+    "text_config": {
+        "model_type": "mistral", "head_dim": 128, "hidden_size": 5120, "intermediate_size": 32768,
+        "num_attention_heads": 32, "num_hidden_layers": 40, "num_key_value_heads": 8, "vocab_size": 131072,
+    },
+    "vision_config": {"model_type": "pixtral", "image_size": 1540, "patch_size": 14},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "published"),
+    [
+        (MT5_SMALL | {"tie_word_embeddings": False}, 300_176_768),
+        (MT5_SMALL, 300_176_768 - 250112 * 512),
+        (MISTRAL_SMALL, 24_011_361_280),
+        (MISTRAL_SMALL | {"tie_word_embeddings": True}, 24_011_361_280 - 131072 * 5120),
+    ],
+)
+def test_an_output_matrix_is_counted_where_the_file_has_one(
+    fields: dict[str, Any], published: int, tmp_path: Path
+) -> None:
+    """transformers builds these models tied, and leaves them as they are when it loads a file that holds both."""
+    assert weigh.params(write(tmp_path, **fields), fallback=False).parameters == published
+
+
 def test_a_class_may_be_spelled_as_it_was_published(tmp_path: Path) -> None:
     """Phi-3.5-MoE calls itself PhiMoEForCausalLM, and transformers' class is PhimoeForCausalLM."""
     biases = {"attention_bias": True, "lm_head_bias": True}

@@ -1,7 +1,7 @@
 """Models that no family here describes: their parameters as their own classes construct them."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
@@ -79,7 +79,7 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         except NotConstructed as answer:
             raise _refusal(source, model_type, architecture, error, answer.problem) from None
         counted_by = fallback.building()
-    assumed = (
+    assumed: dict[str, Any] = (
         {} if found.architecture in (fields.get("architectures") or ()) else {"architectures": [found.architecture]}
     )
     assumed |= dict(_assumed(fields, found.config, found.read))
@@ -89,7 +89,27 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
             raise UnsupportedField(
                 f"{source.where}, field {name}", f"{fields[name]!r} means tensors that no class here has"
             )
+    if says_own_head(source.raw, found.config):
+        found = with_own_head(found)
+        assumed = {name: False if name == "tie_word_embeddings" else value for name, value in assumed.items()}
     return Construction(found, counted_by, tuple(name for name in unread if name not in FORGOTTEN), assumed)
+
+
+def says_own_head(fields: dict[str, Any], config: Any) -> bool:
+    """Whether a config says that its output matrix is not the embedding, or leaves that to the config of its text."""
+    said = fields.get("tie_word_embeddings")
+    if said is None and isinstance(fields.get("text_config"), dict):
+        said = getattr(getattr(config, "text_config", None), "tie_word_embeddings", None)
+    return said is False
+
+
+def with_own_head(found: Constructed) -> Constructed:
+    """A model with an output matrix of its own, as its file has, though its class now ties it.
+
+    mT5, and multimodal models of Mistral's and InternVL's, are built tied, and loaded as their files are.
+    """
+    own = (replace(one, tied_to="") if one.name.endswith("lm_head.weight") else one for one in found.parameters)
+    return replace(found, parameters=tuple(own))
 
 
 def without(value: Any) -> Any:
