@@ -308,6 +308,26 @@ def test_shared_structures_cost_no_more_than_their_bytes(tmp_path: Path) -> None
     assert weigh.inspect(with_pickle(tmp_path / "bomb.pt", doubling)).tensors == 0
 
 
+@pytest.mark.parametrize("optimizer", [False, True])
+def test_a_wide_structure_is_not_listed_for_each_that_shares_it(
+    optimizer: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A dictionary of 3,000 entries under 3,000 keys: nine million entries, in a file of some ten thousand bytes.
+    wide = dict.fromkeys(range(3000), 1)
+    shared = dict.fromkeys(range(3000), wide)
+    path = with_pickle(tmp_path / "wide.pt", pickle.dumps({"state": shared} if optimizer else shared, 2))
+    listed: list[int] = []
+
+    class Listed(list[Any]):
+        def __iter__(self) -> Any:
+            listed.append(len(self))
+            return super().__iter__()
+
+    monkeypatch.setattr("weigh.formats.opcodes.Mapping.__init__", lambda self: setattr(self, "pairs", Listed()))
+    assert weigh.inspect(path).tensors == 0
+    assert sum(listed) < 300_000
+
+
 def test_a_structure_inside_itself_ends(tmp_path: Path) -> None:
     inside: dict[str, Any] = {"w": torch.ones(2)}
     inside["again"] = [inside]

@@ -118,7 +118,7 @@ def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator
             yield path, value
             continue
         if id(value) in seen:
-            repeats -= _size(value)
+            repeats -= length(value)
             if id(value) in above or repeats < 0 or len(path) > MAX_DEPTH:
                 continue
         if len(path) > MAX_DEPTH:
@@ -132,7 +132,8 @@ def leaves(root: Any, is_leaf: Callable[[Any], bool], where: object) -> Iterator
             raise MalformedPickle(where, "its pickle sets a key twice in one dictionary; do not load this file")
 
 
-def _size(value: Any) -> int:
+def length(value: Any) -> int:
+    """How many entries a container has, and one for itself or more; counted without making a list of them."""
     if isinstance(value, Call):
         return 3 + len(value.pairs) + len(value.elements)
     return 1 + len(value.pairs if isinstance(value, Mapping) else value)
@@ -145,6 +146,20 @@ def children(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, Call):
         return [*value.pairs, *enumerate(value.elements), ("<args>", value.args), ("<state>", value.state)]
     return list(enumerate(value))
+
+
+def pairs(value: Any) -> list[tuple[Any, Any]] | tuple[()]:
+    """Where the entries of a dictionary, or the attributes of an object, stand."""
+    if isinstance(value, Call) and isinstance(value.state, Mapping) and not value.pairs:
+        value = value.state
+    return value.pairs if isinstance(value, Mapping | Call) else ()
+
+
+def texts(value: Any) -> set[str]:
+    """The members of a set of texts, as either protocol writes it."""
+    if isinstance(value, Call) and isinstance(value.args, tuple) and value.args:
+        value = value.args[0]
+    return {text for text in value if isinstance(text, str)} if isinstance(value, list) else set()
 
 
 def _key(key: Any, where: object) -> str | int:

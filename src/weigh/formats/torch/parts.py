@@ -9,10 +9,10 @@ pickled module keeps its tensors in `_parameters`, `_buffers` and `_modules` (`t
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from weigh.formats.opcodes import Call, Mapping
-from weigh.formats.pickles import MAX_DEPTH, Keys, children
+from weigh.formats.pickles import MAX_DEPTH, Keys, children, length, pairs, texts
 
 STATE_DICTS = (
     "state_dict",
@@ -117,21 +117,24 @@ class _Reader:
         self.averages: list[Keys] = []
         self.scalars: set[Keys] = set()
         self.repeats = _MOST_REPEATS
+        self.wholes: dict[int, str] = {}
+        self.entries: dict[int, dict[Any, Any]] = {}
 
     def visit(self, value: Any, keys: Keys, above: tuple[int, ...]) -> bool:
         """Mark what is in a container, and say whether weights are."""
         entries = self.enter(value, above, len(keys))
+        if not entries:
+            return False
         above = (*above, id(value))
-        kind = _whole(value)
-        if kind:
+        if kind := self.whole(value):
             self.found.marks[keys] = kind
             return False
-        if module := _module(value):
+        if self.is_module(value):
             self.found.state_dicts[keys] = None
-            self.module(module, keys, above)
+            self.module(value, keys, above)
             return True
         direct = {key: size for key, child in entries if (size := self.shape(child)) is not None}
-        before, optimizer = len(self.found.state_dicts), False
+        before, averages, optimizer = len(self.found.state_dicts), len(self.averages), False
         copies: list[str | int] = []
         weights: list[str | int] = []
         for key, child in entries:
@@ -146,8 +149,7 @@ class _Reader:
                     (copies if _beside(key) else weights).append(key)
         solid = [key for key, size in direct.items() if size and size != (_GENERATOR,)]
         if weights or solid:
-            for key in copies:
-                self.beside((*keys, key), _beside(key))
+            self.beside({(*keys, key): _beside(key) for key in copies}, self.averages[averages:])
         elif copies:  # nothing but what would be a copy beside weights
             self.averages += [(*keys, key) for key in copies if _beside(key) == "ema"]
             weights = copies
@@ -165,13 +167,13 @@ class _Reader:
             self.found.state_dicts[keys] = None
         return found or bool(weights)
 
-    def beside(self, path: Keys, kind: str) -> None:
-        """Mark a part that has weights beside it; a moving average in it stays one, with its counter."""
-        self.found.marks[path] = kind
-        self.found.marks.pop((*path, COUNTER), None)
-        for average in self.averages:
-            if average[: len(path)] == path:
-                self.found.marks[average] = "ema"
+    def beside(self, copies: dict[Keys, str], averages: list[Keys]) -> None:
+        """Mark parts that have weights beside them; a moving average in them stays one, with its counter."""
+        self.found.marks |= copies
+        for path in copies:
+            self.found.marks.pop((*path, COUNTER), None)
+        depth = len(next(iter(copies), ()))
+        self.found.marks |= {average: "ema" for average in averages if average[:depth] in copies}
 
     def judge(
         self, keys: Keys, direct: dict[str | int, Any], weights: list[str | int], *, optimizer: bool, known: bool
@@ -197,20 +199,19 @@ class _Reader:
             self.scalars.add(keys)
         return bool(direct)
 
-    def module(self, state: dict[Any, Any], keys: Keys, above: tuple[int, ...]) -> None:
+    def module(self, value: Call, keys: Keys, above: tuple[int, ...]) -> None:
         """Mark what the state dict of a pickled module leaves out, and its buffers."""
         keys = (*keys, "<state>")
-        left_out = _texts(state.get("_non_persistent_buffers_set"))
-        for key, child in state.items():
+        left_out = texts(self.named(value.state).get("_non_persistent_buffers_set"))
+        for key, child in self.enter(value.state, above, len(keys)):
             if key not in _MODULE:
                 if isinstance(child, Mapping | Call | list | tuple):
                     self.found.marks[(*keys, key)] = "beside"
                 continue
             for name, value in self.enter(child, above, len(keys)):
                 path = (*keys, key, name)
-                if key == "_modules" and (inner := _module(value)):
-                    self.enter(value, above, len(keys))
-                    self.module(inner, path, (*above, id(value)))
+                if key == "_modules" and self.is_module(value):
+                    self.module(value, path, (*above, id(value)))
                 elif key == "_buffers":
                     self.found.buffers.add(path)
                     if name in left_out:
@@ -220,46 +221,43 @@ class _Reader:
         """The entries of a container; none where it is inside itself, too deep, or was reached too often."""
         if not isinstance(value, Mapping | Call | list | tuple) or id(value) in above or depth > MAX_DEPTH:
             return []
-        entries = [(key if isinstance(key, str | int) else "?", child) for key, child in children(value)]
         if id(value) in self.seen:
-            self.repeats -= 1 + len(entries)
+            self.repeats -= length(value)
+            if self.repeats < 0:
+                return []
         self.seen.add(id(value))
-        return entries if self.repeats >= 0 else []
+        return [(key if isinstance(key, str | int) else "?", child) for key, child in children(value)]
 
+    def named(self, value: Any) -> dict[Any, Any]:
+        """The entries of a dictionary, or the attributes of an object; looked up once, whoever shares them."""
+        found = pairs(value)
+        if id(found) not in self.entries:
+            self.entries[id(found)] = {key: child for key, child in found if isinstance(key, str | int)}
+        return self.entries[id(found)]
 
-def _whole(value: Any) -> str:
-    """What a container is as a whole, by the keys in it; nothing if those do not say."""
-    named = _named(value)
-    state, groups = (named.get(key) for key in _OPTIMIZER)
-    if isinstance(groups, list | tuple | Mapping) and state is not None and not isinstance(state, str):
-        return "optimizer"
-    if len(named) == 1 and state is not None and any(_SLOTS & _named(slots).keys() for slots in _named(state).values()):
-        return "optimizer"
-    if named and all(isinstance(key, str) and key.startswith(("state.", "param_groups.")) for key in named):
-        return "optimizer"  # flattened, as torch.distributed.checkpoint.state_dict does
-    return "metadata" if {"last_epoch", "base_lrs"} <= named.keys() else ""
+    def is_module(self, value: Any) -> TypeGuard[Call]:
+        """Whether a value is a pickled module."""
+        state = value.state if isinstance(value, Call) else None
+        return isinstance(state, Mapping) and all(key in self.named(state) for key in _MODULE)
 
+    def whole(self, value: Any) -> str:
+        """What a container is as a whole, by the keys in it; nothing if those do not say."""
+        place = id(pairs(value))
+        if place not in self.wholes:
+            self.wholes[place] = self.look_up(self.named(value))
+        return self.wholes[place]
 
-def _named(value: Any) -> dict[Any, Any]:
-    """The entries of a dictionary, or the attributes of an object."""
-    if isinstance(value, Call) and isinstance(value.state, Mapping) and not value.pairs:
-        value = value.state
-    pairs = value.pairs if isinstance(value, Mapping | Call) else ()
-    return {key: child for key, child in pairs if isinstance(key, str | int)}
-
-
-def _module(value: Any) -> dict[Any, Any]:
-    """The attributes of a pickled module; none if it is something else."""
-    state = value.state if isinstance(value, Call) else None
-    named = _named(state) if isinstance(state, Mapping) else {}
-    return named if all(key in named for key in _MODULE) else {}
-
-
-def _texts(value: Any) -> list[Any]:
-    """The members of a set of texts, as either protocol writes it."""
-    if isinstance(value, Call) and isinstance(value.args, tuple) and value.args:
-        value = value.args[0]
-    return value if isinstance(value, list) else []
+    def look_up(self, named: dict[Any, Any]) -> str:
+        state, groups = (named.get(key) for key in _OPTIMIZER)
+        if isinstance(groups, list | tuple | Mapping) and state is not None and not isinstance(state, str):
+            return "optimizer"
+        if len(named) == 1 and state is not None:
+            slots = (self.named(value) for value in self.named(state).values())
+            if any(any(slot in found for slot in _SLOTS) for found in slots):
+                return "optimizer"
+        if named and all(isinstance(key, str) and key.startswith(("state.", "param_groups.")) for key in named):
+            return "optimizer"  # flattened, as torch.distributed.checkpoint.state_dict does
+        return "metadata" if {"last_epoch", "base_lrs"} <= named.keys() else ""
 
 
 def _by_name(key: Any, is_tensor: bool) -> str:

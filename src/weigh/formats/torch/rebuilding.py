@@ -143,8 +143,11 @@ def tensors(
     structure = parts(root, shape_of)
     of_all = next((of for of in (by_name(key, is_tensor=False) for key in above) if of), "")
     for keys, leaf in pickles.leaves(root, is_tensor, where):
+        is_value = _is_small(leaf) and _is_named(keys)
+        if not is_value and not is_tensor(leaf):
+            continue
         found_in = of_all or structure.component(keys)
-        is_value = found_in in ("weights", "ema", "metadata") and _is_named(keys) and _is_small(leaf)
+        is_value = is_value and found_in in ("weights", "ema", "metadata")
         if is_value and (of_all or structure.mark(keys) == "metadata"):
             continue
         if not is_value and not is_tensor(leaf):
