@@ -336,6 +336,21 @@ def test_an_adapter_is_written_as_one_or_refused(tmp_path: Path) -> None:
     assert weigh.export(folder / "other.pt", tmp_path / "other").files == ("model.safetensors",)
 
 
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        ({"w": torch.eye(2).to_sparse(), "b": torch.ones(2)}, "such as a sparse one"),
+        ({"": torch.ones(2), "b": torch.ones(2)}, "without a name"),
+        (torch.ones(2), "without a name"),
+    ],
+)
+def test_tensors_without_a_name_that_loads_are_refused(saved: Any, said: str, tmp_path: Path) -> None:
+    torch.save(saved, tmp_path / "saved.pt")
+    with pytest.raises(errors.NothingToExport, match=said):
+        weigh.export(tmp_path / "saved.pt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_expanded_tensor_has_the_elements_that_it_has_when_loaded(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(1).expand(100, 100), "v": torch.arange(9.0).unfold(0, 3, 1)}, tmp_path / "w.pt")
     contents = weigh.inspect(tmp_path / "w.pt")

@@ -147,6 +147,14 @@ def _refuse_several(contents: Contents, keys: list[str]) -> None:
 def _below(contents: Contents, tensors: list[Tensor], prefix: str) -> dict[str, Tensor]:
     """Tensors whose names begin with the prefix, by the rest of their names."""
     found = [tensor for tensor in tensors if tensor.name.startswith(prefix) and tensor.name != prefix]
+    if not prefix and len(found) < len(tensors):
+        raise errors.NothingToExport(contents.path, "holds a tensor without a name; save it in a dictionary, by a name")
+    for tensor in found:
+        if "<args>" in tensor.name.split("."):
+            place = f"{contents.path}, tensor {tensor.name[:80]!r}"
+            raise errors.NothingToExport(
+                place, "is a part of another, such as a sparse one; save that as a plain tensor"
+            )
     named = {tensor.name.removeprefix(prefix): tensor for tensor in found}
     if not named or len(named) != len(found):
         flaw = "two tensors have the same name" if named else "no weights"
