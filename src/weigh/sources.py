@@ -54,8 +54,14 @@ def is_remote(path: Path) -> bool:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether the path is a directory. A URL of HTTP never is: asking would fetch the whole file."""
-    return not _protocol(path).startswith("http") and path.is_dir()
+    """Whether the path is a directory. A URL of HTTP never is: asking would fetch the whole file.
+
+    Raises what `opening` does.
+    """
+    if _protocol(path).startswith("http"):
+        return False
+    with opening(path):
+        return path.is_dir()
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def test_shards_are_added_up(tmp_path: Path) -> None:
         ({"weight_map": {"a": "/etc/passwd"}}, "outside its own directory"),
         ({"weight_map": {"a": "..\\secret"}}, "outside its own directory"),
         ({"weight_map": {"a": ".."}}, "outside its own directory"),
+        ({"weight_map": {"a": "model.safetensors.index.json"}}, "names the index"),
         ({"weight_map": {"a": "model-00003-of-00003.safetensors"}}, "not there"),
         ({"weight_map": {"z": "model-00002-of-00002.safetensors"}}, "lists tensor 'z'"),
         ({"weight_map": {"a": "model-00001-of-00002.safetensors"}}, "does not list tensor 'b'"),

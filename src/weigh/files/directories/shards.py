@@ -40,7 +40,10 @@ def read_index(file: File) -> Contents:
         expected = {(str(tensor), str(shard)) for tensor, shard in weight_map.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise errors.InvalidShards(path, "is not an index: it needs a weight_map from tensors to files") from None
-    shards = [read_file(file.beside(name)) for name in sorted({shard for _, shard in expected})]
+    names = sorted({shard for _, shard in expected})
+    if nested := next((name for name in names if is_index(name)), ""):  # itself, or one that leads back to it
+        raise errors.InvalidShards(path, f"names the index {nested[:80]!r} as a file of weights; fetch it again")
+    shards = [read_file(file.beside(name)) for name in names]
     found = {(tensor.name, Path(shard.path).name) for shard in shards for tensor in shard.named}
     for flaw, tensors in (("lists", expected - found), ("does not list", found - expected)):
         if tensors:
