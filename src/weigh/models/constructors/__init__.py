@@ -9,7 +9,7 @@ depends on one, the model is refused.
 from dataclasses import dataclass, field
 from typing import Any
 
-from weigh.errors import NotConstructed, UnknownArchitecture, WeighError
+from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
 from weigh.models.constructors import configs, modules
 from weigh.models.constructors.library import index, library, version
 
@@ -123,6 +123,8 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
         raise
     except RecursionError:
         raise NotConstructed(architecture, "nests its configs too deep") from None
+    except (ZeroDivisionError, OverflowError) as error:  # which transformers would raise as well, in ten seconds
+        raise InvalidConfig("the model's constructor", f"cannot compute with these sizes: {error}"[:200]) from None
     except Exception as error:  # whatever a constructor raises, for fields that it was not written for
         raise NotConstructed(
             architecture, f"cannot be made of these fields ({type(error).__name__}: {error})"[:200]
