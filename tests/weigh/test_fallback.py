@@ -228,6 +228,27 @@ def test_a_class_may_be_spelled_as_it_was_published(tmp_path: Path) -> None:
     assert (model.architecture, model.parameters) == ("PhimoeForCausalLM", 41_873_153_344)
 
 
+def test_a_class_may_be_called_as_before(tmp_path: Path) -> None:
+    """As Qwen2.5-Omni was published."""
+    names = ("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration")
+    fields = {"model_type": "qwen2_5_omni"}
+    old, new = (weigh.params(write(tmp_path, **fields, architectures=[name]), fallback=False) for name in names)
+    assert old.named == new.named
+
+
+def test_the_head_of_a_text_model_inside_another_is_its_own(tmp_path: Path) -> None:
+    """As BLIP-2 with Flan-T5 is published."""
+    sizes = {"d_model": 64, "num_layers": 2, "d_ff": 64, "num_heads": 2, "vocab_size": 1000}
+    own, tied = (
+        weigh.params(
+            write(tmp_path, model_type="blip-2", text_config={"model_type": "t5", **sizes, "tie_word_embeddings": tie}),
+            fallback=False,
+        )
+        for tie in (False, True)
+    )
+    assert own.parameters - tied.parameters == 64 * 1000
+
+
 def test_a_refusal_names_what_is_not_known(tmp_path: Path) -> None:
     with pytest.raises(errors.UnknownArchitecture, match="model_type: 'kimi_k2' is not known"):
         weigh.params(write(tmp_path, model_type="kimi_k2", architectures=["DeepseekV3ForCausalLM"]), fallback=False)

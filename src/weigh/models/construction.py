@@ -97,9 +97,10 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
 
 def says_own_head(fields: dict[str, Any], config: Any) -> bool:
     """Whether a config says that its output matrix is not the embedding, or leaves that to the config of its text."""
-    said = fields.get("tie_word_embeddings")
-    if said is None and isinstance(fields.get("text_config"), dict):
-        said = getattr(getattr(config, "text_config", None), "tie_word_embeddings", None)
+    said, text = fields.get("tie_word_embeddings"), fields.get("text_config")
+    if said is None and isinstance(text, dict):
+        usual = getattr(getattr(config, "text_config", None), "tie_word_embeddings", None)
+        said = text.get("tie_word_embeddings", usual)
     return said is False
 
 

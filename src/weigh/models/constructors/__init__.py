@@ -20,6 +20,9 @@ DEFAULTS = (
 """The kinds of classes that a config without `architectures` may mean, the first that there is. An encoder that fills
 in masked words means the class without a head, as those of the families here do."""
 
+PUBLISHED = {"Qwen2_5OmniModel": "Qwen2_5OmniForConditionalGeneration"}
+"""Classes that configs name as they were called before transformers had them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constructed:
@@ -86,6 +89,8 @@ def covers(kind: str, architecture: str) -> bool:
 
 def spelled(kind: str, architecture: str) -> str:
     """A class of a model type as transformers spells it: some that were published before are spelled otherwise."""
+    if architecture in PUBLISHED:
+        return PUBLISHED[architecture]
     alike = [name for name, (_, of) in index()["models"].items() if of == kind and name.lower() == architecture.lower()]
     return alike[0] if len(alike) == 1 else architecture
 
