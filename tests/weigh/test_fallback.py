@@ -138,7 +138,7 @@ def test_transformers_is_not_started_for_a_type_that_it_lacks(tmp_path: Path, mo
     [
         ("num_hidden_layers", 10**6), ("num_hidden_layers", -1), ("hidden_size", -8), ("hidden_size", "8"),
         ("hidden_size", 2**63), ("vocab_size", {"a": 1}), ("layer_types", ["full_attention"] * 20_000),
-        ("num_hidden_layers", 9_999), ("num_attention_heads", 0),
+        ("num_hidden_layers", 9_999), ("num_attention_heads", 0), ("block_types", ["recurrent"] * 20_000),
     ],
 )  # fmt: skip
 def test_what_no_model_has_is_refused_before_anything_is_started(

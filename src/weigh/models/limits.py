@@ -10,7 +10,7 @@ MAX_DEPTH = 32
 """The most objects and lists of a config that lie in one another, several times as many as in any."""
 
 _COUNTS = re.compile(
-    r"^(num|n)_\w*(layer|block|stage|expert)s?(_|$)|(^|_)(layers|depths?|blocks|stages|repeats|layer_types)$"
+    r"^(num|n)_\w*(layer|block|stage|expert)s?(_|$)|(^|_)(layers|depths?|blocks|stages|repeats|layer_types|block_types?)$"
 )
 """The names of fields that say how many modules there are, or list so many for each stage."""
 
