@@ -363,6 +363,22 @@ def test_codes_of_an_unknown_scheme_are_named(tmp_path: Path) -> None:
     assert any("a.indices" in note and "4,096 elements" in note for note in contents.notes)
 
 
+def test_codes_of_64_bits_are_named_where_the_config_says_that_there_are_codes(tmp_path: Path) -> None:
+    """SpQR writes such; without a quantizer's settings these are positions, masks and the like."""
+    write(tmp_path / "model.safetensors", {"a.dense_weights": ("I64", (16, 64), None), "b": ("F16", (8,), None)})
+    assert weigh.inspect(tmp_path).notes == ()
+    (tmp_path / "config.json").write_text(json.dumps(quantized("spqr", bits=3)))
+    assert any("a.dense_weights" in note and "1,024 elements" in note for note in weigh.inspect(tmp_path).notes)
+
+
+def test_scales_of_a_cache_beside_weights_that_are_not_quantized_are_no_parameters(tmp_path: Path) -> None:
+    laid = {"self_attn.k_proj.weight": ("F16", (8, 8), None), "self_attn.k_scale": ("F32", (), None)}
+    write(tmp_path / "model.safetensors", laid)
+    settings = quantized("compressed-tensors", kv_cache_scheme={"num_bits": 8})
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert weigh.inspect(tmp_path).parameters == 8 * 8
+
+
 def test_a_directory_compares_its_config_with_the_numbers_behind_the_codes(tmp_path: Path) -> None:
     """With the settings where older tools put them, so that the config itself is that of the plain model."""
     model(tmp_path, gptq(4), {})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from weigh.dtypes import DTYPES
-from weigh.files.quantized.stored import Stored, settings_beside
+from weigh.files.quantized.stored import CACHE, Stored, settings_beside
 from weigh.groups import Group
 from weigh.sources import is_remote
 from weigh.tensors import Contents, Tensor
@@ -37,7 +37,7 @@ def explained(contents: Contents, directory: Path) -> Contents:
         contents: What a reader of formats gave, with the groups that the format itself describes.
         directory: Where its config.json would be.
     """
-    if not any(_may_be_codes(tensor.dtype) for tensor in contents.named if tensor.component == "weights"):
+    if not any(_may_be_quantized(tensor) for tensor in contents.named if tensor.component == "weights"):
         return contents
     taken = {name for group in contents.groups for name in group.names}
     stored = Stored.of(contents, _settings(contents, directory), taken)
@@ -47,7 +47,7 @@ def explained(contents: Contents, directory: Path) -> Contents:
         found = list(find(stored))
         groups += found
         stored = stored.without(name for group in found for name in group.names)
-    notes = [*_unknown(groups), *_left(stored)]
+    notes = [*_unknown(groups), *_left(stored, known=bool(groups))]
     return replace(contents, groups=tuple(groups), notes=(*contents.notes, *notes))
 
 
@@ -77,9 +77,16 @@ def _settings(contents: Contents, directory: Path) -> dict[str, Any]:
     return settings_beside(directory)
 
 
-def _may_be_codes(dtype: str) -> bool:
-    """Whether a quantizer writes codes in this number format. Positions and masks are int64 and bool."""
-    return DTYPES[dtype].bits < 16 or dtype in ("int16", "int32", "uint16", "uint32")
+def _may_be_quantized(tensor: Tensor) -> bool:
+    """Whether a quantizer writes codes in this number format, or a name is that of a cache's scale."""
+    dtype = tensor.dtype
+    codes = DTYPES[dtype].bits < 16 or dtype in ("int16", "int32", "uint16", "uint32") or _is_wide(tensor)
+    return codes or tensor.name.endswith(CACHE)
+
+
+def _is_wide(tensor: Tensor) -> bool:
+    """Whether this may be codes of 64 bits, as SpQR writes. Positions and masks, int64 and bool, have one row."""
+    return tensor.dtype == "int64" and len(tensor.shape) > 1 and tensor.shape[0] > 1
 
 
 def _unknown(groups: Iterable[Group]) -> list[str]:
@@ -91,9 +98,14 @@ def _unknown(groups: Iterable[Group]) -> list[str]:
     return [f"parameters leaves out {count:,} quantized matrices {reason}" for reason, count in reasons.items()]
 
 
-def _left(stored: Stored) -> list[str]:
+def _left(stored: Stored, *, known: bool) -> list[str]:
     """A note about matrices of integers that no scheme explains, in a file that is quantized or looks so."""
-    left = [one for one in stored.tensors.values() if one.dtype in _INTEGERS and len(one.shape) > 1]
+    wide = bool(stored.settings) and not known
+    left = [
+        one
+        for one in stored.tensors.values()
+        if (one.dtype in _INTEGERS and len(one.shape) > 1) or (wide and _is_wide(one))
+    ]
     if not left or not (stored.settings or any(_BESIDE.search(name) for name in stored.tensors)):
         return []
     count = sum(one.numel for one in left)

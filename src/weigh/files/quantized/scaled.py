@@ -9,7 +9,7 @@ stands for 16 bytes along the inputs (MXFP4, also in int8) or 8 (NVFP4, of model
 from collections.abc import Iterator
 
 from weigh.files.quantized.compressed import SIDE
-from weigh.files.quantized.stored import Stored, on_right
+from weigh.files.quantized.stored import CACHE, Stored, on_right
 from weigh.groups import Group
 from weigh.tensors import Tensor
 
@@ -18,7 +18,6 @@ _SCHEMES = {
     "eetq": "EETQ", "quark": "Quark", "bitnet": "BitNet", "gemma": "Gemma",
 }  # fmt: skip
 _FLOATS = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float4_e2m1fn")
-_CACHE = (".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_scale", ".k_zero_point", ".v_zero_point")
 _UNPACKED = "as bytes do not say how many codes they hold; give the directory with its config.json"
 
 
@@ -31,7 +30,7 @@ def find(stored: Stored) -> Iterator[Group]:
             yield _group(stored, codes, scales)
     if found or stored.settings:
         for name, scale in stored.tensors.items():
-            if name.endswith(_CACHE) and scale.numel <= 1 << 16 and len(scale.shape) < 4:
+            if name.endswith(CACHE) and scale.dtype != "int32" and scale.numel <= 1 << 16 and len(scale.shape) < 4:
                 yield Group(name, _scheme(stored, "scales of the cache"), None, None, (), {"scales": (name,)}, 0)
 
 

@@ -13,6 +13,9 @@ from weigh.tensors import Contents, Tensor
 SETTINGS = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
 """The files in which quantizers lay their settings beside config.json."""
 
+CACHE = (".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_scale", ".k_zero_point", ".v_zero_point")
+"""The ends of the names of a quantized cache's scales, which stand beside weights of any kind."""
+
 _MOST_BYTES = 10**7  # of a file of settings
 
 
