@@ -32,6 +32,7 @@ _NUMBERS = (
     (re.compile(r"rank[_-]?\d+"), "rank"),
 )
 _FURTHER = re.compile(r"(model|pytorch_model)_\d+\.(safetensors|bin)")  # what accelerate calls a second model
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +194,11 @@ def _fetchable(directory: Path, files: Group) -> bool:
 
 
 def _likeness(contents: Contents, counted: Contents, label: str) -> str:
-    there, here = _weights(counted), _weights(contents)
+    (front_there, there), (front_here, here) = _weights(counted), _weights(contents)
     if not here or not there:
         return ""
+    if front_here != front_there and _NUMBER.sub("", front_here) == _NUMBER.sub("", front_there):
+        return ""  # layers 0 and 1, a file for each
     if here.keys() <= there.keys():
         dtypes = sorted(set(here.values()) - set(there.values()))
         return f"the same names and shapes as {label}" + (f", in {' and '.join(dtypes)}" if dtypes else "")
@@ -204,10 +207,10 @@ def _likeness(contents: Contents, counted: Contents, label: str) -> str:
     return ""
 
 
-def _weights(contents: Contents) -> dict[tuple[str, tuple[int, ...]], str]:
-    """The number formats of the weights by name and shape, without what all names begin with."""
+def _weights(contents: Contents) -> tuple[str, dict[tuple[str, tuple[int, ...]], str]]:
+    """What the names of all weights begin with, and their number formats by the rest of the name and the shape."""
     found = [tensor for tensor in contents.named if tensor.component == "weights"]
     prefix = ""
     while inner := shared_prefix(tensor.name.removeprefix(prefix) for tensor in found):
         prefix += inner
-    return {(tensor.name.removeprefix(prefix), tensor.shape): tensor.dtype for tensor in found}
+    return prefix, {(tensor.name.removeprefix(prefix), tensor.shape): tensor.dtype for tensor in found}
