@@ -44,7 +44,7 @@ _LOOP = re.compile(
 _SLOTS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "acc_delta", "sum", "exp_inf", "state1", "state2"}
 _OPTIMIZER = ("state", "param_groups")
 _MODULE = ("_parameters", "_buffers", "_modules")
-_MOST_REPEATS = 20_000  # entries of containers that are reached again
+_MOST_REPEATS = 40_000  # entries of containers that are reached again
 _GENERATOR = 5056  # bytes of torch's generator on the CPU: torch.get_rng_state()
 
 Shape = Callable[[Any], tuple[int, ...] | None]
