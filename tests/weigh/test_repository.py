@@ -84,8 +84,10 @@ def test_a_missing_shard_is_noticed_without_an_index(tmp_path: Path) -> None:
 def test_a_file_for_each_layer_is_no_copy_of_another(tmp_path: Path) -> None:
     for layer in range(3):
         save_file({f"layers.{layer}.w": torch.zeros(4)}, tmp_path / f"model.layers.{layer}.safetensors")
+    save_file({"model.embed_tokens.weight": torch.zeros(5)}, tmp_path / "model.embed_tokens.safetensors")
+    save_file({"lm_head.weight": torch.zeros(5)}, tmp_path / "lm_head.safetensors")
     contents = weigh.inspect(tmp_path)
-    assert contents.parameters == 12 and contents.not_read == ()
+    assert contents.parameters == 12 + 10 and contents.not_read == ()
 
 
 def test_the_same_weights_in_two_files_are_counted_once(tmp_path: Path) -> None:

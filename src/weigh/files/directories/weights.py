@@ -10,6 +10,7 @@ from weigh.files.directories.joining import join
 from weigh.files.directories.shards import check_numbering, is_index, read_file
 from weigh.formats import FORMATS
 from weigh.formats.pointers import pointer
+from weigh.formats.torch.parts import STATE_DICTS
 from weigh.sources import File
 from weigh.tensors import Contents, shared_prefix
 
@@ -32,7 +33,7 @@ _NUMBERS = (
     (re.compile(r"rank[_-]?\d+"), "rank"),
 )
 _FURTHER = re.compile(r"(model|pytorch_model)_\d+\.(safetensors|bin)")  # what accelerate calls a second model
-_NUMBER = re.compile(r"\d+")
+_WRAPPERS = {*STATE_DICTS, "_orig_mod", "_fsdp_wrapped_module", ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +198,10 @@ def _likeness(contents: Contents, counted: Contents, label: str) -> str:
     (front_there, there), (front_here, here) = _weights(counted), _weights(contents)
     if not here or not there:
         return ""
-    if front_here != front_there and _NUMBER.sub("", front_here) == _NUMBER.sub("", front_there):
-        return ""  # layers 0 and 1, a file for each
+    fronts = [[part for part in front.split(".") if part not in _WRAPPERS] for front in (front_here, front_there)]
+    shorter, longer = sorted(fronts, key=len)
+    if shorter and longer[-len(shorter) :] != shorter:
+        return ""  # layers 0 and 1, or the embedding and the head, a file for each
     if here.keys() <= there.keys():
         dtypes = sorted(set(here.values()) - set(there.values()))
         return f"the same names and shapes as {label}" + (f", in {' and '.join(dtypes)}" if dtypes else "")
