@@ -446,6 +446,11 @@ def test_a_directory_without_a_model(tmp_path: Path) -> None:
         weigh.diagnose(tmp_path)
 
 
+def test_a_path_that_is_too_long_is_refused_in_one_line() -> None:
+    with pytest.raises(NotFound, match="too long"):
+        weigh.diagnose("a" * 5000)
+
+
 def test_a_tokenizer_that_is_a_link_to_nothing_is_not_examined(quill: Path) -> None:
     (quill / "tokenizer.json").unlink()
     (quill / "tokenizer.json").symlink_to(quill / "gone")
