@@ -103,9 +103,10 @@ def shapes(fields):
     """Names, shapes and dtypes of the tensors that a config describes, as `weigh` counts them; None if it refuses."""
     with model_directory(fields) as directory:
         try:
-            return {(tensor.name, tensor.shape, tensor.dtype) for tensor in weigh.params(directory, fallback=False).distinct}
+            described = weigh.params(directory, fallback=False).distinct
         except weigh.WeighError:
             return None
+        return {(tensor.name, tensor.shape, tensor.dtype) for tensor in described}
 
 
 # --8<-- [end:tools]
