@@ -54,14 +54,9 @@ def is_remote(path: Path) -> bool:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether the path is a directory. A URL of HTTP never is: asking would fetch the whole file.
-
-    Raises what `opening` does.
-    """
-    if _protocol(path).startswith("http"):
-        return False
+    """Whether the path is a directory. A URL of HTTP never is: asking would fetch the whole file."""
     with opening(path):
-        return path.is_dir()
+        return not _protocol(path).startswith("http") and path.is_dir()
 
 
 @contextmanager
@@ -301,6 +296,5 @@ class Reader(io.BufferedReader):
 
     def _expect(self, size: int) -> None:
         if size > self.left:
-            where = f"{self.file}, byte {self.tell():,}"
             problem = f"promises {size:,} bytes more and has {self.left:,}; fetch the file again"
-            raise errors.TruncatedFile(where, problem)
+            raise errors.TruncatedFile(f"{self.file}, byte {self.tell():,}", problem)
