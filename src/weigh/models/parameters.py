@@ -1,6 +1,7 @@
 """The question `weigh params` answers: how many parameters does this config describe, and how many bytes are they?"""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """The number of parameters, tied ones counted once."""
-        return sum(tensor.numel for tensor in self.distinct)
+        return sum(numel * count for numel, count in self._sizes.items())
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -130,7 +131,12 @@ class Model:
         Raises:
             UnknownDtype: If there is none of that name.
         """
-        return sum(bytes_of(tensor.numel, dtype(name)) for tensor in self.distinct)
+        kind = dtype(name)
+        return sum(bytes_of(numel, kind) * count for numel, count in self._sizes.items())
+
+    @cached_property
+    def _sizes(self) -> Counter[int]:
+        return Counter(tensor.numel for tensor in self.distinct)
 
     @property
     def longest(self) -> int | None:
