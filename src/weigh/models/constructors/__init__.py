@@ -7,6 +7,7 @@ depends on one, the model is refused.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
@@ -60,6 +61,7 @@ class Parameter:
     tied_to: str = ""
 
 
+@cache
 def types() -> frozenset[str]:
     """The model types that there are constructors of."""
     made = {kind for _, kind in index()["models"].values()}
