@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from weigh import errors
 from weigh.dtypes import DTYPES
-from weigh.formats.torch.chunks import Box, check_cover
+from weigh.formats.torch.chunks import Assembled, Box, check_cover
 from weigh.sources import Source
 from weigh.tensors import Contents, Tensor, is_shape
 
@@ -67,47 +66,15 @@ def below(contents: Contents, folder: str, component: str = "", prefix: str = ""
 
 
 @dataclass(frozen=True)
-class Boxes:
-    """A tensor's bytes row after row, put together from the boxes that several ranks have saved.
+class _Saved:
+    """A box that a rank has saved, as a tensor of its file."""
 
-    Attributes:
-        shape: Its sizes.
-        dtype: Its number format.
-        boxes: Each with its bytes, and where they begin in them.
-    """
+    tensor: Tensor
+    source: Source
 
-    shape: tuple[int, ...]
-    dtype: str
-    boxes: tuple[tuple[Box, Source, int], ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return prod(self.shape) * DTYPES[self.dtype].bits // 8
-
-    @property
-    def packed(self) -> None:
-        """Nothing: the boxes are stored as they are."""
-
-    def read(self, begin: int, end: int) -> bytearray:
-        """The bytes from `begin` to `end`. Every box is read, and of each all of it."""
-        data = memoryview(bytearray(self.size))
-        for (offsets, sizes), source, start in self.boxes:
-            box = source.read(start, start + prod(sizes) * DTYPES[self.dtype].bits // 8)
-            run = (sizes[-1] if sizes else 1) * DTYPES[self.dtype].bits // 8
-            for row in range(len(box) // run if run else 0):
-                place, rest = 0, row
-                for size, offset, whole in zip(sizes[-2::-1], offsets[-2::-1], _steps(self.shape), strict=True):
-                    rest, index = divmod(rest, size)
-                    place += (index + offset) * whole
-                at = (place + (offsets[-1] if offsets else 0)) * DTYPES[self.dtype].bits // 8
-                data[at : at + run] = box[row * run : (row + 1) * run]
-        return bytearray(data[begin:end])
-
-
-def _steps(shape: tuple[int, ...]) -> list[int]:
-    """Elements between neighbours along each dimension but the last, from the last but one to the first."""
-    return [prod(shape[n + 1 :]) for n in range(len(shape) - 2, -1, -1)]
+    def found(self) -> tuple[Tensor, Source]:
+        """The tensor, and its storage."""
+        return self.tensor, self.source
 
 
 def _assembled(whole: Contents, parts: Sequence[Contents]) -> Contents:
@@ -138,8 +105,8 @@ def _assembled(whole: Contents, parts: Sequence[Contents]) -> Contents:
             raise errors.InvalidOffsets(where, "its boxes do not belong to one tensor; save the checkpoint again")
         shape = tuple(max(box[0][n] + box[1][n] for box, _ in found) for n in range(dimensions.pop()))
         check_cover(where, shape, [box for box, _ in found])
-        boxes = tuple((box, whole.storages[tensor.storage], tensor.begin) for box, tensor in found)
-        assembled = Boxes(shape, dtype, boxes)
+        chunks = tuple((box, _Saved(tensor, whole.storages[tensor.storage])) for box, tensor in found)
+        assembled = Assembled(shape, dtype, chunks)
         storage = f"{found[0][1].storage}:{name}"
         storages[storage] = assembled
         named.append(Tensor(name, shape, dtype, storage, 0, assembled.size, found[0][1].component))

@@ -1,9 +1,10 @@
-"""Tensors cut into boxes, each in an archive of its own: whether the boxes fit, and the bytes they come to."""
+"""Tensors cut into boxes, each stored by itself: whether the boxes fit, and the bytes they come to."""
 
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Protocol
 
 from weigh import errors
 from weigh.dtypes import DTYPES
@@ -17,21 +18,26 @@ Box = tuple[tuple[int, ...], tuple[int, ...]]
 """Where a chunk begins in its tensor, and its sizes."""
 
 
+class Chunk(Protocol):
+    """What is stored for a box."""
+
+    def found(self) -> tuple[Tensor, Source]:
+        """The chunk as a tensor, and the storage that it lives in."""
+
+
 @dataclass(frozen=True)
 class Assembled:
     """A tensor's bytes row after row, put together from its chunks when they are asked for.
 
     Attributes:
-        name: The name of the tensor, for an error.
         shape: Its sizes.
         dtype: Its number format.
-        chunks: Its boxes, and the archive that holds each.
+        chunks: Its boxes, and the chunk of each.
     """
 
-    name: str
     shape: tuple[int, ...]
     dtype: str
-    chunks: tuple[tuple[Box, File], ...]
+    chunks: tuple[tuple[Box, Chunk], ...]
 
     @property
     def size(self) -> int:
@@ -45,23 +51,22 @@ class Assembled:
     def read(self, begin: int, end: int) -> bytearray:
         """The bytes from `begin` to `end`. Of the chunks only those are read that hold some of them.
 
-        Raises:
-            InvalidOffsets: If an archive does not hold the chunk that the checkpoint says.
+        Raises what its chunks do.
         """
         if begin >= end:
             return bytearray()
         if len(self.chunks) == 1:
-            tensor, storage = self._chunk(*self.chunks[0])
+            tensor, storage = self.chunks[0][1].found()
             if tensor.strides in (None, _row_major(self.shape)):
                 return storage.read(tensor.begin + begin, tensor.begin + end)
         width = DTYPES[self.dtype].bits // 8
         row = prod(self.shape[1:]) * width
         first, last = begin // row, -(-end // row)
         data = bytearray((last - first) * row)
-        for (offsets, sizes), file in self.chunks:
+        for (offsets, sizes), chunk in self.chunks:
             low, high = max(first, offsets[0]), min(last, offsets[0] + sizes[0])
             if low < high:
-                tensor, storage = self._chunk((offsets, sizes), file)
+                tensor, storage = chunk.found()
                 into, out_of = _row_major(self.shape), tensor.strides or _row_major(sizes)
                 at = sum(offset * step for offset, step in zip((low - first, *offsets[1:]), into, strict=True))
                 source = storage.read(tensor.begin, tensor.end)
@@ -70,11 +75,34 @@ class Assembled:
         del data[end - first * row :], data[: begin - first * row]
         return data
 
-    def _chunk(self, box: Box, file: File) -> tuple[Tensor, Source]:
-        contents = saved.read_inside(file, "")
-        if [(tensor.name, tensor.dtype, tensor.shape) for tensor in contents.named] != [("", self.dtype, box[1])]:
+
+@dataclass(frozen=True)
+class Archived:
+    """A chunk that is an archive of its own.
+
+    Attributes:
+        file: The archive.
+        name: The name of the whole tensor, for an error.
+        dtype: Its number format.
+        sizes: Those of the chunk.
+    """
+
+    file: File
+    name: str
+    dtype: str
+    sizes: tuple[int, ...]
+
+    def found(self) -> tuple[Tensor, Source]:
+        """The tensor in the archive, and its storage.
+
+        Raises:
+            InvalidOffsets: If the archive does not hold the chunk that the checkpoint says.
+        """
+        contents = saved.read_inside(self.file, "")
+        described = [(tensor.name, tensor.dtype, tensor.shape) for tensor in contents.named]
+        if described != [("", self.dtype, self.sizes)]:
             raise errors.InvalidOffsets(
-                f"{file}, byte {file.begin:,}",
+                f"{self.file}, byte {self.file.begin:,}",
                 f"is not the chunk of {self.name[:80]!r} that the checkpoint says; fetch the file again",
             )
         return contents.named[0], contents.storages[contents.named[0].storage]

@@ -19,7 +19,7 @@ from weigh.formats import pickles
 from weigh.formats.opcodes import MAX_NAME, Call, Global, Mapping
 from weigh.formats.pickles import MAX_DEPTH, Keys
 from weigh.formats.torch import rebuilding, saved
-from weigh.formats.torch.chunks import Assembled, Box, check_cover
+from weigh.formats.torch.chunks import Archived, Assembled, Box, check_cover
 from weigh.formats.torch.parts import Parts, by_name, parts
 from weigh.sources import File, Source
 from weigh.tensors import Contents, Tensor
@@ -82,9 +82,9 @@ def read(file: File) -> Contents:
             storages |= inner.storages
             used.add(stretch.name)
             continue
-        chunks = tuple((box, _place(where, places, (name, box[0]))) for box in layout.boxes)
+        stretches = [(box, _place(where, places, (name, box[0]))) for box in layout.boxes]
         width = DTYPES[layout.dtype].bits // 8
-        for (offsets, sizes), stretch in chunks:
+        for (offsets, sizes), stretch in stretches:
             if prod(sizes) * width > stretch.size:
                 raise errors.InvalidOffsets(
                     where,
@@ -94,8 +94,9 @@ def read(file: File) -> Contents:
         storage = f"{METADATA}:{name}"
         component = structure.component(paths[name])
         found.append(Tensor(name, layout.shape, layout.dtype, storage, 0, nbytes, component, state_dict=state_dict))
-        storages[found[-1].storage] = Assembled(name, layout.shape, layout.dtype, chunks)
-        used.update(stretch.name for _, stretch in chunks)
+        chunks = tuple((box, Archived(stretch, name, layout.dtype, box[1])) for box, stretch in stretches)
+        storages[found[-1].storage] = Assembled(layout.shape, layout.dtype, chunks)
+        used.update(stretch.name for _, stretch in stretches)
     return Contents(
         path=str(directory),
         format="torch.distributed.checkpoint",
