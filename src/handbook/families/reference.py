@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -18,6 +17,9 @@ import transformers
 from transformers import initialization
 from transformers.models.auto import configuration_auto, modeling_auto
 
+from weigh.models import meta_device
+from weigh.models.constructors import Parameter
+
 VERSION: str = transformers.__version__
 
 FIRST = (
@@ -26,23 +28,6 @@ FIRST = (
     "MASK_GENERATION", "ZERO_SHOT_OBJECT_DETECTION", "DEPTH_ESTIMATION", "SEMANTIC_SEGMENTATION", "PRETRAINING",
 )  # fmt: skip
 """The tasks of a type whose class stands for it in the register, first come first; then its base class."""
-
-
-@dataclass(frozen=True)
-class Built:
-    """A parameter as transformers builds it.
-
-    Attributes:
-        name: Its name in the state dict.
-        shape: Its sizes.
-        owner: The class of the module that holds it.
-        tied_to: The first name of the same tensor, if that is another; else empty.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    owner: str
-    tied_to: str
 
 
 class NotBuildable(Exception):
@@ -134,7 +119,7 @@ def resolved(fields: dict[str, Any]) -> Any:
         raise NotBuildable(first_line(error)) from None
 
 
-def build(fields: dict[str, Any], architecture: str) -> tuple[Built, ...]:
+def build(fields: dict[str, Any], architecture: str) -> tuple[Parameter, ...]:
     """The parameters that a class makes of a config, on the meta device, in the order of its state dict.
 
     Args:
@@ -152,7 +137,7 @@ def build(fields: dict[str, Any], architecture: str) -> tuple[Built, ...]:
         if isinstance(error, ImportError):
             raise NotBuildable(f"needs a package: {first_line(error)}") from None
         raise NotBuildable(first_line(error)) from None
-    return parameters(model)
+    return tuple(Parameter(name, tuple(shape), *rest) for name, shape, *rest in meta_device.parameters(model))
 
 
 @contextmanager
@@ -162,20 +147,6 @@ def _without_numbers() -> Iterator[None]:
     with initialization.no_init_weights():
         transformers.PreTrainedModel.init_weights = tying  # type: ignore[method-assign]  # it does no more here
         yield
-
-
-def parameters(model: Any) -> tuple[Built, ...]:
-    """The parameters of a module under every name that they have."""
-    first: dict[int, str] = {}
-    found: dict[str, Built] = {}
-    for path, module in model.named_modules(remove_duplicate=False):
-        for own, tensor in module._parameters.items():
-            if tensor is not None:
-                name = f"{path}.{own}" if path else own
-                known = first.setdefault(id(tensor), name)
-                shape, tied = tuple(tensor.shape), "" if known == name else known
-                found.setdefault(name, Built(name, shape, type(module).__name__, tied))
-    return tuple(found.values())
 
 
 def first_line(error: BaseException) -> str:

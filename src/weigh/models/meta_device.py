@@ -21,15 +21,12 @@ MAX_PARAMETERS = 1_000_000
 FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
 """What no count needs, by the names of Python's audit events."""
 
-HEADS = (
-    "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
-    "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING",
-    "MODEL_FOR_MULTIMODAL_LM_MAPPING",
-    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
-    "MODEL_FOR_CAUSAL_LM_MAPPING",
-    "MODEL_MAPPING",
-)
-"""Where the class is looked up that a config without `architectures` means. An encoder means the class without head."""
+DEFAULTS = (
+    "AutoModelForSeq2SeqLM", "AutoModelForSpeechSeq2Seq", "AutoModelForMultimodalLM", "AutoModelForImageTextToText",
+    "AutoModelForCausalLM", "AutoModel",
+)  # fmt: skip
+"""The kinds of classes that a config without `architectures` may mean, the first that there is. An encoder that fills
+in masked words means the class without a head, as those of the families of `weigh` do."""
 
 
 class Refused(Exception):
@@ -67,7 +64,7 @@ def describe(fields: dict[str, Any], model_type: str, architecture: str | None) 
     noted = [f"{paths[at]}{name}" for at, name in list(read) if name in fields_of.get(at, ())]
     return {
         "architecture": model_class.__name__,
-        "parameters": list(islice(_parameters(model), MAX_PARAMETERS)),
+        "parameters": list(islice(parameters(model), MAX_PARAMETERS)),
         "config": filled_in,
         "read": sorted({*declared, *noted}),
     }
@@ -96,10 +93,11 @@ def _model_class(config: Any, architecture: str | None) -> Any:
 
     if architecture is None:
         kind = type(config)
-        encoder = kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING and kind not in getattr(modeling_auto, HEADS[0])
-        for mapping in [getattr(modeling_auto, name) for name in (HEADS[-1:] if encoder else HEADS)]:
-            if kind in mapping:
-                return mapping[kind][0] if isinstance(mapping[kind], tuple) else mapping[kind]
+        auto = {name: getattr(modeling_auto, name)._model_mapping for name in ("AutoModelForMaskedLM", *DEFAULTS)}
+        encodes = kind in auto["AutoModelForMaskedLM"] and kind not in auto[DEFAULTS[0]]
+        for name in DEFAULTS[-1:] if encodes else DEFAULTS:
+            if kind in auto[name]:
+                return auto[name][kind][0] if isinstance(auto[name][kind], tuple) else auto[name][kind]
         raise Refused(f"transformers {transformers.__version__} has no class for {config.model_type!r:.60} alone")
     found: Any = getattr(transformers, architecture, None)
     ours = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
@@ -110,8 +108,12 @@ def _model_class(config: Any, architecture: str | None) -> Any:
     return found
 
 
-def _parameters(model: Any) -> Iterator[tuple[str, list[int], str, str]]:
-    """Name, shape, class of the module that holds it, and the name of the one that it is tied to, if any."""
+def parameters(model: Any) -> Iterator[tuple[str, list[int], str, str]]:
+    """The parameters of a module under every name that they have, in the order of the state dict.
+
+    Of each its name, its shape, the class of the module that holds it, and the first name of the same tensor if this is
+    another.
+    """
     first: dict[int, str] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         for name, parameter in module._parameters.items():

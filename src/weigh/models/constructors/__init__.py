@@ -13,13 +13,7 @@ from typing import Any
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
 from weigh.models.constructors import configs, modules
 from weigh.models.constructors.library import index, library, version
-
-DEFAULTS = (
-    "AutoModelForSeq2SeqLM", "AutoModelForSpeechSeq2Seq", "AutoModelForMultimodalLM", "AutoModelForImageTextToText",
-    "AutoModelForCausalLM", "AutoModel",
-)  # fmt: skip
-"""The kinds of classes that a config without `architectures` may mean, the first that there is. An encoder that fills
-in masked words means the class without a head, as those of the families here do."""
+from weigh.models.meta_device import DEFAULTS
 
 PUBLISHED = {"Qwen2_5OmniModel": "Qwen2_5OmniForConditionalGeneration"}
 """Classes that configs name as they were called before transformers had them."""

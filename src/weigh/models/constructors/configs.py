@@ -73,7 +73,7 @@ class PreTrainedConfig:
     output_hidden_states, return_dict, chunk_size_feed_forward, is_encoder_decoder = False, True, 0, False
     default_theta, default_rope_type = 10_000.0, "default"
     _attn_implementation = _experts_implementation = "eager"
-    _attn_implementation_internal = _experts_implementation_internal = "eager"
+    _attn_implementation_internal = "eager"
     asked: set[str]
 
     def __init_subclass__(cls) -> None:
@@ -179,11 +179,6 @@ class PreTrainedConfig:
             if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 10**6:
                 raise NotConstructed("field num_labels", f"must be a number of classes, not {count!r:.40}")
             self.id2label = dict.fromkeys(range(count), "")
-
-    @property
-    def is_heterogeneous(self) -> bool:
-        """Whether single layers have sizes of their own."""
-        return any(self.__dict__.get("overrides", {}).values())
 
     @property
     def per_layer_config(self) -> Layers:

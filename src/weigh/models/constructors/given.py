@@ -114,10 +114,6 @@ class Classes(Named):
         return lambda *given, **named: self.functions[name]
 
 
-def nothing(*given: Any, **named: Any) -> None:
-    """What is called for its effect, and has none here."""
-
-
 def unchanged(given: Any = None, *rest: Any, **named: Any) -> Any:
     """A decorator that leaves what it is given."""
     return given if given is not None else unchanged

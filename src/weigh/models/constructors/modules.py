@@ -105,8 +105,6 @@ class Module:
             module._refuse()
         self._modules[name] = module
 
-    register_module = add_module
-
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The modules set on this one."""
         return ((name, module) for name, module in self._modules.items() if module is not None)
@@ -147,7 +145,7 @@ class Module:
         return self
 
     to = train = eval = apply = requires_grad_ = float = half = bfloat16 = cuda = cpu = _itself
-    _register_load_state_dict_pre_hook = register_load_state_dict_post_hook = register_forward_hook = _itself
+    _register_load_state_dict_pre_hook = register_forward_hook = _itself
     register_forward_pre_hook = load_state_dict = _init_weights = init_weights = _itself
 
     def __call__(self, *given: Any, **named: Any) -> Unknown:
