@@ -7,7 +7,9 @@ from pathlib import Path
 from weigh import errors
 from weigh.sources import File
 
-_LARGEST = 1024
+SIZES = range(100, 1025)
+"""The bytes that a pointer may have: two lines of a hundred at least, and what its specification allows."""
+
 _POINTER = re.compile(rb"version https://git-lfs[^\n]*\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d{1,19})\n?")
 
 
@@ -30,7 +32,7 @@ def pointer(path: Path) -> Pointer | None:
     Raises:
         NotFound: If it cannot be read.
     """
-    return _pointer(File(path).first(_LARGEST))
+    return _pointer(File(path).first(SIZES[-1]))
 
 
 def refuse(file: File) -> None:
@@ -39,7 +41,7 @@ def refuse(file: File) -> None:
     Raises:
         UnknownFormat: If the file is one.
     """
-    if found := _pointer(file.first(_LARGEST)):
+    if found := _pointer(file.first(SIZES[-1])):
         raise errors.UnknownFormat(
             file, f"is a Git LFS pointer to {found.size:,} bytes that are not here; fetch them with git lfs pull"
         )

@@ -15,13 +15,12 @@ from weigh.files.directories.pickles import SUFFIXES, Follower, TooLong, is_pick
 from weigh.files.directories.unread import FOREIGN, account
 from weigh.files.directories.weights import Choice, choose
 from weigh.formats import FORMATS, foreign
-from weigh.formats.pointers import pointer
+from weigh.formats.pointers import SIZES, pointer
 from weigh.models.parameters import params
 from weigh.sources import File
 from weigh.tensors import Contents
 
 _READ_BESIDE = ("config.json", "params.json", components.MODULES, components.PIPELINE, "latest")
-_POINTER = 100, 1024  # bytes of a pointer of Git LFS, at least and at most
 _MOST_NAMED = 3
 
 
@@ -126,7 +125,7 @@ class _Directory:
         states = [
             name
             for name in sorted(artifacts["checkpoint"] + artifacts["optimizer state"])
-            if PurePosixPath(name).suffix in SUFFIXES and name not in weights and not self._is_pointer(name)
+            if PurePosixPath(name).suffix in SUFFIXES and name not in weights and not pointer(self.directory / name)
         ]
         parts += training.add_files(self.directory, states, self.choice)
         if not any(part.named for part in parts):
@@ -169,10 +168,6 @@ class _Directory:
                     self.foreign[name] = said.removeprefix("is ").partition(", which")[0] or "an unknown one"
         return loose
 
-    def _is_pointer(self, path: str) -> bool:
-        size = next(entry.size for entry in self.listing.entries if entry.path == path)
-        return size <= _POINTER[1] and pointer(self.directory / path) is not None
-
     def _accounted(self, joined: Contents, parts: dict[str, int], inside: set[str] | None = None) -> Contents:
         """With every pickle followed, and every file that is not counted named."""
         top = self.listing.top
@@ -186,7 +181,7 @@ class _Directory:
                 reasons.setdefault(f"{folder}/", "a model of its own, or a copy; inspect it by itself")
         self._check_pickles(skipped, reasons, set(parts))
         for entry in self.listing.entries:
-            if entry.why or entry.path in skipped or not _POINTER[0] <= entry.size <= _POINTER[1]:
+            if entry.why or entry.path in skipped or entry.size not in SIZES:
                 continue
             if found := pointer(self.directory / entry.path):
                 reasons[entry.path] = f"a Git LFS pointer to {found.size:,} bytes; fetch them with git lfs pull"
