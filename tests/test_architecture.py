@@ -17,7 +17,8 @@ from weigh import errors, formats
 from weigh.cli import weigh as weigh_command
 from weigh.cli.training import training_command
 from weigh.formats import FORMATS, Format
-from weigh.memory.optimizers import OPTIMIZERS, State, optimizer
+from weigh.memory.optimizers.entries import State
+from weigh.memory.optimizers.pytorch import LIBRARY
 from weigh.tensors import Tensor
 
 MODULES = sorted(Path("src").rglob("*.py"))
@@ -81,24 +82,24 @@ def test_a_file_format_is_a_module_and_a_line(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_optimizer_is_one_function() -> None:
-    """The command completes it and its help lists it, and the estimates count its state."""
+    """The commands complete and list it, and the estimates count its state."""
 
-    @optimizer("signum", elementwise=False)
+    @LIBRARY.optimizer("Signum", elementwise=False)
     def _signum(tensor: Tensor, dtype: str) -> State:
         yield "momentum_buffer", tensor.shape, dtype
 
     try:
         model = weigh.params("models/quill")
-        assert weigh.checkpoint(model.distinct, "signum", "fp32").optimizer_state_bytes == 4 * model.parameters
+        assert weigh.checkpoint(model.distinct, "torch:signum", "fp32").optimizer_state_bytes == 4 * model.parameters
         for zero, said in ((1, True), (0, False)):
-            estimate = weigh.training(model, "signum", zero=zero, devices=2, batch=1, sequence=8)
-            assert any(text.startswith("signum needs whole tensors") for text in estimate.assumptions) == said
-        helped = CliRunner().invoke(weigh_command, ["training", "--help"]).output
-        assert "signum" in helped
+            estimate = weigh.training(model, "torch:Signum", zero=zero, devices=2, batch=1, sequence=8)
+            assert any(text.startswith("torch:Signum needs whole tensors") for text in estimate.assumptions) == said
+        assert "torch:Signum" in CliRunner().invoke(weigh_command, ["optimizers", "sig"]).output
         (option,) = (each for each in training_command.params if each.name == "optimizer")
-        assert "signum" in [item.value for item in option.shell_complete(click.Context(training_command), "sig")]
+        completed = [item.value for item in option.shell_complete(click.Context(training_command), "torch:sig")]
+        assert completed == ["torch:Signum"]
     finally:
-        del OPTIMIZERS["signum"]
+        del LIBRARY.optimizers["Signum"]
 
 
 @pytest.mark.parametrize("name", ["READER", "FAMILY"])

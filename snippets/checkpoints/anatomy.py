@@ -540,7 +540,7 @@ for name, (_, key) in MADE.items():
         print(f"| {label} | {of_weight} | {'the same' if of_bias == of_weight else of_bias} | {bytes_found:,} "
               f"| {bytes_found / elements:.2f} | {ratio} |")  # fmt: skip
 assert set(ratios.values()) == {1.0}, "weigh predicts each to the byte"
-assert set(ratios) < set(weigh.OPTIMIZERS)
+assert set(ratios) < set(weigh.OPTIMIZER_ALIASES)
 # --8<-- [end:optimizer_table]
 
 # --8<-- [start:same_state]

@@ -154,11 +154,12 @@ print(f"{plain.parameters:,} parameters, {weigh.inference(plain).total_bytes:,} 
 # --8<-- [end:family_used]
 
 # --8<-- [start:optimizer]
-from weigh.memory.optimizers import State, optimizer
+from weigh.memory.optimizers.entries import State
+from weigh.memory.optimizers.pytorch import LIBRARY
 from weigh.tensors import Tensor
 
 
-@optimizer("signum")
+@LIBRARY.optimizer("Signum")
 def signum(tensor: Tensor, dtype: str) -> State:
     """Bernstein et al. 2018 (arXiv 1802.04434): the sign of a mean of the gradient."""
     yield "momentum_buffer", tensor.shape, dtype
@@ -168,16 +169,16 @@ def signum(tensor: Tensor, dtype: str) -> State:
 
 # --8<-- [start:optimizer_used]
 quill = weigh.params("models/quill")
-added = weigh.training(quill, "signum", "fp32", batch=1, sequence=64)
+added = weigh.training(quill, "torch:Signum", "fp32", batch=1, sequence=64)
 assert added.optimizer_state_bytes == 4 * quill.parameters
 
 from click.testing import CliRunner
 
 from weigh.cli import weigh as command
 
-helped = CliRunner().invoke(command, ["training", "--help"]).output
-assert "signum" in helped, "The command's help names it"
-print(f"state of signum for Quill: {added.optimizer_state_bytes:,} bytes")
+listed = CliRunner().invoke(command, ["optimizers", "signum"]).output
+assert "torch:Signum" in listed, "The command lists it"
+print(f"state of Signum for Quill: {added.optimizer_state_bytes:,} bytes")
 # --8<-- [end:optimizer_used]
 
 # --8<-- [start:command]

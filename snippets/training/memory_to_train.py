@@ -99,7 +99,7 @@ OPTIMIZERS = {
     "muon": muon,
     "adamw-8bit": one(AdamW8bit),
 }
-assert set(OPTIMIZERS) <= set(weigh.OPTIMIZERS)
+assert set(OPTIMIZERS) <= set(weigh.OPTIMIZER_ALIASES)
 
 
 def nbytes(tensor):

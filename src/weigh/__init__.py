@@ -92,7 +92,7 @@ _MODULES = {
     "memory.inference": "Inference inference largest_batch largest_context",
     "memory.kv_cache": "CACHE_FORMATS",
     "memory.lora": "Lora",
-    "memory.optimizers": "OPTIMIZERS",
+    "memory.optimizers": "OPTIMIZERS OPTIMIZER_ALIASES",
     "memory.planner": "Plan daly plan wall_time young",
     "memory.replicas": "replicas_for simulate_replicas",
     "memory.roofline": "Bound decode_bound experts_touched prefill_bound",

@@ -186,6 +186,7 @@ from weigh.memory.inference import largest_batch as largest_batch
 from weigh.memory.inference import largest_context as largest_context
 from weigh.memory.kv_cache import CACHE_FORMATS as CACHE_FORMATS
 from weigh.memory.lora import Lora as Lora
+from weigh.memory.optimizers import OPTIMIZER_ALIASES as OPTIMIZER_ALIASES
 from weigh.memory.optimizers import OPTIMIZERS as OPTIMIZERS
 from weigh.memory.planner import Plan as Plan
 from weigh.memory.planner import daly as daly

@@ -29,7 +29,7 @@ class Known(click.Option):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Completions: the names that begin with what was typed."""
-        return [CompletionItem(name) for name in self.known() if name.startswith(incomplete.lower())]
+        return [CompletionItem(name) for name in self.known() if name.lower().startswith(incomplete.lower())]
 
     @property
     def help(self) -> str | None:

@@ -12,9 +12,9 @@ from weigh.units import format_bytes
 
 
 def _optimizers() -> list[str]:
-    from weigh.memory.optimizers import OPTIMIZERS
+    from weigh.memory.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
 
-    return list(OPTIMIZERS)
+    return [*OPTIMIZER_ALIASES, *OPTIMIZERS]
 
 
 def _policies() -> list[str]:
@@ -23,7 +23,10 @@ def _policies() -> list[str]:
     return [*PRECISIONS, *MEGATRON]
 
 
-_OPTIMIZER = click.option("--optimizer", cls=Known, known=_optimizers, default="adamw", show_default=True)
+_OPTIMIZER = click.option(
+    "--optimizer", cls=Known, known=_optimizers, default="adamw", show_default=True, metavar="NAME",
+    help="LIBRARY:NAME or a short name, with options after a colon; weigh optimizers lists them.",
+)  # fmt: skip
 _PRECISION = click.option("--precision", cls=Known, known=_policies, default="bf16-master", show_default=True)
 
 

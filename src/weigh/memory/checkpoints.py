@@ -12,7 +12,7 @@ from math import prod
 
 from weigh.dtypes import bytes_of, dtype
 from weigh.errors import WeighError
-from weigh.memory.optimizers import optimizer_state
+from weigh.memory.optimizers import Chosen, find
 from weigh.tensors import Tensor
 
 
@@ -26,6 +26,7 @@ class Precision:
         gradients: What the backward pass leaves for the optimizer, or for the next micro-batch to add to.
         master: Whether a copy of the weights in the `state` format is kept, which the optimizer updates.
         master_gradients: Whether the optimizer copies the gradients to the `state` format before it uses them.
+        groups: How many parameter groups the weights are divided into, of which some optimizers keep state.
     """
 
     weights: str
@@ -33,6 +34,7 @@ class Precision:
     gradients: str
     master: bool = False
     master_gradients: bool = False
+    groups: int = 1
 
 
 PRECISIONS: dict[str, Precision] = {
@@ -85,12 +87,12 @@ def policy(name: str | Precision) -> Precision:
     return policies[name]
 
 
-def checkpoint(tensors: Iterable[Tensor], optimizer: str, precision: str | Precision = "fp32") -> Checkpoint:
+def checkpoint(tensors: Iterable[Tensor], optimizer: str | Chosen, precision: str | Precision = "fp32") -> Checkpoint:
     """The size of a training checkpoint of these weights, to the byte.
 
     Args:
         tensors: The distinct weights, such as `weigh.params(config).distinct`. Their own dtype does not matter.
-        optimizer: A key of `weigh.OPTIMIZERS`.
+        optimizer: A key of `weigh.OPTIMIZERS` or a short name, with options if there are any.
         precision: A key of `weigh.PRECISIONS` or `weigh.MEGATRON`, or a policy of your own.
 
     Raises:
@@ -100,7 +102,7 @@ def checkpoint(tensors: Iterable[Tensor], optimizer: str, precision: str | Preci
     return Checkpoint(
         weight_bytes=bytes_in(tensors, keeps.weights),
         master_weight_bytes=bytes_in(tensors, keeps.state) if keeps.master else 0,
-        optimizer_state_bytes=sum(state_bytes(tensors, optimizer, keeps.state).values()),
+        optimizer_state_bytes=sum(state_bytes(tensors, optimizer, keeps.state, keeps.groups).values()),
     )
 
 
@@ -109,10 +111,12 @@ def bytes_in(tensors: Iterable[Tensor], name: str) -> int:
     return sum(bytes_of(tensor.numel, dtype(name)) for tensor in tensors)
 
 
-def state_bytes(tensors: Iterable[Tensor], optimizer: str, name: str) -> dict[str, int]:
-    """The bytes of an optimizer's state of these weights, for each name that it keeps them under, such as `exp_avg`."""
+def state_bytes(tensors: Iterable[Tensor], optimizer: str | Chosen, name: str, groups: int = 1) -> dict[str, int]:
+    """The bytes of an optimizer's state of these weights, for each name that it keeps them under, such as `exp_avg`.
+
+    Of an optimizer whose state grows with the steps, it is the most.
+    """
     sizes: dict[str, int] = {}
-    for tensor in tensors:
-        for part, shape, kind in optimizer_state(tensor, optimizer, name):
-            sizes[part] = sizes.get(part, 0) + bytes_of(prod(shape), dtype(kind))
+    for part, shape, kind in find(optimizer).extremes()[1].kept(tensors, name, groups):
+        sizes[part] = sizes.get(part, 0) + bytes_of(prod(shape), dtype(kind))
     return sizes

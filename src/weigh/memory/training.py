@@ -17,7 +17,8 @@ from weigh.memory.activations import Activations, Recompute, activations
 from weigh.memory.checkpoints import Precision, bytes_in, checkpoint, policy, state_bytes
 from weigh.memory.estimates import Estimate
 from weigh.memory.lora import Lora, frozen_bytes
-from weigh.memory.optimizers import OPTIMIZERS
+from weigh.memory.optimizers import Chosen, find
+from weigh.memory.optimizers.entries import Copies
 from weigh.models.matrices import layer_name, sides
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
@@ -36,7 +37,8 @@ class Training(Estimate):
 
     Attributes:
         model_type: The family.
-        optimizer: The optimizer.
+        optimizer: The optimizer, as it was asked for.
+        optimizer_entry: The optimizer that it means, with its library and the options that were given.
         precision: The precision policy.
         parameters: Of the model, adapters left out.
         trainable_parameters: Those that have gradients: all, or the adapters.
@@ -49,13 +51,14 @@ class Training(Estimate):
     """
 
     _figures = (
-        "model_type", "optimizer", "precision", "parameters", "trainable_parameters", "weight_bytes",
+        "model_type", "optimizer", "optimizer_entry", "precision", "parameters", "trainable_parameters", "weight_bytes",
         "gradient_bytes", "master_weight_bytes", "optimizer_state_bytes", "activation_bytes", "total_bytes",
         "checkpoint_bytes",
     )  # fmt: skip
 
     model_type: str
     optimizer: str
+    optimizer_entry: str
     precision: str
     parameters: int
     trainable_parameters: int
@@ -79,7 +82,7 @@ class Training(Estimate):
 
 def training(
     model: Model,
-    optimizer: str = "adamw",
+    optimizer: str | Chosen = "adamw",
     precision: str = "bf16-master",
     *,
     batch: int,
@@ -95,7 +98,7 @@ def training(
 
     Args:
         model: What `weigh.params` returned.
-        optimizer: A key of `weigh.OPTIMIZERS`.
+        optimizer: A key of `weigh.OPTIMIZERS` or a short name, with options if there are any.
         precision: A key of `weigh.PRECISIONS` or `weigh.MEGATRON`.
         batch: Sequences for each device and each step of the optimizer.
         sequence: Tokens of each sequence.
@@ -113,6 +116,7 @@ def training(
     """
     _refuse_impossible(zero, devices=devices, batch=batch, sequence=sequence, accumulate=accumulate)
     model.refuse_beyond("sequence", sequence)
+    chosen = find(optimizer)
     keeps, frozen, trained, micro = policy(precision), [], model.distinct, -(-batch // accumulate)
     computed, beside = keeps.weights, None
     if lora:
@@ -126,21 +130,21 @@ def training(
         )  # fmt: skip
     except UnsupportedField as unknown:
         kept = Activations((), None, (f"no activations, which are not in the total: those {unknown.problem}",))
-    states = [_divide(state, zero, devices) for state in (*frozen, *_states(trained, optimizer, keeps))]
+    states = [_divide(state, zero, devices) for state in (*frozen, *_states(trained, chosen, keeps))]
     sizes = {figure: sum(state.step.value for state in states if state.figure == figure) for figure in FIGURES}
     low, high = kept.total_bytes, kept.total_bytes
     if lora:
         low, high = low * ESTIMATE[0] // ESTIMATE[1], high * ESTIMATE[1] // ESTIMATE[0]
     whole = _largest_layer(model, trained, keeps, lora, computed) if zero == 3 and devices > 1 else ("", 0)
-    copy = bytes_in(trained, keeps.state) // (devices if zero else 1)
-    assumed = _assumptions(optimizer, zero, devices, keeps.weights if lora else None, whole)
+    spread = _while_stepping(trained, chosen, keeps, devices if zero else 1)
+    assumed = _assumptions(chosen, zero, devices, keeps.weights if lora else None, whole)
     return Training(
-        model_type=model.model_type, optimizer=optimizer, precision=precision,
+        model_type=model.model_type, optimizer=chosen.text, optimizer_entry=chosen.meant, precision=precision,
         parameters=model.parameters, trainable_parameters=sum(tensor.numel for tensor in trained),
         **sizes,
         activation_bytes=kept.total_bytes if kept.steps else None,
-        checkpoint_bytes=checkpoint(trained, optimizer, keeps).total_bytes,
-        range=_total_range(sizes, low, high + whole[1], accumulate, copy),
+        checkpoint_bytes=checkpoint(trained, chosen, keeps).total_bytes,
+        range=_total_range(sizes, low, high + whole[1], accumulate, spread),
         steps=(*(state.step for state in states), *kept.steps),
         assumptions=(*assumed, *kept.assumptions),
     )  # fmt: skip
@@ -167,7 +171,7 @@ def _refuse_impossible(zero: int, **numbers: int) -> None:
         raise WeighError("accumulate", f"more parts, {numbers['accumulate']}, than sequences, {numbers['batch']}")
 
 
-def _states(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator[ModelState]:
+def _states(trained: list[Tensor], optimizer: Chosen, keeps: Precision) -> Iterator[ModelState]:
     """What is kept of the weights that are trained."""
 
     def one(figure: str, stage: int, name: str, format: str) -> ModelState:
@@ -180,9 +184,11 @@ def _states(trained: list[Tensor], optimizer: str, keeps: Precision) -> Iterator
         yield one("gradient_bytes", 1, "the optimizer's copy of the gradients", keeps.state)
     if keeps.master:
         yield one("master_weight_bytes", 1, "master weights", keeps.state)
-    sizes = state_bytes(trained, optimizer, keeps.state)
+    sizes = state_bytes(trained, optimizer, keeps.state, keeps.groups)
     formula, numbers = " + ".join(sizes) or "0", " + ".join(f"{size:,}" for size in sizes.values()) or "0"
-    yield ModelState("optimizer_state_bytes", 1, Step(f"state of {optimizer}", formula, numbers, sum(sizes.values())))
+    yield ModelState(
+        "optimizer_state_bytes", 1, Step(f"state of {optimizer.text}", formula, numbers, sum(sizes.values()))
+    )
 
 
 def _largest_layer(
@@ -224,26 +230,41 @@ def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> 
     return step("inputs and products of the adapters", "tokens · a · (I + n · r)", **numbers)
 
 
-def _total_range(sizes: dict[str, int], low: int, high: int, accumulate: int, copy: int) -> Range:
+def _while_stepping(trained: list[Tensor], optimizer: Chosen, keeps: Precision, parts: int) -> tuple[int, int]:
+    """What the state may fall short of its most, if nobody knows how far it has grown; and the copies of a step."""
+    least, most = (sum(state_bytes(trained, each, keeps.state).values()) for each in optimizer.extremes())
+    copies = optimizer.optimizer.copies or Copies(of_all=1)
+    largest = max((bytes_in([tensor], keeps.state) for tensor in trained), default=0)
+    copied = copies.of_all * bytes_in(trained, keeps.state) / parts + copies.of_largest * largest
+    return -(-(most - least) // parts), int(copied)
+
+
+def _total_range(sizes: dict[str, int], low: int, high: int, accumulate: int, spread: tuple[int, int]) -> Range:
     """Gradients come as activations go, and the optimizer's step has room of its own when those have gone."""
-    gradients = sizes["gradient_bytes"]
+    gradients, (missing, copies) = sizes["gradient_bytes"], spread
     rest = sum(sizes.values()) - gradients
     return Range(
-        low=rest + (max(low, gradients) if accumulate == 1 else low + gradients),
-        high=rest + gradients + max(high, copy),
+        low=rest - missing + (max(low, gradients) if accumulate == 1 else low + gradients),
+        high=rest + gradients + max(high, copies),
         why="low: gradients grow while activations are freed, unless they are accumulated; high: both in full, beside "
-        "the layer that ZeRO stage 3 has gathered, or a copy of the weights while PyTorch's foreach optimizers step; "
+        "the layer that ZeRO stage 3 has gathered, or the copies that live while the optimizer steps; "
         "both without the driver's context and the allocator's fragments",
     )
 
 
 def _assumptions(
-    optimizer: str, zero: int, devices: int, adapters: str | None, whole: tuple[str, int]
+    optimizer: Chosen, zero: int, devices: int, adapters: str | None, whole: tuple[str, int]
 ) -> Iterator[str]:
+    entry = optimizer.optimizer
+    yield f"{optimizer.text} is {optimizer.meant} of {entry.source}"
+    if entry.assumed:
+        yield entry.assumed
+    if entry.copies is None:
+        yield f"one copy of the weights while {optimizer.text} steps, which was not measured"
     if zero and devices > 1:
         yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
-        if not OPTIMIZERS[optimizer].elementwise:
-            yield f"{optimizer} needs whole tensors or blocks, which a real cut may leave together"
+        if not entry.elementwise:
+            yield f"{optimizer.text} needs whole tensors or blocks, which a real cut may leave together"
     if whole[1]:
         yield (
             f"only the upper end of the range has room for {whole[0]}, the largest layer or table, while it is at "

@@ -1,0 +1,1 @@
+"""The optimizer zoo: real optimizers, each made and stepped, and what it then keeps."""

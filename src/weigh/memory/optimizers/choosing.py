@@ -1,0 +1,191 @@
+"""Which optimizer does a text such as `torch:SGD:momentum=0.9` mean?
+
+A text is `LIBRARY:NAME`, or a short name, and after a colon its options: `NAME=VALUE`, with commas between them, or the
+name alone for a switch. Capitals do not matter.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+from weigh.dtypes import DTYPES
+from weigh.errors import WeighError
+from weigh.memory.optimizers.entries import Kept, Library, Optimizer, options_of
+from weigh.tensors import Tensor
+
+LIBRARIES = {
+    "torch": "pytorch",
+    "torchao": "torchao",
+    "lion-pytorch": "lion",
+}
+"""The libraries, each with its module, in which `LIBRARY` is: in the order in which people use them."""
+
+OPTIMIZER_ALIASES = {
+    "sgd": "torch:SGD",
+    "momentum": "torch:SGD:momentum=0.9",
+    "adam": "torch:Adam",
+    "adamw": "torch:AdamW",
+    "amsgrad": "torch:Adam:amsgrad",
+    "rmsprop": "torch:RMSprop",
+    "rmsprop-momentum": "torch:RMSprop:momentum=0.9",
+    "rmsprop-centered": "torch:RMSprop:centered",
+    "adagrad": "torch:Adagrad",
+    "adafactor": "torch:Adafactor",
+    "lion": "lion-pytorch:Lion",
+    "muon": "torch:Muon",
+    "adamw-8bit": "torchao:AdamW8bit",
+}
+"""What short names mean."""
+
+
+class _Optimizers(Mapping[str, Optimizer]):
+    """The optimizers of all libraries by `LIBRARY:NAME`; a library's module is read when it is asked for."""
+
+    def __getitem__(self, key: str) -> Optimizer:
+        library, _, name = key.partition(":")
+        return self.of(library).optimizers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{library}:{name}" for library in LIBRARIES for name in self.of(library).optimizers)
+
+    def __len__(self) -> int:
+        return sum(len(self.of(library).optimizers) for library in LIBRARIES)
+
+    def of(self, library: str) -> Library:
+        """The optimizers of a library. Raises `KeyError` if there is none of that name."""
+        found: Library = import_module(f"weigh.memory.optimizers.{LIBRARIES[library]}").LIBRARY
+        return found
+
+
+OPTIMIZERS: Mapping[str, Optimizer] = _Optimizers()
+"""The optimizers that weigh knows, by `LIBRARY:NAME`."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An optimizer with its options.
+
+    Attributes:
+        text: What was asked for.
+        optimizer: The optimizer that it means.
+        options: The options that were given.
+    """
+
+    text: str
+    optimizer: Optimizer
+    options: Mapping[str, Any]
+
+    @cached_property
+    def meant(self) -> str:
+        """The full name, with the options that were given."""
+        options = ",".join(f"{name}={str(value).lower()}" for name, value in self.options.items())
+        return ":".join(filter(None, (self.optimizer.key, options)))
+
+    def of(self, tensor: Tensor, dtype: str) -> list[Kept]:
+        """The state of one weight: names, shapes and dtypes of its tensors."""
+        return list(self.optimizer.state(tensor, dtype, **self.options))
+
+    def kept(self, tensors: Iterable[Tensor], dtype: str, groups: int = 1) -> Iterator[Kept]:
+        """All state of the weights: of each, of all together, and of the parameter groups."""
+        tensors = list(tensors)
+        for tensor in tensors:
+            yield from self.of(tensor, dtype)
+        if self.optimizer.shared and tensors:
+            taken = options_of(self.optimizer.shared)
+            options = {name: value for name, value in self.options.items() if name in taken}
+            yield from self.optimizer.shared(tensors, dtype, **options)
+        yield from self.optimizer.of_group * groups
+
+    def extremes(self) -> "tuple[Chosen, Chosen]":
+        """The least and the most that it keeps, where an option was not given that no config tells; else itself."""
+        unknown = {name: ends for name, ends in self.optimizer.unknown.items() if name not in self.options}
+        low, high = (
+            Chosen(self.text, self.optimizer, {**self.options, **{name: ends[at] for name, ends in unknown.items()}})
+            for at in (0, 1)
+        )
+        return low, high
+
+
+def find(text: "str | Chosen") -> Chosen:
+    """The optimizer that a text means.
+
+    Args:
+        text: `LIBRARY:NAME` or a short name, and the options after a colon, such as `torch:RMSprop:centered`.
+
+    Raises:
+        WeighError: If there is no such library, optimizer or option, or a value does not fit.
+    """
+    if isinstance(text, Chosen):
+        return text
+    if not isinstance(text, str):
+        raise WeighError(f"optimizer {text!r:.40}", "is no text, such as adamw or torch:AdamW")
+    first, _, rest = text.partition(":")
+    if short := OPTIMIZER_ALIASES.get(first.lower()):
+        entry, _, given = short.partition(":")[2].partition(":")
+        library, name = short.partition(":")[0], entry
+        settings = ",".join(filter(None, (given, rest)))
+    else:
+        library, (name, _, settings) = first, rest.partition(":")
+    optimizer = _optimizer(text, library, name)
+    return Chosen(text, optimizer, _options(text, optimizer, settings))
+
+
+def optimizer_state(tensor: Tensor, optimizer: str, dtype: str = "float32") -> list[Kept]:
+    """Optimizer state of one weight: the names, shapes and dtypes of its tensors.
+
+    Args:
+        tensor: The weight, of which the shape counts, and for some optimizers the name.
+        optimizer: A key of `weigh.OPTIMIZERS` or a short name, with options if there are any.
+        dtype: The number format of the weights that the optimizer updates, in which PyTorch makes the state.
+
+    Raises:
+        WeighError: If there is no such optimizer.
+    """
+    return find(optimizer).of(tensor, dtype)
+
+
+def _optimizer(text: str, library: str, name: str) -> Optimizer:
+    asked = {key.lower(): key for key in OPTIMIZERS}
+    if key := asked.get(f"{library}:{name}".lower()):
+        return OPTIMIZERS[key]
+    names = asked | {alias: alias for alias in OPTIMIZER_ALIASES}
+    bare = {lower.partition(":")[2]: key for lower, key in asked.items()}
+    near = [names[each] for each in get_close_matches(text.lower(), names, 2, 0.6)]
+    near += [bare[each] for each in get_close_matches((name or text).lower(), bare, 3, 0.75)]
+    meant = f"did you mean {' or '.join(list(dict.fromkeys(near))[:4])}? " if near else ""
+    raise WeighError(
+        f"optimizer {text!r:.60}",
+        f"not known to weigh; {meant}weigh optimizers lists those of {', '.join(LIBRARIES)}",
+    )
+
+
+def _options(text: str, optimizer: Optimizer, settings: str) -> dict[str, Any]:
+    defaults, options = optimizer.options, {}
+    for setting in filter(None, (each.strip() for each in settings.split(","))):
+        name, given, value = setting.partition("=")
+        if name not in defaults:
+            has = f"has {', '.join(defaults)}" if defaults else "has none"
+            raise WeighError(f"optimizer {text!r:.60}", f"option {name!r:.40} is not known: {optimizer.key} {has}")
+        options[name] = _value(text, name, value if given else "true", defaults[name])
+    return options
+
+
+def _value(text: str, name: str, value: str, default: Any) -> Any:
+    """A value of the type of the default."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[value.lower()]
+        if isinstance(default, str):
+            return {known: known for known in DTYPES}[value]
+        number = type(default)(value)
+        if not 0 <= number < 2**63:
+            raise ValueError
+        return number
+    except (KeyError, ValueError, OverflowError):
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a number format"}
+        raise WeighError(
+            f"optimizer {text!r:.60}", f"option {name} is {value!r:.40}, and not {kind[type(default)]}"
+        ) from None
