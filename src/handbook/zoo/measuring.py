@@ -78,12 +78,8 @@ def kept(optimizers: list[Any], weights: Weights) -> tuple[dict[str, int], int]:
     owners: dict[int, set[str]] = defaultdict(set)
     sizes: dict[int, int] = {}
     names = {id(weight): name for name, weight in weights.items()}
-    own = {
-        each.untyped_storage().data_ptr()
-        for weight in weights.values()
-        for each in (weight, weight.grad)
-        if each is not None
-    }
+    # A gradient that an optimizer holds on to is state: the training loop that drops it frees nothing.
+    own = {weight.untyped_storage().data_ptr() for weight in weights.values()}
     for optimizer in optimizers:
         roots: list[tuple[str, Any]] = [(names.get(id(key), "?"), value) for key, value in optimizer.state.items()]
         for group in optimizer.param_groups:
