@@ -50,7 +50,7 @@ def test_state_is_that_of_the_real_optimizer(name: str, dtype: str) -> None:
     assert total == row.total
     first = [kept for each in tensors.values() for kept in chosen.of(each, dtype)]
     assert row.at_construction == sum(_bytes(kept) for kept in first if kept[0] in chosen.optimizer.at_construction)
-    if copies := chosen.optimizer.copies:
+    if copies := chosen.copies(list(tensors.values()), dtype):
         assert _copied(copies, dtype) == pytest.approx(row.while_stepping, rel=0.1, abs=2048)
 
 

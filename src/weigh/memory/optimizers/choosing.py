@@ -4,7 +4,7 @@ A text is `LIBRARY:NAME`, or a short name, and after a colon its options: `NAME=
 name alone for a switch. Capitals do not matter.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import Any
 
 from weigh.dtypes import DTYPES
 from weigh.errors import WeighError
-from weigh.memory.optimizers.entries import Kept, Library, Optimizer, options_of
+from weigh.memory.optimizers.entries import Copies, Kept, Library, Optimizer, options_of
 from weigh.tensors import Tensor
 
 LIBRARIES = {
@@ -98,6 +98,11 @@ class Chosen:
             options = {name: value for name, value in self.options.items() if name in taken}
             yield from self.optimizer.shared(tensors, dtype, **options)
         yield from self.optimizer.of_group * groups
+
+    def copies(self, tensors: Sequence[Tensor], dtype: str) -> Copies | None:
+        """What lives while it steps on these weights; `None` if that is not known."""
+        known = self.optimizer.copies
+        return known(tensors, dtype) if callable(known) else known
 
     def extremes(self) -> "tuple[Chosen, Chosen]":
         """The least and the most that it keeps, where an option was not given that no config tells; else itself."""

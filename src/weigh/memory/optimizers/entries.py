@@ -1,7 +1,7 @@
 """One optimizer of a library: what it keeps of each weight, of all weights together, and of each group of them."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -44,7 +44,7 @@ class Optimizer:
         of_group: What is kept once for each parameter group.
         elementwise: Whether the state of each element depends on that element alone, so that ZeRO may cut anywhere.
         at_construction: The names of the tensors of a weight that are there before the first step.
-        copies: What lives while it steps; `None` if that is not known.
+        copies: What lives while it steps, of any weights or as a function of them; `None` if that is not known.
         unknown: Options whose value no config tells, such as the steps so far: the lowest and the highest.
         assumed: What the prediction takes for granted, in words; empty if nothing.
     """
@@ -57,7 +57,7 @@ class Optimizer:
     of_group: tuple[Kept, ...] = ()
     elementwise: bool = True
     at_construction: tuple[str, ...] = ()
-    copies: Copies | None = None
+    copies: Copies | Callable[[Sequence[Tensor], str], Copies] | None = None
     unknown: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     assumed: str = ""
 
