@@ -159,10 +159,11 @@ class Transient(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _plain(value: Any) -> list[torch.Tensor]:
+    """The tensors with a storage of their own: those of a sparse tensor or a subclass come by themselves."""
     return [
         leaf
         for leaf in tree_leaves(value)
-        if isinstance(leaf, torch.Tensor) and type(leaf) in (torch.Tensor, torch.nn.Parameter)
+        if type(leaf) in (torch.Tensor, torch.nn.Parameter) and leaf.layout is torch.strided
     ]
 
 
