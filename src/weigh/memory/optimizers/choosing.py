@@ -20,6 +20,13 @@ LIBRARIES = {
     "torch": "pytorch",
     "torchao": "torchao",
     "lion-pytorch": "lion",
+    "schedulefree": "schedulefree",
+    "prodigyopt": "prodigy",
+    "dadaptation": "dadaptation",
+    "came-pytorch": "came",
+    "adam-mini": "adam_mini",
+    "galore-torch": "galore",
+    "apollo-torch": "apollo",
 }
 """The libraries, each with its module, in which `LIBRARY` is: in the order in which people use them."""
 
@@ -37,6 +44,12 @@ OPTIMIZER_ALIASES = {
     "lion": "lion-pytorch:Lion",
     "muon": "torch:Muon",
     "adamw-8bit": "torchao:AdamW8bit",
+    "schedule-free": "schedulefree:AdamWScheduleFree",
+    "prodigy": "prodigyopt:Prodigy",
+    "came": "came-pytorch:CAME",
+    "adam-mini": "adam-mini:Adam_mini",
+    "galore": "galore-torch:GaLoreAdamW",
+    "apollo": "apollo-torch:APOLLOAdamW",
 }
 """What short names mean."""
 
@@ -128,7 +141,8 @@ def find(text: "str | Chosen") -> Chosen:
     if not isinstance(text, str):
         raise WeighError(f"optimizer {text!r:.40}", "is no text, such as adamw or torch:AdamW")
     first, _, rest = text.partition(":")
-    if short := OPTIMIZER_ALIASES.get(first.lower()):
+    short = OPTIMIZER_ALIASES.get(first.lower())
+    if short and not (rest and _is_key(first, rest)):  # a library may be called as one of its optimizers is for short
         entry, _, given = short.partition(":")[2].partition(":")
         library, name = short.partition(":")[0], entry
         settings = ",".join(filter(None, (given, rest)))
@@ -150,6 +164,11 @@ def optimizer_state(tensor: Tensor, optimizer: str, dtype: str = "float32") -> l
         WeighError: If there is no such optimizer.
     """
     return find(optimizer).of(tensor, dtype)
+
+
+def _is_key(library: str, rest: str) -> bool:
+    asked = f"{library}:{rest.partition(':')[0]}".lower()
+    return any(asked == key.lower() for key in OPTIMIZERS)
 
 
 def _optimizer(text: str, library: str, name: str) -> Optimizer:

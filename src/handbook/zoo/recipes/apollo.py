@@ -1,0 +1,16 @@
+"""The optimizers of apollo-torch."""
+
+from apollo_torch import APOLLOAdamW, GaLoreAdafactor, GaLoreAdamW
+
+from handbook.zoo.measuring import Recipe
+from handbook.zoo.recipes.galore import GROUP, by_rank
+
+_OWN = {**GROUP, "scale_type": "channel"}
+
+RECIPES: dict[str, Recipe] = {
+    "apollo-torch:APOLLOAdamW": by_rank(APOLLOAdamW, 0),
+    "apollo-torch:APOLLOAdamW:rank=8": by_rank(APOLLOAdamW, 8, proj="random", **_OWN),
+    "apollo-torch:APOLLOAdamW:rank=8,svd": by_rank(APOLLOAdamW, 8, proj="svd", **_OWN),
+    "apollo-torch:GaLoreAdamW:rank=8": by_rank(GaLoreAdamW, 8, **GROUP),
+    "apollo-torch:GaLoreAdafactor:rank=8": by_rank(GaLoreAdafactor, 8, **GROUP),
+}

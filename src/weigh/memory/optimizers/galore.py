@@ -1,0 +1,52 @@
+"""Optimizers of galore-torch, which keep the moments of a projection of the gradient, where a group has a rank."""
+
+from weigh.memory.optimizers.entries import Library, State
+from weigh.models.matrices import is_hidden_matrix
+from weigh.tensors import Tensor
+
+LIBRARY = Library("galore-torch", "galore-torch 1.0")
+optimizer = LIBRARY.optimizer
+
+ASSUMED = (
+    "Given a rank, it holds for the matrices inside the layers, as the authors use it; without, for none: then nothing "
+    "is saved. The projection is taken on the shorter side, as by proj_type std"
+)
+
+
+@optimizer("GaLoreAdamW", elementwise=False, assumed=ASSUMED)
+def _adamw(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
+    """Zhao et al. 2024 (arXiv 2403.03507): Adam of the gradient, projected on the singular vectors of one before it."""
+    if rank and is_hidden_matrix(tensor):
+        yield factor(tensor, dtype, rank)
+    shape = low_rank(tensor, rank)
+    yield "exp_avg", shape, dtype
+    yield "exp_avg_sq", shape, dtype
+
+
+@optimizer("GaLoreAdafactor", elementwise=False, assumed=ASSUMED)
+def _adafactor(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
+    """Zhao et al. 2024 (arXiv 2403.03507): Adafactor of the projected gradient, in float32, as in transformers."""
+    if rank and is_hidden_matrix(tensor):
+        yield factor(tensor, "float32", rank)
+    shape = low_rank(tensor, rank)
+    if len(shape) > 1:
+        yield "exp_avg_sq_row", shape[:-1], "float32"
+        yield "exp_avg_sq_col", (*shape[:-2], shape[-1]), "float32"
+    else:
+        yield "exp_avg_sq", shape, "float32"
+    yield "RMS", (), "float32"
+
+
+def low_rank(tensor: Tensor, rank: int) -> tuple[int, ...]:
+    """The shape of a weight's gradient after projection: `rank` in the place of its shorter side."""
+    if not rank or not is_hidden_matrix(tensor):
+        return tensor.shape
+    rows, columns = tensor.shape
+    rank = min(rank, rows, columns)
+    return (rows, rank) if rows >= columns else (rank, columns)
+
+
+def factor(tensor: Tensor, dtype: str, rank: int) -> tuple[str, tuple[int, ...], str]:
+    """The projection: in float32 a view, which holds the whole factor of the decomposition; else a copy."""
+    short = min(tensor.shape)
+    return "projector.ortho_matrix", (short if dtype == "float32" else min(rank, short), short), dtype
