@@ -13,7 +13,7 @@ LOCK := -m piptools compile --quiet --upgrade --allow-unsafe --strip-extras \
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve build sheet test test-all outputs portable cards families lint lock bench quill findings clean clean-cache
+.PHONY: help setup serve build sheet test test-all outputs portable cards families zoo lint lock bench quill findings clean clean-cache
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ cards: $(STAMP) ## Give new study cards their ids, and check all of them
 
 families: $(STAMP) ## Take the constructors of the installed transformers, and compare them with what it builds (half an hour)
 	$(BIN)/python -m handbook families
+
+zoo: $(STAMP) ## Measure the real optimizers again, and renew the rows that the page on them shows
+	$(BIN)/python -m handbook zoo
 
 portable: $(STAMP) ## Run the pages under several instruction sets and compare what they print (about 20 minutes)
 	$(BIN)/python -m handbook portable

@@ -75,6 +75,18 @@ def families(types: tuple[str, ...], keep: bool, processes: int) -> None:
 
 
 @main.command()
+@click.argument("libraries", nargs=-1)
+def zoo(libraries: tuple[str, ...]) -> None:
+    """Measure every recipe of the optimizer zoo again, or those of each module in LIBRARIES, and renew its rows."""
+    from handbook.zoo.making import make  # which needs torch
+    from handbook.zoo.recipes import LIBRARIES
+
+    if unknown := set(libraries) - set(LIBRARIES):
+        raise click.ClickException(f"no recipes of {', '.join(sorted(unknown))}: there are {', '.join(LIBRARIES)}")
+    make(libraries or LIBRARIES, click.echo)
+
+
+@main.command()
 def portable() -> None:
     """Run the pages under several instruction sets and compare them with their recorded outputs."""
     outcomes = {}

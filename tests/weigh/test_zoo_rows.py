@@ -1,0 +1,49 @@
+"""The measurements that the page on optimizers shows, against what weigh says now. Whether they still hold is measured
+in test_optimizers.py."""
+
+import pytest
+import torch
+
+import weigh
+from handbook.zoo.mixed import SHAPES
+from handbook.zoo.rows import DTYPES, read, write
+from weigh.memory.optimizers import find
+from weigh.tensors import Tensor
+
+KEPT = read()
+ROLES = {"up.weight": "feed-forward up", "down.weight": "feed-forward down", "embedding.weight": "embedding"}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_are_what_weigh_predicts(dtype: str) -> None:
+    """To the byte, of each weight and of what they share."""
+    tensors = [
+        Tensor(name, shape, dtype, name, 0, 0, role=ROLES.get(name, ""), layer=0 if "." in name else None)
+        for name, shape in SHAPES.items()
+    ]
+    wrong = {}
+    for (name, row_dtype), row in KEPT.rows.items():
+        if row_dtype == dtype:
+            chosen = find(name)
+            predicted = {tensor.name: size(chosen.of(tensor, dtype)) for tensor in tensors}
+            total = size(chosen.kept(tensors, dtype))
+            if (predicted, total) != (row.of, row.total):
+                wrong[name] = predicted, total, row
+    assert not wrong
+
+
+def test_every_optimizer_has_its_rows() -> None:
+    """In both formats, of the versions that the entries say; else `make zoo`."""
+    assert {(find(name).optimizer.key, dtype) for name, dtype in KEPT.rows} == {
+        (key, dtype) for key in weigh.OPTIMIZERS for dtype in DTYPES
+    }
+    assert {find(name).optimizer.source for name, _ in KEPT.rows} <= {" ".join(each) for each in KEPT.versions.items()}
+
+
+def test_rows_are_kept_as_they_are_written(tmp_path) -> None:
+    write(KEPT, tmp_path / "rows.jsonl")
+    assert read(tmp_path / "rows.jsonl") == KEPT
+
+
+def size(kept) -> int:
+    return sum(int(torch.Size(shape).numel() * weigh.DTYPES[dtype].bits / 8) for _, shape, dtype in kept)
