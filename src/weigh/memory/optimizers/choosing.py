@@ -81,7 +81,7 @@ class _Optimizers(Mapping[str, Optimizer]):
         return found
 
 
-OPTIMIZERS: Mapping[str, Optimizer] = _Optimizers()
+OPTIMIZERS = _Optimizers()
 """The optimizers that weigh knows, by `LIBRARY:NAME`."""
 
 
@@ -180,9 +180,11 @@ def _is_key(library: str, rest: str) -> bool:
 
 
 def _optimizer(text: str, library: str, name: str) -> Optimizer:
+    if library.lower() in LIBRARIES:
+        for each in OPTIMIZERS.of(library.lower()).optimizers.values():
+            if each.name.lower() == name.lower():
+                return each
     asked = {key.lower(): key for key in OPTIMIZERS}
-    if key := asked.get(f"{library}:{name}".lower()):
-        return OPTIMIZERS[key]
     names = asked | {alias: alias for alias in OPTIMIZER_ALIASES}
     bare = {lower.partition(":")[2]: key for lower, key in asked.items()}
     near = [names[each] for each in get_close_matches(text.lower(), names, 2, 0.6)]
