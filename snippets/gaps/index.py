@@ -173,6 +173,7 @@ with TemporaryDirectory() as folder:
 import re
 
 from weigh.cli import weigh as command
+from weigh.cli.check.group import check
 
 GAPS = (
     ("001", "Data Splits and Leakage", "data-splits-and-leakage",
@@ -232,7 +233,7 @@ def example(name):
     return re.sub(" (?=-)", "` `", f"`{checks[name].help.partition('Example: ')[2].strip()}`")
 
 
-checks = command.commands["check"].commands
+checks = check.commands
 print("| Gap | What To Fill | Operational Check |\n| --- | --- | --- |")
 for number, gap, page, fill, name, pair, where, clean in GAPS:
     fault, silent = (result.figure.value for result in pair)

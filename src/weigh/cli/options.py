@@ -1,10 +1,12 @@
 """What the options of several commands have in common."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 POSITIVE = click.IntRange(1)
 """A whole number from 1."""
@@ -27,8 +29,10 @@ class Known(click.Option):
         self.known = known
         super().__init__(*args, **options)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Completions: the names that begin with what was typed."""
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(name) for name in self.known() if name.lower().startswith(incomplete.lower())]
 
     @property
