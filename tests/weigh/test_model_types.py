@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from handbook.families import cases, comparing, reference, register, starts
 from weigh.errors import WeighError
 from weigh.models import constructors
+from weigh.models.constructors import archive
 
 ROOT = Path(__file__).parents[2]
 VERSION, TYPES = register.read(ROOT)
@@ -42,6 +44,13 @@ def said(model_type: str) -> tuple[int, int] | None:
 def test_the_register_has_every_model_type_of_transformers() -> None:
     assert reference.VERSION == VERSION == constructors.version()
     assert sorted(TYPES) == reference.types()
+
+
+def test_the_index_says_where_each_module_of_the_archive_lies() -> None:
+    with ZipFile(archive.PATH) as whole:
+        modules = {path: whole.read(f"{path}.py") for path in archive.index().head["modules"]}
+        assert {*whole.namelist()} == {*(f"{path}.py" for path in modules), "index.jsonl", "LICENSE"}
+    assert all(archive.index().module(path) == text for path, text in modules.items())
 
 
 def test_the_register_is_what_the_constructors_say() -> None:

@@ -16,8 +16,8 @@ from torch.profiler import ProfilerActivity, profile
 import weigh
 from weigh.memory.lora import Lora
 from weigh.memory.training import training
+from weigh.models.layers import Weight
 from weigh.models.parameters import Model
-from weigh.tensors import Tensor
 
 logging.getLogger("transformers").setLevel(logging.ERROR)
 
@@ -31,7 +31,8 @@ def eight() -> Model:
 def billions() -> Model:
     """A model of 7.5 billion parameters in one tensor, of a family whose activations are left out."""
     count, like = 7_500_000_000, weigh.params("models/mamba-130m")
-    return replace(like, named=(Tensor("w", (count,), "float16", "w", 0, 2 * count),), active_parameters=count)
+    one = (Weight("w", (count,), "scale"),)
+    return replace(like, dtype="float16", specified=one, find_weights=lambda: one)
 
 
 def states(model: Model, precision: str, **options: Any) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
-from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from typing import Any, BinaryIO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 ARCHIVE = Path("src", "weigh", "models", "constructors", "constructors.zip")
 """Where it is, from the root of the repository."""
 
-INDEX = "index.json"
+INDEX = "index.jsonl"
+"""Its first entry, which is not compressed: a line of JSON for what belongs to no type, then one for each type."""
 
 
 def write(root: Path) -> int:
@@ -24,8 +26,8 @@ def write(root: Path) -> int:
     """
     from handbook.families.indexing import sliced  # which needs torch
 
-    files = sliced()
-    _write(root / ARCHIVE, files)
+    lines, files = sliced()
+    _write(root / ARCHIVE, lines, files)
     return len(files)
 
 
@@ -35,7 +37,7 @@ def marked(root: Path) -> dict[str, str]:
     Args:
         root: The root of the repository.
     """
-    found: dict[str, str] = _index(root / ARCHIVE).get("refused", {})
+    found: dict[str, str] = _read(root / ARCHIVE)[0][0]["refused"]
     return found
 
 
@@ -46,23 +48,32 @@ def mark(root: Path, refused: dict[str, str]) -> None:
         root: The root of the repository.
         refused: These types, and why.
     """
-    if refused == marked(root):
-        return
-    with ZipFile(root / ARCHIVE) as archive:
-        files = {name: archive.read(name).decode() for name in archive.namelist()}
-    index = {name: value for name, value in json.loads(files[INDEX]).items() if name != "refused"}
-    files[INDEX] = json.dumps(index | ({"refused": refused} if refused else {}), sort_keys=True)
-    _write(root / ARCHIVE, files)
+    lines, files = _read(root / ARCHIVE)
+    if refused != lines[0]["refused"]:
+        lines[0]["refused"] = refused
+        _write(root / ARCHIVE, lines, files)
 
 
-def _index(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The lines of the index of an archive, and its other files."""
     with ZipFile(path) as archive:
-        found: dict[str, Any] = json.loads(archive.read(INDEX))
-        return found
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    return [json.loads(line) for line in files.pop(INDEX).splitlines()], files
 
 
-def _write(path: Path, files: dict[str, str]) -> None:
-    """Write an archive with names in order and no dates."""
-    with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=9) as archive:
-        for name in sorted(files):
-            archive.writestr(ZipInfo(name), files[name], ZIP_DEFLATED, 9)
+def _write(path: Path, lines: list[dict[str, Any]], files: dict[str, str]) -> None:
+    """Write an archive: the index, which says how far behind it each module begins, and the files by name."""
+    files = dict(sorted(files.items()))
+    places = _fill(BytesIO(), files)
+    modules = {name.removesuffix(".py"): place for name, place in places.items() if name.endswith(".py")}
+    lines = [lines[0] | {"modules": modules}, *lines[1:]]
+    with path.open("wb") as file:
+        _fill(file, {INDEX: "".join(f"{json.dumps(line)}\n" for line in lines)} | files)
+
+
+def _fill(file: BinaryIO, files: dict[str, str]) -> dict[str, int]:
+    """Write an archive without dates, and say where each of its files begins."""
+    with ZipFile(file, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(ZipInfo(name), text, ZIP_STORED if name == INDEX else ZIP_DEFLATED, 9)
+        return {one.filename: one.header_offset for one in archive.infolist()}

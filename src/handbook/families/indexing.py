@@ -1,6 +1,5 @@
 """The archive of sliced constructors: the modules of every model type, and an index of the classes in them."""
 
-import json
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
@@ -12,6 +11,9 @@ from transformers.activations import ACT2FN
 from transformers.models.auto import configuration_auto, modeling_auto
 
 from handbook.families.slicing import Slicer
+
+MAPPINGS = {"MODEL_FOR_CAUSAL_LM_MAPPING_NAMES": "AutoModelForCausalLM"}
+"""The mappings that constructors ask for by name, each with the Auto class that is made of it."""
 
 
 def model_classes() -> dict[str, tuple[str, Any]]:
@@ -30,7 +32,7 @@ def model_classes() -> dict[str, tuple[str, Any]]:
             and not each.__name__.endswith("PreTrainedModel")
         ):
             found[each.__name__] = (each.__module__, kind)
-    return found
+    return dict(sorted(found.items()))
 
 
 def auto_classes() -> dict[str, dict[str, str]]:
@@ -41,7 +43,7 @@ def auto_classes() -> dict[str, dict[str, str]]:
         if mapping is not None and isinstance(auto, type):
             models = {kind: each if isinstance(each, str) else each[0] for kind, each in mapping._model_mapping.items()}
             found[name] = {kind: each for kind, each in models.items() if each}
-    return found
+    return dict(sorted(found.items()))
 
 
 def activations() -> dict[str, dict[str, Any]]:
@@ -65,16 +67,8 @@ def load_everything() -> None:
                 continue
 
 
-def mappings() -> dict[str, dict[str, str]]:
-    """The model classes of model types that constructors ask for by the name of a mapping."""
-    return {
-        name: {kind: each if isinstance(each, str) else each[0] for kind, each in mapping.items()}
-        for name, mapping in vars(modeling_auto).items() if name.startswith("MODEL_") and name.endswith("_NAMES")
-    }  # fmt: skip
-
-
-def sliced() -> dict[str, str]:
-    """Every file of the data: the slices of the modules by path, and an index in JSON."""
+def sliced() -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The lines of the index of the archive, and its other files: the slices of modules by path, and the licence."""
     load_everything()
     slicer, models, configs = Slicer(), model_classes(), {}
     for kind in configuration_auto.CONFIG_MAPPING:
@@ -91,15 +85,23 @@ def sliced() -> dict[str, str]:
     slicer.run()
     files = {f"{module.removeprefix('transformers.')}.py": slicer.text(module) for module in slicer.slices
              if slicer.slices[module].kept}  # fmt: skip
-    index = {
+    head = {
         "transformers": transformers.__version__,
-        "configs": {kind: [module.removeprefix("transformers."), name] for kind, (module, name) in configs.items()},
-        "models": {name: [module.removeprefix("transformers."), kind] for name, (module, kind) in models.items()},
-        "auto": auto_classes(),
+        "refused": {},
+        "mappings": MAPPINGS,
         "activations": activations(),
-        "mappings": {name: each for name, each in mappings().items() if any(name in text for text in files.values())},
     }
+    auto = auto_classes()
+    lines = [
+        {
+            "type": kind,
+            "config": [module.removeprefix("transformers."), name],
+            "models": {each: at.removeprefix("transformers.") for each, (at, of) in models.items() if of == kind},
+            "auto": {each: of[kind] for each, of in auto.items() if of.get(kind) in models},
+        }
+        for kind, (module, name) in sorted(configs.items())
+    ]
     licence = metadata.distribution("transformers").read_text("licenses/LICENSE")
     if licence is None:
         raise FileNotFoundError("the licence of transformers, which the archive holds as well")
-    return {**files, "index.json": json.dumps(index, sort_keys=True), "LICENSE": licence}
+    return [head, *lines], files | {"LICENSE": licence}

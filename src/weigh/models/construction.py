@@ -1,15 +1,16 @@
 """Models that no family here describes: their parameters as their own classes construct them."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
 from weigh.models import constructors
 from weigh.models.config import HARMLESS, Config
 from weigh.models.constructors import Constructed
 from weigh.models.limits import refuse_other_kinds
-from weigh.tensors import Tensor
+
+if TYPE_CHECKING:
+    from weigh.models.counting import Specified
 
 NO_SHAPES = {
     "auto_map", "trust_remote_code", "code_revision", "quantization_config", "compression_config", "quantization",
@@ -26,8 +27,7 @@ MOST_REPEATED = 100_000
 """The most items of a list of a config that is repeated, more than any model has layers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Construction:
+class Construction(NamedTuple):
     """A model as its class constructs it, and who did.
 
     Attributes:
@@ -59,7 +59,7 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
         UnsupportedField: If a field changes what files hold in a way that transformers has forgotten.
     """
     fields = without(source.raw)
-    if model_type in constructors.types():
+    if constructors.has(model_type):
         refuse_other_kinds(source, fields, constructors.library().config(model_type))
     try:
         # The config of the text in a multimodal model often names the class of the whole.
@@ -95,6 +95,11 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     return Construction(found, counted_by, tuple(name for name in unread if name not in FORGOTTEN), assumed)
 
 
+def has_experts(built: Constructed) -> bool:
+    """Whether some parameters may be of experts: these are called so, or the class of their module is."""
+    return any("expert" in one.name.lower() or "Expert" in one.owner or "MoE" in one.owner for one in built.parameters)
+
+
 def says_own_head(fields: dict[str, Any], config: Any) -> bool:
     """Whether a config says that its output matrix is not the embedding, or leaves that to the config of its text."""
     said, text = fields.get("tie_word_embeddings"), fields.get("text_config")
@@ -109,8 +114,8 @@ def with_own_head(found: Constructed) -> Constructed:
 
     mT5, and multimodal models of Mistral's and InternVL's, are built tied, and loaded as their files are.
     """
-    own = (replace(one, tied_to="") if one.name.endswith("lm_head.weight") else one for one in found.parameters)
-    return replace(found, parameters=tuple(own))
+    own = (one._replace(tied_to="") if one.name.endswith("lm_head.weight") else one for one in found.parameters)
+    return found._replace(parameters=tuple(own))
 
 
 def without(value: Any) -> Any:
@@ -134,7 +139,7 @@ class Listed(list[Any]):
 
 
 def construct_otherwise(
-    source: Config, model_type: str, architecture: str, unread: Collection[str], named: Iterable[Tensor]
+    source: Config, model_type: str, architecture: str, unread: Collection[str], named: "Iterable[Specified]"
 ) -> Construction | None:
     """The model of a config of which a family leaves fields unread, if those make it another than the family says.
 
@@ -151,7 +156,7 @@ def construct_otherwise(
     try:
         found = construct(source, model_type, architecture, by_transformers=False)
     except (UnknownArchitecture, NotConstructed, InvalidConfig):
-        known = _declared(constructors.library().config(model_type)) if model_type in constructors.types() else ()
+        known = _declared(constructors.library().config(model_type)) if constructors.has(model_type) else ()
         for name in unread:
             if name in known:
                 raise UnsupportedField(
@@ -172,7 +177,7 @@ def _refusal(
     from weigh.models import fallback
 
     known = isinstance(error, NotConstructed)
-    field = "model_type" if architecture is None or model_type not in constructors.types() else "architectures"
+    field = "model_type" if architecture is None or not constructors.has(model_type) else "architectures"
     name = model_type if field == "model_type" else architecture
     what = error.problem if known else f"{name!r:.60} is not known to weigh"
     if not known and source.fields.get("auto_map"):

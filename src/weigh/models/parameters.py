@@ -1,43 +1,43 @@
 """The question `weigh params` answers: how many parameters does this config describe, and how many bytes are they?"""
 
 import os
-from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from weigh.dtypes import bytes_of, dtype
 from weigh.errors import ContextTooLong, NotConstructed, UnknownArchitecture, UnsupportedField, WeighError
-from weigh.models.caches import Caches
 from weigh.models.config import CACHED, MAX_BYTES, Config, load
-from weigh.models.counting import tensors_of
+from weigh.models.counting import Counts
 from weigh.models.families import FAMILIES
-from weigh.models.family import Family, Positions
 from weigh.models.limits import refuse_endless
-from weigh.models.quantization import Saved, saved
-from weigh.tensors import Tensor
 from weigh.units import positive
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what only some answers need is imported with them
+    from weigh.models.caches import Caches
     from weigh.models.construction import Construction
+    from weigh.models.counting import Specified
+    from weigh.models.family import Family, Positions
+    from weigh.models.layers import Weight
+    from weigh.models.quantization import Saved
 
 COMMON = ("float32", "bfloat16", "float16", "float8_e4m3fn", "int8")
 """The number formats in which `weigh params` states the size: one number per parameter and nothing else."""
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Counts):
     """The tensors that a config describes.
 
     Attributes:
         model_type: The family, as the config names it.
         architecture: The class of that family whose tensors are counted.
         dtype: The number format that the config says the weights are saved in; float32, PyTorch's own, if it says none.
-        named: Every tensor under every name it has, tied ones included, in `dtype`.
-        active_parameters: The parameters that one token passes through: all of them, except in a mixture of experts;
-            `None` if nobody says how many experts it takes.
-        experts: Of how many experts of a layer a token passes through how many: `(used, count)`; `None` without.
-        known_caches: The cache of each layer while the model generates; `None` if that is not known for its type.
+        specified: The name and the shape of every tensor, tied ones included.
+        has_experts: Whether a token may pass some of them by.
+        find_weights: Gives the same with what each is for, which takes longer than to count them.
+        find_caches: Gives the cache of each layer while the model generates; `None` if that is not known for its type.
         positions: The rows of its tables of learned positions: those of the `context` and, where an encoder has a
             table, of the `encoder_context`. Empty if positions are computed.
         sizes: What its family read in the config, from which all else follows; `None` if it is of no family here.
@@ -51,11 +51,11 @@ class Model:
     model_type: str
     architecture: str
     dtype: str
-    named: tuple[Tensor, ...]
-    active_parameters: int | None
-    experts: tuple[int, int] | None
-    known_caches: Caches | None
-    positions: Positions
+    specified: "tuple[Specified, ...]"
+    has_experts: bool
+    find_weights: "Callable[[], Iterable[Weight]]" = field(compare=False, repr=False)
+    find_caches: "Callable[[], Caches | None]" = field(compare=False, repr=False)
+    positions: "Positions"
     sizes: Any = field(compare=False, repr=False)
     config: Config = field(compare=False, repr=False)
     counted_by: str = "weigh"
@@ -63,8 +63,13 @@ class Model:
     unread: tuple[str, ...] = field(default=(), compare=False)
     assumed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @cached_property
+    def known_caches(self) -> "Caches | None":
+        """The cache of each layer while the model generates; `None` if that is not known for models of its type."""
+        return self.find_caches()
+
     @property
-    def caches(self) -> Caches:
+    def caches(self) -> "Caches":
         """The cache of each layer while the model generates.
 
         Raises:
@@ -80,16 +85,11 @@ class Model:
         return self.known_caches
 
     @cached_property
-    def distinct(self) -> list[Tensor]:
-        """The tensors, tied ones once."""
-        return [tensor for tensor in self.named if tensor.name == tensor.storage]
-
-    @cached_property
     def part_of(self) -> dict[str, str]:
         """The part of each tensor of a multimodal model, such as `text` or `vision`, by its name; else empty."""
         from weigh.models.parts import part_of
 
-        return part_of(self.named)
+        return part_of(self.specified)
 
     @property
     def parts(self) -> dict[str, int]:
@@ -97,18 +97,10 @@ class Model:
         if self.sizes is not None and not self.config.has_nested:  # a family of one part
             return {}
         of, known = self.part_of, ("text", "vision", "audio", "projector", "other")
-        found = [part for part in known if part in of.values()]
-        return {part: sum(one.numel for one in self.distinct if of[one.name] == part) for part in found}
-
-    @property
-    def tensors(self) -> int:
-        """The number of tensors, tied ones counted once."""
-        return len(self.distinct)
-
-    @property
-    def parameters(self) -> int:
-        """The number of parameters, tied ones counted once."""
-        return sum(numel * count for numel, count in self._sizes.items())
+        sizes = dict.fromkeys((part for part in known if part in of.values()), 0)
+        for one in self.specified if sizes else ():
+            sizes[of[one.name]] += 0 if one.tied_to else prod(one.shape)
+        return sizes
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -121,22 +113,11 @@ class Model:
         return self.bytes_as(self.dtype)
 
     @cached_property
-    def saved(self) -> Saved | None:
+    def saved(self) -> "Saved | None":
         """What it takes as its quantizer saves it; `None` if the config says nothing of a quantizer."""
-        return saved(self.config.fields, self.named, self.dtype)
+        from weigh.models.quantization import saved, settings_of
 
-    def bytes_as(self, name: str) -> int:
-        """The bytes of the weights in the number format of that name.
-
-        Raises:
-            UnknownDtype: If there is none of that name.
-        """
-        kind = dtype(name)
-        return sum(bytes_of(numel, kind) * count for numel, count in self._sizes.items())
-
-    @cached_property
-    def _sizes(self) -> Counter[int]:
-        return Counter(tensor.numel for tensor in self.distinct)
+        return saved(self.config.fields, self.named, self.dtype) if settings_of(self.config.fields) else None
 
     @property
     def longest(self) -> int | None:
@@ -253,37 +234,47 @@ def _counted(source: Config, model_type: str, fallback: bool) -> Model:
         return model
     if refused.where.rpartition(", field ")[2] not in {name.rpartition(".")[2] for name in found.constructed.read}:
         raise refused  # its class has forgotten the field, and the files that state it have not
-    return replace(model, known_caches=None)
+    return replace(model, find_caches=lambda: None)
 
 
 def _differing(source: Config, model: Model) -> Model | None:
     """The model as its class constructs it, if a field that the family does not read makes it another one."""
     from weigh.models.construction import construct_otherwise
 
-    found = construct_otherwise(source, model.model_type, model.architecture, model.unread, model.named)
+    found = construct_otherwise(source, model.model_type, model.architecture, model.unread, model.specified)
     return _of_constructors(source, model.model_type, found) if found else None
 
 
-def _of_family(source: Config, family: Family[Any], architecture: str) -> Model:
+def _of_family(source: Config, family: "Family[Any]", architecture: str) -> Model:
     """The model of a config as a family describes it."""
     saved, sizes = source.dtype(), family.read(source)
+    weights = tuple(family.tensors(sizes, architecture))
     known_caches = None if CACHED.intersection(source.unread) else family.caches(sizes)
     assumed = source.assumed | ({} if source.fields.get("architectures") else {"architectures": [architecture]})
     return Model(
-        family.model_type, architecture, saved.name, *tensors_of(family.tensors(sizes, architecture), saved),
-        known_caches, family.positions(sizes), sizes, source, unread=source.unread, assumed=assumed,
+        family.model_type, architecture, saved.name, weights, any(one.experts for one in weights), lambda: weights,
+        lambda: known_caches, family.positions(sizes), sizes, source, unread=source.unread, assumed=assumed,
     )  # fmt: skip
 
 
 def _of_constructors(source: Config, model_type: str, found: "Construction") -> Model:
     """The model of a config as its own class constructs it."""
-    from weigh.models.derived_caches import caches
-    from weigh.models.roles import weights
+    from weigh.models.construction import has_experts
+
+    def find_weights() -> "Iterable[Weight]":
+        from weigh.models.roles import weights
+
+        return weights(built)
+
+    def find_caches() -> "Caches | None":
+        from weigh.models.derived_caches import caches
+
+        return caches(built.config, model_type)
 
     saved, built = source.dtype(), found.constructed
     return Model(
-        model_type, built.architecture, saved.name, *tensors_of(weights(built), saved),
-        caches(built.config, model_type), {}, None, source,
+        model_type, built.architecture, saved.name, built.parameters, has_experts(built), find_weights,
+        find_caches, {}, None, source,
         counted_by=found.counted_by, resolved=built.config, unread=found.unread,
         assumed=source.assumed | found.assumed,
     )  # fmt: skip

@@ -8,11 +8,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
-from itertools import takewhile
 from math import prod
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from weigh.models.roles import Constructed, layer_of
+if TYPE_CHECKING:
+    from weigh.models.roles import Constructed
 
 PARTS = ("text", "vision", "audio", "projector", "other")
 """The parts, in the order in which they are named."""
@@ -32,6 +32,8 @@ _INNER_PROJECTOR = re.compile(r"projector|connector|align|merger|resampler|adapt
 _WORDS = re.compile(
     r"(?:^|\.)(?:embed_tokens|word_embeddings|token_embedding|embed_text_tokens|wte|shared|embed_in|embeddings?)\.weight$"
 )
+_NUMBER = re.compile(r"(?:^|\.)\d+(?:\.|$)")
+_HEADS = ("lm_head", "proj_out", "logits")
 _ENCODER = re.compile(r"encoder|tower|backbone$|conformer")
 
 
@@ -47,7 +49,7 @@ class Named(Protocol):
         """Its dimensions."""
 
 
-def parts(constructed: Constructed) -> dict[str, int]:
+def parts(constructed: "Constructed") -> dict[str, int]:
     """The parameters of each part of a multimodal model, tied ones once; nothing for a model of one part."""
     of = part_of(constructed.parameters)
     sizes = dict.fromkeys(PARTS, 0)
@@ -62,8 +64,9 @@ def part_of(tensors: Iterable[Named]) -> dict[str, str]:
     groups: dict[str, list[Named]] = defaultdict(list)
     of = {}
     for tensor in tensors:
-        of[tensor.name] = _by_modules(_modules(tensor.name))
-        groups[_outermost(tensor.name)].append(tensor)
+        modules = _modules(tensor.name)
+        of[tensor.name] = _by_modules(modules)
+        groups["lm_head" if tensor.name.startswith(_HEADS) else _outermost(modules)].append(tensor)
     has_text = "text" in of.values()
     for group, inside in groups.items():
         reads_words = any(_WORDS.search(tensor.name) for tensor in inside)
@@ -76,25 +79,25 @@ def part_of(tensors: Iterable[Named]) -> dict[str, str]:
     return of if words and {"vision", "audio"} & set(of.values()) else {}
 
 
-def _modules(name: str) -> tuple[str, ...]:
+def _modules(name: str) -> str:
     """The modules around a parameter, up to the first that has a number."""
-    return tuple(takewhile(lambda module: not module.isdigit(), name.split(".")[:-1]))
-
-
-def _outermost(name: str) -> str:
-    """The outermost module that is called more than `model`; all heads are one."""
-    if name.startswith(("lm_head", "proj_out", "logits")):
-        return "lm_head"
-    return next((module for module in _modules(name) if module != "model"), "")
+    number = _NUMBER.search(name)
+    return name[: number.start()] if number else name.rpartition(".")[0]
 
 
 @cache
-def _by_modules(modules: tuple[str, ...]) -> str:
+def _outermost(modules: str) -> str:
+    """The outermost module that is called more than `model`."""
+    return next((module for module in modules.split(".") if module != "model"), "")
+
+
+@cache
+def _by_modules(modules: str) -> str:
     """The part that the modules around a parameter are called after; nothing if they are called after none."""
-    if modules[:1] == ("lm_head",):
+    outermost, found = _outermost(modules), ""
+    if modules.partition(".")[0] == "lm_head":
         return ""
-    outermost, found = next((module for module in modules if module != "model"), ""), ""
-    for module in map(str.lower, modules):
+    for module in modules.lower().split("."):
         if found in ("vision", "audio") and _INNER_PROJECTOR.search(module):
             return "projector"
         called = next((part for part, pattern in _NAMES if re.search(pattern, module)), "")
@@ -105,6 +108,8 @@ def _by_modules(modules: tuple[str, ...]) -> str:
 
 def _by_shapes(inside: list[Named], *, anywhere: bool) -> str:
     """What an encoder reads, by its first convolution outside the layers, or `anywhere`; nothing if none tells."""
+    from weigh.models.roles import layer_of  # whose patterns take longer to compile than most parts to find
+
     for tensor in inside:
         if not anywhere and layer_of(tensor.name) is not None and ".conv_layers." not in tensor.name:
             continue

@@ -8,9 +8,8 @@ around a matrix tell which sublayer it belongs to, and what it is there.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from weigh.models.layers import Shape, Weight
 from weigh.models.role_names import is_head, other_role, sublayer_of, what
@@ -120,8 +119,7 @@ def _snake(part: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", part).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """What decides the role of a parameter in a layer, whatever the number of that layer.
 
     Attributes:

@@ -1,8 +1,7 @@
 """How many experts a token passes through, by the config of any mixture of experts."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 USED = (
     "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k_experts", "num_selected_experts",
@@ -14,8 +13,7 @@ ALWAYS = {"switch_transformers": 1, "nllb-moe": 2}
 """The same of the types whose implementation has it fixed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(NamedTuple):
     """The experts that a token passes through, in each part of a model.
 
     Attributes:

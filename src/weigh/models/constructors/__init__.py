@@ -6,21 +6,20 @@ torch that know shapes alone. A value that the stand-ins do not compute may deci
 depends on one, the model is refused.
 """
 
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from weigh.errors import InvalidConfig, NotConstructed, UnknownArchitecture, WeighError
 from weigh.models.constructors import configs, modules
-from weigh.models.constructors.library import index, library, version
+from weigh.models.constructors.archive import Entry, index
+from weigh.models.constructors.library import library, version
 from weigh.models.meta_device import DEFAULTS
 
 PUBLISHED = {"Qwen2_5OmniModel": "Qwen2_5OmniForConditionalGeneration"}
 """Classes that configs name as they were called before transformers had them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constructed:
+class Constructed(NamedTuple):
     """A model as its constructor makes it.
 
     Attributes:
@@ -35,11 +34,10 @@ class Constructed:
     model_type: str
     config: Any
     parameters: tuple["Parameter", ...]
-    read: frozenset[str] = field(repr=False)
+    read: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A parameter of a model.
 
     Attributes:
@@ -58,20 +56,26 @@ class Parameter:
 @cache
 def types() -> frozenset[str]:
     """The model types that there are constructors of."""
-    made = {kind for _, kind in index()["models"].values()}
-    mapped = {kind for models in index()["auto"].values() for kind, name in models.items() if name in index()["models"]}
-    return frozenset((made | mapped) & index()["configs"].keys())
+    return frozenset(kind for kind, found in index().types().items() if found["models"] or found["auto"])
+
+
+def has(kind: Any) -> bool:
+    """Whether there are constructors of a model type."""
+    found = index().of(kind)
+    return found is not None and bool(found["models"] or found["auto"])
+
+
+def _of(kind: str) -> Entry:
+    return index().of(kind) or {"models": {}, "auto": {}}
 
 
 def architecture_of(kind: str) -> str:
     """The class that a config without `architectures` means."""
-    auto = index()["auto"]
-    encodes = kind in auto.get("AutoModelForMaskedLM", {}) and kind not in auto.get(DEFAULTS[0], {})
+    named, auto = _of(kind)["models"], _of(kind)["auto"]
+    encodes = "AutoModelForMaskedLM" in auto and DEFAULTS[0] not in auto
     for name in DEFAULTS[-1:] if encodes else DEFAULTS:
-        found = auto.get(name, {}).get(kind)
-        if found in index()["models"]:
-            return str(found)
-    named = [name for name, (_, of) in index()["models"].items() if of == kind]
+        if name in auto:
+            return str(auto[name])
     if not named:
         raise UnknownArchitecture("field model_type", f"transformers {version()} has no model of {kind!r:.40}")
     return str(min(named, key=len))
@@ -79,15 +83,14 @@ def architecture_of(kind: str) -> str:
 
 def covers(kind: str, architecture: str) -> bool:
     """Whether a class is one of a model type."""
-    made = index()["models"].get(architecture, ("", ""))[1] == kind
-    return made or any(models.get(kind) == architecture for models in index()["auto"].values())
+    return architecture in _of(kind)["models"] or architecture in _of(kind)["auto"].values()
 
 
 def spelled(kind: str, architecture: str) -> str:
     """A class of a model type as transformers spells it: some that were published before are spelled otherwise."""
     if architecture in PUBLISHED:
         return PUBLISHED[architecture]
-    alike = [name for name, (_, of) in index()["models"].items() if of == kind and name.lower() == architecture.lower()]
+    alike = [name for name in _of(kind)["models"] if name.lower() == architecture.lower()]
     return alike[0] if len(alike) == 1 else architecture
 
 
@@ -104,9 +107,9 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
         NotConstructed: If it refuses the fields otherwise, or asks for what the stand-ins do not compute.
     """
     kind = fields.get("model_type")
-    if not isinstance(kind, str) or kind not in types():
+    if not isinstance(kind, str) or not has(kind):
         raise UnknownArchitecture("field model_type", f"{kind!r:.40} is none that transformers {version()} builds")
-    if kind in index().get("refused", {}):
+    if kind in index().head["refused"]:
         raise NotConstructed(kind, f"the constructors of transformers {version()} are not known to be right here")
     named = fields.get("architectures")
     if architecture is None and isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
@@ -163,4 +166,4 @@ def asked(config: Any, prefix: str = "") -> set[str]:
     return found
 
 
-__all__ = ["Constructed", "NotConstructed", "Parameter", "construct", "index", "library", "types", "version"]
+__all__ = ["Constructed", "NotConstructed", "Parameter", "construct", "has", "library", "types", "version"]

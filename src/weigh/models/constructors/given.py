@@ -79,6 +79,12 @@ class Layers(Named):
         return layers.layer(name)
 
 
+@functools.cache
+def activation(name: str) -> type[modules.Module]:
+    """The class of an activation function."""
+    return type(name, (modules.Module,), {})
+
+
 class Activations(dict[str, Any]):
     """Activation functions by name, with the parameters that a few of them learn."""
 
@@ -87,8 +93,7 @@ class Activations(dict[str, Any]):
 
     def __getitem__(self, name: Any) -> Any:
         found = super().__getitem__(name)
-
-        module = type(found["class"], (modules.Module,), {})()
+        module = activation(found["class"])()
         for each, shape in found["parameters"]:
             module.register_parameter(each, sized(*shape))
         return module

@@ -1,5 +1,6 @@
 """The layers of `torch.nn` that have parameters, by the shapes of these, and a few that have none."""
 
+from functools import cache
 from typing import Any
 
 from weigh.errors import NotConstructed
@@ -200,6 +201,7 @@ WITHOUT_PARAMETERS = {
 """Modules of `torch.nn` that learn nothing."""
 
 
+@cache
 def layer(name: str) -> Any:
     """What stands in for `torch.nn.NAME`."""
     if name in WITH_PARAMETERS:

@@ -1,34 +1,17 @@
-"""The archive of sliced constructors: its index, and its modules, each run when a name of it is first asked for."""
+"""The library of sliced constructors: the modules of the archive, each run when a name of it is first asked for."""
 
-import json
-import zipfile
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from weigh.errors import NotConstructed
-from weigh.models.constructors import configs, given, modules
-
-ARCHIVE = Path(__file__).with_name("constructors.zip")
-
-
-@cache
-def archive() -> zipfile.ZipFile:
-    """The archive, opened once: its directory alone takes as long as the modules of a model."""
-    return zipfile.ZipFile(ARCHIVE)
-
-
-@cache
-def index() -> dict[str, Any]:
-    """What is in the archive: the classes of configs and models, and of the Auto classes."""
-    found: dict[str, Any] = json.loads(archive().read("index.json"))
-    return found
+from weigh.models.constructors import archive, configs, given, modules
+from weigh.models.constructors.archive import index
 
 
 def version() -> str:
     """The version of transformers whose constructors these are."""
-    return str(index()["transformers"])
+    return str(index().head["transformers"])
 
 
 class Library:
@@ -36,7 +19,7 @@ class Library:
 
     def __init__(self) -> None:
         self.loaded: dict[str, dict[str, Any]] = {}
-        known = given.stand_ins(index()["activations"])
+        known = given.stand_ins(index().head["activations"])
         known["AutoConfig"] = self.Configs(self)
         known["CONFIG_MAPPING"] = known["AutoConfig"]
         self.given = given.lookup(known, lambda name: Auto(self, name))
@@ -51,7 +34,7 @@ class Library:
             return self.library.config(kind)
 
         def __contains__(self, kind: str) -> bool:
-            return kind in index()["configs"]
+            return index().of(kind) is not None
 
         def for_model(self, kind: str, **fields: Any) -> Any:
             """A config of a type."""
@@ -59,15 +42,17 @@ class Library:
 
     def config(self, kind: Any) -> Any:
         """The config class of a model type."""
-        if not isinstance(kind, str) or kind not in index()["configs"]:
+        found = index().of(kind)
+        if found is None:
             raise NotConstructed("field model_type", f"{kind!r:.40} is none that transformers {version()} has")
-        return self.bring(*index()["configs"][kind])
+        return self.bring(*found["config"])
 
     def model(self, name: str) -> Any:
         """The model class of a name."""
-        if name not in index()["models"]:
+        owner = index().owner(name)
+        if owner is None:
             raise NotConstructed("a model class", f"{name!r:.60} is none that transformers {version()} can build here")
-        path, kind = index()["models"][name]
+        path, kind = owner
         found = self.bring(path, name)
         found.config_class = self.config(kind)
         return found
@@ -81,9 +66,8 @@ class Library:
                 "repeated": given.repeated, "Buffers": modules.Buffers,
                 "step": modules.Budget.step, "counted": modules.Budget.counted,
             }  # fmt: skip
-            source = archive().read(f"{path}.py")
             try:
-                exec(compile(source, f"{ARCHIVE.name}/{path}.py", "exec"), space)
+                exec(compile(index().module(path), f"{archive.PATH.name}/{path}.py", "exec"), space)
             except BaseException:
                 del self.loaded[path]
                 raise
@@ -100,42 +84,31 @@ def missing(name: str) -> Callable[..., Any]:
 
 
 class Auto:
-    """One of the Auto classes: it makes the model that belongs to a config."""
+    """One of the Auto classes, or a mapping of its name: it has, and makes, the model that belongs to a config."""
 
     def __init__(self, library: Library, name: str) -> None:
-        self.library, self.name = library, name
+        self.library, self.name = library, index().head["mappings"].get(name, name)
 
     def from_config(self, config: Any, **named: Any) -> Any:
         """The model of a config."""
-        models = index()["auto"].get(self.name, {})
         kind = type(config).model_type  # not the field, which a nested config may have from another one
-        if kind not in models:
+        if kind not in self:
             raise NotConstructed(self.name, f"has no model of type {kind!r:.40}")
         passed = {name: value for name, value in named.items() if name not in ("dtype", "torch_dtype")}
         passed = {name: value for name, value in passed.items() if "implementation" not in name}
-        return self.library.model(models[kind])(config, **passed)
+        return self[kind](config, **passed)
 
     _from_config = from_config
 
-    def __contains__(self, kind: str) -> bool:
-        return kind in self.models()
+    def __contains__(self, kind: Any) -> bool:
+        found = index().of(kind)
+        return found is not None and self.name in found["auto"]
 
     def __getitem__(self, kind: Any) -> Any:
-        kind = getattr(kind, "model_type", kind)
-        return self.library.model(self.models()[kind])
-
-    def values(self) -> Any:
-        """The names of the classes."""
-        return self.models().values()
-
-    def keys(self) -> Any:
-        """The model types."""
-        return self.models().keys()
-
-    def models(self) -> dict[str, str]:
-        """The class of each model type."""
-        found: dict[str, str] = index()["auto"].get(self.name) or index()["mappings"].get(self.name, {})
-        return found
+        found = index().of(getattr(kind, "model_type", kind))
+        if found is None or self.name not in found["auto"]:
+            raise KeyError(kind)
+        return self.library.model(found["auto"][self.name])
 
 
 @cache

@@ -42,9 +42,10 @@ class Parameter(Tensor):
     """A parameter: a shape that belongs to a module."""
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        if isinstance(data, Unknown):
-            data._refuse()
-        super().__init__(*(() if data is None else data.shape if isinstance(data, Tensor) else data))
+        if isinstance(data, Tensor):
+            self.shape = data.shape
+        else:
+            super().__init__(*(data._refuse() if isinstance(data, Unknown) else data or ()))
         self.requires_grad = requires_grad
 
 
@@ -58,19 +59,18 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
         if "_modules" in own:
-            for kind, held in ((Parameter, own["_parameters"]), (Module, own["_modules"])):
-                if isinstance(value, kind):
-                    own.pop(name, None)
-                    other = own["_modules"] if kind is Parameter else own["_parameters"]
-                    other.pop(name, None)
-                    held[name] = value
-                    return
-                if name in held:
-                    if value is None:
-                        held[name] = None
-                        return
-                    if isinstance(value, Tensor) and kind is Parameter:
-                        held.pop(name)
+            parameters, modules = own["_parameters"], own["_modules"]
+            if isinstance(value, Parameter | Module):
+                held, other = (parameters, modules) if isinstance(value, Parameter) else (modules, parameters)
+                own.pop(name, None)
+                other.pop(name, None)
+                held[name] = value
+                return
+            if value is None and (name in parameters or name in modules):
+                (parameters if name in parameters else modules)[name] = None
+                return
+            if name in parameters and isinstance(value, Tensor):
+                del parameters[name]
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -115,9 +115,12 @@ class Module:
 
     def named_modules(self, prefix: str = "", **named: Any) -> Iterator[tuple[str, "Module"]]:
         """This module and all in it, by their dotted names."""
-        yield prefix, self
-        for name, module in self.named_children():
-            yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
+        left: list[tuple[str, Module]] = [(prefix, self)]
+        while left:
+            path, module = left.pop()
+            yield path, module
+            left += [(f"{path}.{name}" if path else name, inner) for name, inner in reversed(module._modules.items())
+                     if inner is not None]  # fmt: skip
 
     def modules(self) -> Iterator["Module"]:
         """This module and all in it."""

@@ -10,6 +10,9 @@ from weigh.models.constructors.unknown import Unknown
 
 Shape = tuple[int, ...]
 
+MOST = 2**63
+"""More elements than torch can number."""
+
 
 def sizes_of(given: Any) -> Shape:
     """A shape, from sizes one by one or from a sequence of them.
@@ -19,9 +22,11 @@ def sizes_of(given: Any) -> Shape:
     """
     found = tuple(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else tuple(given)
     for size in found:
+        if type(size) is int and 0 <= size < MOST:
+            continue
         if isinstance(size, Unknown):
             size._refuse()
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < MOST:
             raise InvalidConfig("the model's constructor", f"asks for a size of {size!r:.40}")
     return found
 

@@ -7,19 +7,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from weigh.models.family import Family
+if TYPE_CHECKING:
+    from weigh.models.family import Family
 
 
 def _modules() -> frozenset[str]:
     return frozenset(path.stem for folder in __path__ for path in Path(folder).glob("[!_]*.py"))
 
 
-class _Families(Mapping[str, Family[Any]]):
+class _Families(Mapping[str, "Family[Any]"]):
     """Imports a family when it is asked for: together they would take longer than all else that `weigh` imports."""
 
-    def __getitem__(self, model_type: str) -> Family[Any]:
+    def __getitem__(self, model_type: str) -> "Family[Any]":
         module = model_type.replace("-", "_")
         known = f"{__name__}.{module}" in sys.modules or module in _modules()
         family = _import(module) if known else None
@@ -34,7 +35,7 @@ class _Families(Mapping[str, Family[Any]]):
         return len(_modules())
 
 
-def _import(module: str) -> Family[Any]:
+def _import(module: str) -> "Family[Any]":
     family: Family[Any] = import_module(f"{__name__}.{module}").FAMILY
     return family
 

@@ -5,14 +5,13 @@ another version, is said to be so: then the model is counted, and its bytes are 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from weigh.tensors import Tensor
+if TYPE_CHECKING:
+    from weigh.tensors import Tensor
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """What a quantized model takes as saved.
 
     Attributes:
@@ -53,7 +52,7 @@ def settings_of(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def saved(fields: Mapping[str, Any], named: Iterable[Tensor], dtype: str) -> Saved | None:
+def saved(fields: Mapping[str, Any], named: "Iterable[Tensor]", dtype: str) -> Saved | None:
     """What a model takes as its quantizer saves it; `None` if its config says nothing of one.
 
     Args:
