@@ -18,6 +18,7 @@ MODULES = {
     "doctor": "doctor",
     "files": "export inspect",
     "models": "inference params",
+    "optimizers": "optimizers",
     "releases": "diff manifest",
     "tokenizer": "tokenizer",
     "training": "plan training",
