@@ -58,6 +58,8 @@ OPTIMIZER_ALIASES = {
     "adam-mini": "adam-mini:Adam_mini",
     "galore": "galore-torch:GaLoreAdamW",
     "apollo": "apollo-torch:APOLLOAdamW",
+    "adamw-4bit": "torchao:AdamW4bit",
+    "adamw-fp8": "torchao:AdamWFp8",
 }
 """What short names mean."""
 

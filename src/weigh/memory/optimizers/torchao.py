@@ -1,6 +1,8 @@
-"""Optimizers of torchao, whose state has fewer bits."""
+"""Optimizers of torchao, whose state has fewer bits.
 
-from math import prod
+A tensor of fewer than 4,096 elements, or not of whole blocks, keeps its state in the format of the weights. The rate of
+each parameter group is a tensor.
+"""
 
 from weigh.memory.optimizers.entries import STEP, Library, State
 from weigh.tensors import Tensor
@@ -8,20 +10,64 @@ from weigh.tensors import Tensor
 LIBRARY = Library("torchao", "torchao 0.18.0")
 optimizer = LIBRARY.optimizer
 
+RATE = (("lr", (), "float32"),)
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
-@optimizer("AdamW8bit", elementwise=False, of_group=(("lr", (), "float32"),))
-def _adamw_8bit(tensor: Tensor, dtype: str) -> State:
+
+@optimizer("AdamW8bit", "Adam8bit", elementwise=False, of_group=RATE)
+def _adam_8bit(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
     """Dettmers et al. 2022 (arXiv 2110.02861): a byte for each value and a scale for each block of 256.
 
-    Tensors of fewer than 4,096 elements, or not of whole blocks, stay as they are. Each quantized tensor is saved with
-    its own table of the 256 values that a byte stands for.
+    Each quantized tensor is saved with its own table of the 256 values that a byte stands for.
     """
-    numel = prod(tensor.shape)
     yield STEP
-    for name in ("exp_avg", "exp_avg_sq"):
-        if numel < 4096 or numel % 256:
+    for name in MOMENTS:
+        if _stays(tensor, block_size):
             yield name, tensor.shape, dtype
         else:
             yield f"{name}.codes", tensor.shape, "uint8"
-            yield f"{name}.scale", (numel // 256,), "float32"
+            yield f"{name}.scale", (tensor.numel // block_size,), "float32"
             yield f"{name}.qmap", (256,), "float32"
+
+
+@optimizer("AdamW4bit", "Adam4bit", elementwise=False, of_group=RATE)
+def _adam_4bit(tensor: Tensor, dtype: str, *, block_size: int = 128) -> State:
+    """Li et al. 2023 (arXiv 2309.01507): half a byte for each value and a scale for each block of 128.
+
+    Each quantized tensor is saved with its own table of 16 values.
+    """
+    yield STEP
+    for name in MOMENTS:
+        if _stays(tensor, block_size):
+            yield name, tensor.shape, dtype
+        else:
+            yield f"{name}.codes", (tensor.numel // 2,), "uint8"
+            yield f"{name}.scale", (tensor.numel // block_size,), "float32"
+            yield f"{name}.qmap", (16,), "float32"
+
+
+@optimizer("AdamWFp8", "AdamFp8", elementwise=False, of_group=RATE)
+def _adam_fp8(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
+    """Adam with a number of 8 bits for each value, which needs no table, and a scale for each block of 256."""
+    yield STEP
+    for name in MOMENTS:
+        if _stays(tensor, block_size):
+            yield name, tensor.shape, dtype
+        else:
+            yield f"{name}.codes", tensor.shape, "float8_e4m3fn"
+            yield f"{name}.scale", (tensor.numel // block_size,), "float32"
+
+
+@optimizer("_AdamW", of_group=RATE)
+def _adamw(tensor: Tensor, dtype: str) -> State:
+    """AdamW that computes in float32 and, if asked to, rounds bfloat16 weights at random; it is for quantized training.
+
+    Its state is in the format of the weights.
+    """
+    yield STEP
+    for name in MOMENTS:
+        yield name, tensor.shape, dtype
+
+
+def _stays(tensor: Tensor, block_size: int) -> bool:
+    return tensor.numel < 4096 or block_size == 0 or tensor.numel % block_size != 0
