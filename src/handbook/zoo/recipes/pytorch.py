@@ -92,6 +92,6 @@ RECIPES: dict[str, Recipe] = {
     "torch:ASGD": on_all(torch.optim.ASGD, foreach=True),
     "torch:Rprop": on_all(torch.optim.Rprop, foreach=True),
     "torch:LBFGS:pairs=2": _lbfgs(2),
-    "torch:LBFGS:pairs=5": _lbfgs(5),
+    "torch:LBFGS:pairs=4": _lbfgs(4),
     "torch:Muon": _muon,
 }

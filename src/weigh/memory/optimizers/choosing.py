@@ -27,6 +27,7 @@ LIBRARIES = {
     "adam-mini": "adam_mini",
     "galore-torch": "galore",
     "apollo-torch": "apollo",
+    "pytorch_optimizer": "pytorch_optimizer",
 }
 """The libraries, each with its module, in which `LIBRARY` is: in the order in which people use them."""
 
@@ -60,6 +61,11 @@ OPTIMIZER_ALIASES = {
     "apollo": "apollo-torch:APOLLOAdamW",
     "adamw-4bit": "torchao:AdamW4bit",
     "adamw-fp8": "torchao:AdamWFp8",
+    "soap": "pytorch_optimizer:SOAP",
+    "shampoo": "pytorch_optimizer:Shampoo",
+    "kron": "pytorch_optimizer:Kron",
+    "ademamix": "pytorch_optimizer:AdEMAMix",
+    "adopt": "pytorch_optimizer:ADOPT",
 }
 """What short names mean."""
 
