@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from weigh import errors
 from weigh.files.quantized import shapes_behind
-from weigh.formats.torch.parts import COUNTER
+from weigh.formats.torch.naming import AVERAGE, COUNTER
+from weigh.formats.torch.rebuilding import LOCAL
 from weigh.models.parameters import Model
 from weigh.tensors import Contents, Tensor, location, shared_prefix
 
@@ -54,6 +55,7 @@ def choose(contents: Contents, model: Model | None, key: str | None = None, pref
         raise errors.NothingToExport(contents.path, "holds no weights; give the file or directory that does")
     if prefix is not None:
         return Chosen(_below(contents, tensors, prefix), prefix, ())
+    asked = key is not None
     if key is None:
         key = _key(contents, tensors, model)
     start = f"{key}." if key else ""
@@ -61,6 +63,9 @@ def choose(contents: Contents, model: Model | None, key: str | None = None, pref
     if not below:
         keys = ", ".join(map(repr, _keys(tensors)))
         raise errors.NothingToExport(contents.path, f"no weights below the key {key[:80]!r}; it has {keys[:200]}")
+    if start or not asked:
+        names = {component: _below_start(below, start, component) for component in ("weights", "ema")}
+        _refuse_several(contents, [start + part for part in _averages(names["weights"], names["ema"], asked=asked)])
     below = [tensor for tensor in below if tensor.component == "weights"] or below
     prefix = start + _wrappers(contents, [tensor.name.removeprefix(start) for tensor in below], model)
     named = _below(contents, below, prefix)
@@ -106,7 +111,9 @@ def _wrappers(contents: Contents, names: list[str], model: Model | None) -> str:
     prefix, wrappers = "", {*WRAPPERS}
     if any(key.startswith("pytorch-lightning_version") for key in contents.metadata):
         wrappers.add("model")
-    while (inner := shared_prefix(name.removeprefix(prefix) for name in names)).rstrip(".") in wrappers:
+    while (inner := shared_prefix(name.removeprefix(prefix) for name in names)).rstrip(".") in wrappers or (
+        AVERAGE.search(inner.rstrip("."))
+    ):
         prefix += inner
         wrappers -= {"model"} & {inner.rstrip(".")}
     return prefix
@@ -128,19 +135,47 @@ def _without_inserted(name: str) -> str:
 
 def _sets(names: list[str]) -> list[str]:
     """The first parts of the names, if below several of them are tensors of the same names."""
+    below = _by_first(names)
+    rests = [frozenset(rest) for rest in below.values()]
+    return [
+        first
+        for first, rest in below.items()
+        if len(rest) > 2 and rests.count(frozenset(rest)) > 1 and not first.isdecimal()  # layers of a Sequential
+    ]
+
+
+def _by_first(names: list[str]) -> dict[str, set[str]]:
     below: dict[str, set[str]] = {}
     for name in names:
         first, _, rest = name.partition(".")
         below.setdefault(first, set()).add(rest)
-    rests = [frozenset(rest) for rest in below.values()]
-    return [first for first, rest in below.items() if len(rest) > 2 and rests.count(frozenset(rest)) > 1]
+    return below
+
+
+def _below_start(tensors: list[Tensor], start: str, component: str) -> list[str]:
+    return [tensor.name.removeprefix(start) for tensor in tensors if tensor.component == component]
+
+
+def _averages(weights: list[str], ema: list[str], *, asked: bool) -> list[str]:
+    """The first parts of the names of a model and of its moving average, if one state dict has both under equal names.
+
+    The model's is empty where its names have no first part of their own. A key that was asked for may lead to an
+    average that has the model itself beside it, as in `ema_pytorch`, and is none of both either.
+    """
+    names = ema if asked and not weights else [*weights, *ema]
+    found = _sets(names)
+    if not any(AVERAGE.search(first) for first in found):
+        found = []
+    means = [first for first, rest in _by_first(ema).items() if rest == set(weights)]
+    return found or (["", *means] if means and not asked else [])
 
 
 def _refuse_several(contents: Contents, keys: list[str]) -> None:
     if len(keys) > 1:
         raise errors.AmbiguousWeights(
             contents.path,
-            f"has {len(keys)} sets of weights; say which with --key: {', '.join(keys)[:200]}, or '' for all",
+            f"has {len(keys)} sets of weights; say which with --key: "
+            f"{', '.join(key or repr(key) for key in keys)[:200]}, or '' for all",
         )
 
 
@@ -150,11 +185,12 @@ def _below(contents: Contents, tensors: list[Tensor], prefix: str) -> dict[str, 
     if not prefix and len(found) < len(tensors):
         raise errors.NothingToExport(contents.path, "holds a tensor without a name; save it in a dictionary, by a name")
     for tensor in found:
-        if "<args>" in tensor.name.split("."):
-            place = f"{contents.path}, tensor {tensor.name[:80]!r}"
-            raise errors.NothingToExport(
-                place, "is a part of another, such as a sparse one; save that as a plain tensor"
-            )
+        parts = tensor.name.split(".")
+        if "<args>" in parts:
+            problem = "is a part of another, such as a sparse one; save that as a plain tensor"
+            if parts[-1] == LOCAL:
+                problem = "is one rank's part of a sharded one; save with torch.distributed.checkpoint, or gathered"
+            raise errors.NothingToExport(f"{contents.path}, tensor {tensor.name[:80]!r}", problem)
     named = {tensor.name.removeprefix(prefix): tensor for tensor in found}
     if not named or len(named) != len(found):
         flaw = "two tensors have the same name" if named else "no weights"

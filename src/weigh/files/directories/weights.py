@@ -10,7 +10,7 @@ from weigh.files.directories.joining import join
 from weigh.files.directories.shards import check_numbering, is_index, read_file
 from weigh.formats import FORMATS
 from weigh.formats.pointers import pointer
-from weigh.formats.torch.parts import STATE_DICTS
+from weigh.formats.torch.naming import STATE_DICTS
 from weigh.sources import File
 from weigh.tensors import Contents, shared_prefix
 

@@ -20,7 +20,8 @@ from weigh.formats.opcodes import MAX_NAME, Call, Global, Mapping
 from weigh.formats.pickles import MAX_DEPTH, Keys
 from weigh.formats.torch import rebuilding, saved
 from weigh.formats.torch.chunks import Archived, Assembled, Box, check_cover
-from weigh.formats.torch.parts import Parts, by_name, parts
+from weigh.formats.torch.naming import by_name
+from weigh.formats.torch.parts import Form, Parts, parts
 from weigh.sources import File, Source
 from weigh.tensors import Contents, Tensor
 
@@ -226,11 +227,15 @@ def _structure(layouts: dict[str, _Layout | None], planned: Any) -> tuple[dict[s
             at = at.setdefault(key, {}) if isinstance(at, dict) else {}
         if isinstance(at, dict):
             at.setdefault(path[-1], layout)
-    structure = parts(_as_mapping(tree), lambda value: value.shape if isinstance(value, _Layout) else None)
+    structure = parts(_as_mapping(tree), _form)
     for name, path in paths.items():
         if len(path) == 1 and (said := by_name(name.partition(".")[0], is_tensor="." not in name)):
             structure.marks.setdefault(path, said)
     return paths, structure
+
+
+def _form(value: Any) -> Form | None:
+    return Form(value.shape, value.dtype) if isinstance(value, _Layout) else None
 
 
 def _as_mapping(tree: Any) -> Any:

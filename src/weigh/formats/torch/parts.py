@@ -6,49 +6,44 @@ with tensors directly below it, an optimizer's has `state` and `param_groups` (`
 pickled module keeps its tensors in `_parameters`, `_buffers` and `_modules` (`torch/nn/modules/module.py`).
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
+from weigh.dtypes import DTYPES
 from weigh.formats.opcodes import Call, Mapping
 from weigh.formats.pickles import MAX_DEPTH, Keys, children, length, pairs, texts
+from weigh.formats.torch import naming
+from weigh.formats.torch.naming import COUNTER, STATE_DICTS
 
-STATE_DICTS = (
-    "state_dict",
-    "model",
-    "model_state_dict",
-    "model_state",
-    "net",
-    "network",
-    "module",
-    "weights",
-    "params",
-)
-"""The keys below which training loops keep a model's state dict, as Lightning, nanoGPT and timm do."""
-
-AVERAGE = re.compile(r"(^|_)(ema|swa|shadow|averag\w*|avg|polyak)(_|$)|^current_model_state$")
-"""Keys of a moving average of the weights: `ema`, `model_ema`, `shadow_params`, `averaged_model`, `swa_state_dict`.
-
-And the key below which Lightning keeps the weights themselves, where the average is in `state_dict`.
-"""
-
-COUNTER = "n_averaged"
-"""What `torch.optim.swa_utils.AveragedModel` counts its averages in, beside the model below `module`."""
-
-_RNG = re.compile(r"(^|_)rngs?(_|$)|random_state|(manual|random)_seed")
-_LOOP = re.compile(
-    r"callbacks|loops|(datamodule_)?(hyper_parameters|hparams)|args|cfg|config|settings|opt|options|(grad_?)?scaler|"
-    r"native_amp_scaling_state|amp|sampler|(train_|val_)?(data)?loader|metrics|meters|history|lr_?sched\w*"
-)
 _SLOTS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "acc_delta", "sum", "exp_inf", "state1", "state2"}
 _OPTIMIZER = ("state", "param_groups")
+_FLATTENED = ("state.", "param_groups.")
 _MODULE = ("_parameters", "_buffers", "_modules")
 _MOST_REPEATS = 40_000  # entries of containers that are reached again
-_GENERATOR = 5056  # bytes of torch's generator on the CPU: torch.get_rng_state()
+_MOST_DEVICES = 64
+_GENERATORS = ((5056,), (16,))  # bytes of torch's generators on the CPU and on a GPU: torch.get_rng_state()
 
-Shape = Callable[[Any], tuple[int, ...] | None]
-"""The sizes of a value that is a tensor; `None` for any other."""
+
+class Form(NamedTuple):
+    """What a pickle says of a tensor: its sizes, and its number format, empty where that is not told."""
+
+    shape: tuple[int, ...]
+    dtype: str = ""
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether it has the form of the state of torch's generator on the CPU."""
+        return self.shape == _GENERATORS[0] and self.dtype in ("uint8", "")
+
+    @property
+    def is_light(self) -> bool:
+        """Whether it is a scalar or of integers, as counters and positions are; a model has other tensors too."""
+        return not self.shape or (self.dtype in DTYPES and DTYPES[self.dtype].kind in ("int", "bool"))
+
+
+Describe = Callable[[Any], Form | None]
+"""The form of a value that is a tensor; `None` for any other."""
 
 
 @dataclass
@@ -95,27 +90,28 @@ def attribute_path(keys: Keys) -> list[str]:
     return names
 
 
-def parts(root: Any, shape: Shape) -> Parts:
+def parts(root: Any, describe: Describe) -> Parts:
     """Find out what the parts of a checkpoint are.
 
     Args:
         root: What its pickle would build.
-        shape: Tells tensors from other values.
+        describe: Tells tensors from other values.
     """
-    reader = _Reader(shape)
-    if (size := shape(root)) is None:
+    reader = _Reader(describe)
+    if (form := describe(root)) is None:
         reader.visit(root, (), ())
-    elif size == (_GENERATOR,):
+    elif form.is_generator:
         reader.found.marks[()] = "rng"
     return reader.found
 
 
 class _Reader:
-    def __init__(self, shape: Shape) -> None:
-        self.shape, self.found = shape, Parts()
+    def __init__(self, describe: Describe) -> None:
+        self.describe, self.found = describe, Parts()
         self.seen: set[int] = set()
         self.averages: list[Keys] = []
-        self.scalars: set[Keys] = set()
+        self.counted: set[Keys] = set()
+        self.light: set[Keys] = set()
         self.repeats = _MOST_REPEATS
         self.wholes: dict[int, str] = {}
         self.entries: dict[int, dict[Any, Any]] = {}
@@ -133,31 +129,34 @@ class _Reader:
             self.found.state_dicts[keys] = None
             self.module(value, keys, above)
             return True
-        direct = {key: size for key, child in entries if (size := self.shape(child)) is not None}
+        direct = {key: form for key, child in entries if (form := self.describe(child)) is not None}
         before, averages, optimizer = len(self.found.state_dicts), len(self.averages), False
         copies: list[str | int] = []
         weights: list[str | int] = []
+        flat = _flat(key for key, _ in entries)
         for key, child in entries:
-            if named := _by_name(key, key in direct):
+            if named := "optimizer" if key in flat else naming.of_key(key, key in direct):
                 self.found.marks[(*keys, key)] = named
                 optimizer |= named == "optimizer"
                 direct.pop(key, None)
             elif key not in direct and isinstance(child, Mapping | Call | list | tuple):
-                inside = self.visit(child, (*keys, key), above)
+                holds = self.visit(child, (*keys, key), above)
                 optimizer |= self.found.marks.get((*keys, key)) == "optimizer"
-                if inside:
-                    (copies if _beside(key) else weights).append(key)
-        solid = [key for key, size in direct.items() if size and size != (_GENERATOR,)]
+                if holds:
+                    (copies if self.beside((*keys, key)) else weights).append(key)
+        solid = [key for key, form in direct.items() if form.shape and not form.is_generator]
         if weights or solid:
-            self.beside({(*keys, key): _beside(key) for key in copies}, self.averages[averages:])
+            self.mark_copies({(*keys, key): self.beside((*keys, key)) for key in copies}, self.averages[averages:])
         elif copies:  # nothing but what would be a copy beside weights
-            self.averages += [(*keys, key) for key in copies if _beside(key) == "ema"]
+            self.averages += [path for key in copies if self.beside(path := (*keys, key)) == "ema"]
             weights = copies
         known = optimizer or any(key in STATE_DICTS for key in weights)
-        scalars = [key for key in weights if (*keys, key) in self.scalars]
-        if known and 0 < len(scalars) < len(weights):
-            for key in scalars:
-                self.found.marks[(*keys, key)] = "beside"
+        light = [key for key in weights if (*keys, key) in self.light]
+        if known and 0 < len(light) < len(weights):
+            inside = dict(entries)
+            self.found.marks |= {(*keys, key): self.of_light(inside[key]) for key in light}
+        elif len(light) == len(weights) and all(form.is_light for form in direct.values()):
+            self.light.add(keys)
         found = self.judge(keys, direct, weights, optimizer=optimizer, known=known)
         if found or (
             keys and keys[-1] in STATE_DICTS and len(self.found.state_dicts) > before + 1
@@ -167,7 +166,11 @@ class _Reader:
             self.found.state_dicts[keys] = None
         return found or bool(weights)
 
-    def beside(self, copies: dict[Keys, str], averages: list[Keys]) -> None:
+    def beside(self, path: Keys) -> str:
+        """What a part with tensors is, if it has weights beside it, by its key or as torch's averaged model."""
+        return naming.beside(path[-1]) or ("ema" if path in self.counted else "")
+
+    def mark_copies(self, copies: dict[Keys, str], averages: list[Keys]) -> None:
         """Mark parts that have weights beside them; a moving average in them stays one, with its counter."""
         self.found.marks |= copies
         for path in copies:
@@ -175,28 +178,37 @@ class _Reader:
         depth = len(next(iter(copies), ()))
         self.found.marks |= {average: "ema" for average in averages if average[:depth] in copies}
 
+    def of_light(self, value: Any) -> str:
+        """What a part of scalars and integers beside the weights is: generators of GPUs, or values of the loop."""
+        forms = [self.describe(child) for _, child in children(value)] if length(value) <= _MOST_DEVICES else [None]
+        generators = all(form and form.dtype == "uint8" and form.shape in _GENERATORS for form in forms)
+        return "rng" if generators else "beside"
+
     def judge(
-        self, keys: Keys, direct: dict[str | int, Any], weights: list[str | int], *, optimizer: bool, known: bool
+        self, keys: Keys, direct: dict[str | int, Form], weights: list[str | int], *, optimizer: bool, known: bool
     ) -> bool:
         """Whether the tensors directly in a container are weights, or values beside the state dicts in it."""
-        for key, size in list(direct.items()):
-            if size == (_GENERATOR,):
-                self.found.marks[(*keys, key)] = "rng"
-                del direct[key]
-        scalars = [key for key, size in direct.items() if not size]
+        for key in [key for key, form in direct.items() if form.is_generator]:
+            self.found.marks[(*keys, key)] = "rng"
+            del direct[key]
+        scalars = [key for key, form in direct.items() if not form.shape]
+        shapes = {key: form.shape for key, form in direct.items()}
+        averages, counters = naming.averages(shapes)
+        if naming.counts_averages(direct):
+            counters = [COUNTER]
+        if counters and not averages:
+            self.counted.add(keys)
         if weights and known:
             outside = list(direct)
         elif weights or (optimizer and len(scalars) == len(direct)):
             outside = scalars
         else:
-            outside = _outside(direct)
+            outside = [*counters, *naming.gradients(shapes)]
         for key in outside:
             self.found.marks[(*keys, key)] = "beside"
             del direct[key]
-        for key in _averages(direct):
+        for key in averages:
             self.found.marks[(*keys, key)] = "ema"
-        if direct and len(scalars) == len(direct) and not weights:
-            self.scalars.add(keys)
         return bool(direct)
 
     def module(self, value: Call, keys: Keys, above: tuple[int, ...]) -> None:
@@ -242,10 +254,18 @@ class _Reader:
 
     def whole(self, value: Any) -> str:
         """What a container is as a whole, by the keys in it; nothing if those do not say."""
-        place = id(pairs(value))
+        found = pairs(value)
+        place = id(found)
         if place not in self.wholes:
-            self.wholes[place] = self.look_up(self.named(value))
+            by_weight = any(self.is_weight(key) for key, _ in found)
+            self.wholes[place] = "optimizer" if by_weight else self.look_up(self.named(value))
         return self.wholes[place]
+
+    def is_weight(self, key: Any) -> bool:
+        """Whether a key stands for a weight: the tensor itself, or the numbers of its group and of it in the group."""
+        if isinstance(key, tuple):
+            return len(key) == 2 and all(type(number) is int for number in key)
+        return isinstance(key, Call) and self.describe(key) is not None
 
     def look_up(self, named: dict[Any, Any]) -> str:
         state, groups = (named.get(key) for key in _OPTIMIZER)
@@ -255,44 +275,12 @@ class _Reader:
             slots = (self.named(value) for value in self.named(state).values())
             if any(any(slot in found for slot in _SLOTS) for found in slots):
                 return "optimizer"
-        if named and all(isinstance(key, str) and key.startswith(("state.", "param_groups.")) for key in named):
+        if named and all(isinstance(key, str) and key.startswith(_FLATTENED) for key in named):
             return "optimizer"  # flattened, as torch.distributed.checkpoint.state_dict does
         return "metadata" if {"last_epoch", "base_lrs"} <= named.keys() else ""
 
 
-def _by_name(key: Any, is_tensor: bool) -> str:
-    return "" if not isinstance(key, str) else by_name(key, is_tensor)
-
-
-def by_name(key: str, is_tensor: bool) -> str:
-    """What a key says of what is below it: `optimizer`, `rng` or `metadata`; nothing if it is none of those.
-
-    `optimizer`, `optimizer_state_dict` and `optimizer_states` hold more below them; `rng_state` and the like may be a
-    tensor themselves.
-    """
-    key = key.lower()
-    if "optim" in key and not is_tensor:
-        return "optimizer"
-    if _RNG.search(key):
-        return "rng"
-    return "metadata" if "scheduler" in key and not is_tensor else ""
-
-
-def _beside(key: Any) -> str:
-    """What a key says of a part with tensors that has weights beside it."""
-    if not isinstance(key, str):
-        return ""
-    return "ema" if AVERAGE.search(key.lower()) else "beside" if _LOOP.fullmatch(key.lower()) else ""
-
-
-def _outside(direct: dict[Any, Any]) -> list[Any]:
-    """The counter of an averaged model, alone or beside the model."""
-    others = [key for key in direct if key != COUNTER]
-    wrapped = all(isinstance(key, str) and key.startswith("module.") for key in others)
-    return [COUNTER] if wrapped and len(others) < len(direct) else []
-
-
-def _averages(direct: dict[Any, Any]) -> list[Any]:
-    """The names of a state dict whose first part is a moving average's, if it has others."""
-    names = [key for key in direct if isinstance(key, str) and AVERAGE.search(key.partition(".")[0]) and "." in key]
-    return names if len(names) < len(direct) else []
+def _flat(keys: Iterable[str | int]) -> set[str]:
+    """The keys of an optimizer's state that lies flattened among those of the weights."""
+    found = {key for key in keys if isinstance(key, str) and key.startswith(_FLATTENED)}
+    return found if len({key.partition(".")[0] for key in found}) == len(_FLATTENED) else set()

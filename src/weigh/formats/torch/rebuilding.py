@@ -14,8 +14,9 @@ from typing import Any
 from weigh import errors
 from weigh.dtypes import DTYPES, STORAGES, bytes_of
 from weigh.formats import pickles
-from weigh.formats.opcodes import MAX_NAME, Call, Global
-from weigh.formats.torch.parts import attribute_path, by_name, parts
+from weigh.formats.opcodes import MAX_NAME, Call, Global, Persistent
+from weigh.formats.torch.naming import by_name
+from weigh.formats.torch.parts import Form, attribute_path, parts
 from weigh.sources import MAX_HEADER, Source
 from weigh.tensors import Tensor, is_shape
 
@@ -25,6 +26,13 @@ _STRIDED = {f"torch._utils.{name}" for name in (
 _QUANTIZED = ("quint4x2", "quint2x4")
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 _FROM_TYPE = "torch._tensor._rebuild_from_type_v2"
+WRAPPER = "torch._utils._rebuild_wrapper_subclass"
+"""The function that makes a tensor of a class which is made of several, as those of quantizers and of DTensor are."""
+
+_SPEC = "_spec"
+LOCAL = "_local_tensor"
+"""What a DTensor calls the part of it that one rank has; `_spec` says how it is cut."""
+
 _MOST_WRAPPERS = 4
 
 FORMATS = frozenset(name for name, dtype in DTYPES.items() if dtype.block == 1 and dtype.bits % 8 == 0)
@@ -52,7 +60,7 @@ SAFE = {
     "torch._utils._rebuild_meta_tensor_no_storage",
     "torch._utils._rebuild_nested_tensor",
     "torch._utils._rebuild_sparse_tensor",
-    "torch._utils._rebuild_wrapper_subclass",
+    WRAPPER,
     "torch.nn.parameter.Parameter",
     "torch.serialization._get_layout",
     "torch.storage.TypedStorage",
@@ -140,13 +148,13 @@ def tensors(
     found: list[Tensor] = []
     metadata: dict[str, Any] = {}
     letters = 0
-    structure = parts(root, shape_of)
+    structure = parts(root, form_of)
     of_all = next((of for of in (by_name(key, is_tensor=False) for key in above) if of), "")
     for keys, leaf in pickles.leaves(root, is_tensor, where):
         is_value = _is_small(leaf) and _is_named(keys)
         if not is_value and not is_tensor(leaf):
             continue
-        found_in = of_all or structure.component(keys)
+        found_in = "metadata" if _is_of_mesh(keys) else of_all or structure.component(keys)
         is_value = is_value and found_in in ("weights", "ema", "metadata")
         if is_value and (of_all or structure.mark(keys) == "metadata"):
             continue
@@ -184,12 +192,25 @@ def quantizer(value: Any) -> dict[str, Any]:
     return {}
 
 
-def shape_of(value: Any) -> tuple[int, ...] | None:
-    """The sizes of a value if it is a call that makes a tensor, as far as they can be such."""
+def form_of(value: Any) -> Form | None:
+    """The form of a value if it is a call that makes a tensor, or one of a class that is made of several."""
+    match value:
+        case Call(args=(Global() as function, _, (Global(), dtype, size, *_), *_)) if str(function) == WRAPPER:
+            return Form(sizes(size) or (), dtype.name if isinstance(dtype, Global) else "")
     call = _strided(value)
-    if call is None:
-        return None
-    return (sizes(call.args[2]) or ()) if isinstance(call.args, tuple) and len(call.args) > 2 else ()
+    match call.args if call else None:
+        case None:
+            return None
+        case (reference, _, size, *rest):
+            return Form(sizes(size) or (), _dtype(reference, rest))
+    return Form(())
+
+
+def _dtype(reference: Any, rest: list[Any]) -> str:
+    match reference:
+        case Persistent(id=("storage", Global() as kind, *_)) if kind.name in _KINDS:
+            return _KINDS[kind.name]
+    return rest[3].name if len(rest) > 3 and isinstance(rest[3], Global) else ""  # of _v3, as in `tensor`
 
 
 def tensor(where: str, name: str, value: Any, resolve: Resolve, component: str) -> Tensor:
@@ -258,6 +279,11 @@ def sizes(value: Any) -> tuple[int, ...] | None:
     if isinstance(value, Call) and str(value.function) == "torch.Size" and isinstance(value.args, tuple) and value.args:
         value = value.args[0]
     return tuple(value) if is_shape(value) else None
+
+
+def _is_of_mesh(keys: pickles.Keys) -> bool:
+    """Whether a path leads into what a DTensor says of its devices."""
+    return _SPEC in keys and "<args>" in keys[: keys.index(_SPEC)]
 
 
 def _is_named(keys: pickles.Keys) -> bool:

@@ -74,7 +74,7 @@ def read(file: File, records: dict[str, Record]) -> Contents:
         imports=rebuilding.refused(pickle.imports),
         notes=() if tensors else (f"{file.name} holds no tensor",),
         storages=storages,
-        groups=tuple(subclasses.groups(pickle.root, file, tensors)) if subclasses.WRAPPER in pickle.imports else (),
+        groups=tuple(subclasses.groups(pickle.root, file, tensors)) if rebuilding.WRAPPER in pickle.imports else (),
     )
 
 

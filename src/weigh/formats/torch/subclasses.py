@@ -10,11 +10,10 @@ from typing import Any
 from weigh.dtypes import DTYPES
 from weigh.formats import pickles
 from weigh.formats.opcodes import Call, Global
-from weigh.formats.torch.rebuilding import sizes
+from weigh.formats.torch.rebuilding import WRAPPER, sizes
 from weigh.groups import Group
 from weigh.tensors import Tensor
 
-WRAPPER = "torch._utils._rebuild_wrapper_subclass"
 _KINDS = {"scale": "scales", "zero": "zero points", "shift": "zero points", "map": "codebooks", "code": "codebooks"}
 
 
