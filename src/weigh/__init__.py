@@ -56,6 +56,8 @@ _MODULES = {
     "checks.quantization.outputs": "confidence_shift failed_probes flipped_answers lost_accuracy",
     "checks.quantization.weights": "QuantizedWeights left_unquantized lost_channels quantized_weights stored_bits "
     "weight_error",
+    "checks.resuming.check": "Resumption resume",
+    "checks.resuming.parts": "Part",
     "checks.results": "CheckReport CheckResult Figure",
     "checks.splits.check": "check_splits exact_duplicates group_overlap time_overlap",
     "checks.splits.leak_cost": "leak_cost",

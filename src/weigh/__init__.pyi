@@ -110,6 +110,9 @@ from weigh.checks.quantization.weights import weight_error as weight_error
 from weigh.checks.results import CheckReport as CheckReport
 from weigh.checks.results import CheckResult as CheckResult
 from weigh.checks.results import Figure as Figure
+from weigh.checks.resuming.check import Resumption as Resumption
+from weigh.checks.resuming.check import resume as resume
+from weigh.checks.resuming.parts import Part as Part
 from weigh.checks.splits.check import check_splits as check_splits
 from weigh.checks.splits.check import exact_duplicates as exact_duplicates
 from weigh.checks.splits.check import group_overlap as group_overlap

@@ -8,6 +8,7 @@ own reader unpickles `.metadata` and every archive of what is no tensor with no 
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -110,6 +111,28 @@ def read(file: File) -> Contents:
         storages=storages,
         files=(file.name, *sorted(used)),
     )
+
+
+def entries(file: File) -> Iterator[tuple[Keys, Tensor | File]]:
+    """What was saved, by the path to it: a tensor, or the archive of what is none.
+
+    Args:
+        file: The `.metadata` of the directory, which `read` has read.
+
+    Raises:
+        WeighError: What `read` raises.
+    """
+    pickle = pickles.read_file(file, file)
+    root = _fields(file, pickle.root, "Metadata")
+    places = _places(file, root.get("storage_data"))
+    layouts = _layouts(file, _unique(file, root.get("state_dict_metadata")))
+    paths, _ = _structure(layouts, root.get("planner_data"))
+    for name, layout in layouts.items():
+        if layout is None:
+            yield paths[name], _place(f"{file}, {name[:80]!r}", places, (name, None))
+        else:
+            size = prod(layout.shape) * DTYPES[layout.dtype].bits // 8
+            yield paths[name], Tensor(name, layout.shape, layout.dtype, f"{METADATA}:{name}", 0, int(size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,12 +66,7 @@ def read(file: File) -> Contents:
                 file, "is a tar archive of torch before 0.1.10, which weigh does not read; save it with a newer torch"
             )
     saved = _open(file)
-    if saved.storages is None:
-        embedded, imports = _embedded(file, saved.pickle)
-        storages, resolve = list(embedded.values()), _resolver_of_bare(embedded)
-        imports = saved.imports + imports
-    else:
-        storages, resolve, imports = list(saved.storages.values()), _resolver(saved.storages), saved.imports
+    storages, resolve, imports = _storages(file, saved)
     refused = tuple(dict.fromkeys(rebuilding.refused(imports)))
     tensors, metadata = rebuilding.tensors(saved.pickle.root, file, resolve, above_root(file))
     if not tensors and (refused or saved.storages is None):
@@ -91,6 +86,21 @@ def read(file: File) -> Contents:
         notes=tuple(notes),
         storages={storage.name: storage.source for storage in storages},
     )
+
+
+def _storages(file: File, saved: _Saved) -> tuple[list[Storage], Resolve, tuple[str, ...]]:
+    """The storages of a file, what finds them, and what loading all of it would import."""
+    if saved.storages is not None:
+        return list(saved.storages.values()), _resolver(saved.storages), saved.imports
+    embedded, imports = _embedded(file, saved.pickle)
+    return list(embedded.values()), _resolver_of_bare(embedded), saved.imports + imports
+
+
+def opened(file: File) -> tuple[Any, Resolve, list[Storage]]:
+    """What the pickle of a file would build, what finds its storages, and the storages. Raises what `read` does."""
+    saved = _open(file)
+    storages, resolve, _ = _storages(file, saved)
+    return saved.pickle.root, resolve, storages
 
 
 def _is_tar(block: bytes) -> bool:

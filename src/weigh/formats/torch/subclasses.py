@@ -29,9 +29,9 @@ def groups(root: Any, where: object, tensors: Iterable[Tensor]) -> Iterator[Grou
         MalformedPickle: What `pickles.leaves` raises.
     """
     found = {
-        ".".join(map(str, keys)): described
-        for keys, leaf in pickles.leaves(root, lambda value: _described(value) is not None, where)
-        if (described := _described(leaf)) is not None
+        ".".join(map(str, keys)): pretended
+        for keys, leaf in pickles.leaves(root, lambda value: described(value) is not None, where)
+        if (pretended := described(leaf)) is not None
     }
     inner: dict[str, list[Tensor]] = {name: [] for name in found}
     for tensor in tensors:
@@ -45,18 +45,18 @@ def groups(root: Any, where: object, tensors: Iterable[Tensor]) -> Iterator[Grou
             for part in parts:
                 if part not in codes:
                     side[_kind(part)] = (*side.get(_kind(part), ()), part.name)
-            package, shape = found[name]
+            kind, _, shape = found[name]
             if prod(shape) > 8 * sum(code.nbytes for code in codes):
                 continue  # no class packs so much into so little
-            yield Group(name, package, shape, None, tuple(part.name for part in codes), side)
+            yield Group(name, kind.partition(".")[0][:40], shape, None, tuple(part.name for part in codes), side)
 
 
-def _described(value: Any) -> tuple[str, tuple[int, ...]] | None:
-    """The package and the shape of a subclass; nothing if the value is none."""
+def described(value: Any) -> tuple[str, str, tuple[int, ...]] | None:
+    """The class of a subclass, and the number format and the shape that it pretends to have; nothing if it is none."""
     match value:
-        case Call(args=(Global() as function, _, (Global() as kind, _, size, *_), *_)) if str(function) == WRAPPER:
+        case Call(args=(Global() as function, _, (Global() as kind, dtype, size, *_), *_)) if str(function) == WRAPPER:
             shape = sizes(size)
-            return None if shape is None else (kind.module.partition(".")[0][:40], shape)
+            return None if shape is None else (str(kind), dtype.name if isinstance(dtype, Global) else "", shape)
     return None
 
 

@@ -1,0 +1,238 @@
+"""The state of an optimizer as a checkpoint has it: its groups of parameters, and what is kept of each parameter."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from weigh.dtypes import DTYPES
+from weigh.formats.torch.values import Instance, Saved
+from weigh.tensors import Tensor
+
+Shape = tuple[int, ...]
+Key = int | str
+"""How a parameter is called in the state: its number in the groups, or its name."""
+
+STEP = "step"
+_SCALARS: tuple[Shape, ...] = ((), (1,))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor of the state of one parameter, such as `exp_avg`.
+
+    Attributes:
+        shape: Its sizes; of a quantized or distributed one, those that it stands for.
+        dtype: Its number format.
+        tensor: The tensor, where it is a plain one.
+    """
+
+    shape: Shape
+    dtype: str
+    tensor: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is kept of one parameter.
+
+    Attributes:
+        slots: Its tensors, by their names.
+        numbers: Its plain numbers, by theirs; a `step` that is a tensor is among them too.
+    """
+
+    slots: Mapping[str, Slot]
+    numbers: Mapping[str, float]
+
+    @property
+    def steps(self) -> float | None:
+        """The steps that the parameter has taken, if the state counts them."""
+        return self.numbers.get(STEP)
+
+    @property
+    def large(self) -> dict[str, Slot]:
+        """Its tensors, but for single numbers."""
+        return {name: slot for name, slot in self.slots.items() if slot.shape not in _SCALARS}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of parameters.
+
+    Attributes:
+        options: Its settings, such as `lr`; tensors of one number are numbers here.
+        params: Its parameters.
+        names: What they are called, where the optimizer was given names.
+    """
+
+    options: Mapping[str, Any]
+    params: tuple[Key, ...]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The state dict of an optimizer.
+
+    Attributes:
+        place: Where it is: a file, a path in the file, or both.
+        groups: Its groups.
+        entries: What it keeps of each parameter.
+        saved: The value that it is in, which has the bytes of its tensors.
+    """
+
+    place: str
+    groups: tuple[Group, ...]
+    entries: Mapping[Key, Entry]
+    saved: Saved = field(repr=False)
+
+    @property
+    def params(self) -> list[Key]:
+        """The parameters of all groups, in their order."""
+        return [key for group in self.groups for key in group.params]
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the parameters are called by names and not by numbers."""
+        return any(isinstance(key, str) for key in self.params or self.entries)
+
+    @property
+    def names(self) -> dict[Key, str]:
+        """The names of the parameters, as far as the state has them."""
+        found: dict[Key, str] = {key: key for key in self.params if isinstance(key, str)}
+        for group in self.groups:
+            if len(group.names) == len(group.params):
+                found |= dict(zip(group.params, group.names, strict=True))
+        return found
+
+    @property
+    def steps(self) -> float | None:
+        """The most steps that a parameter or a group has counted; `None` if nothing counts them."""
+        counted = [entry.steps for entry in self.entries.values() if entry.steps is not None]
+        counted += [
+            float(group.options[name])
+            for group in self.groups
+            for name in (STEP, "k")
+            if isinstance(group.options.get(name), int | float)
+        ]
+        return max(counted, default=None)
+
+
+def read_state(place: str, value: Mapping[Any, Any], saved: Saved) -> OptimizerState:
+    """The state dict of an optimizer, from the value that was saved."""
+    groups = tuple(_group(each, saved) for each in _listed(value.get("param_groups")) if isinstance(each, Mapping))
+    state = value.get("state")
+    pairs = state.items() if isinstance(state, Mapping) else enumerate(_listed(state))
+    numbered = {str(key): key for group in groups for key in group.params if isinstance(key, int)}
+    entries = {}  # torch.distributed.checkpoint makes text of the numbers
+    for key, each in pairs:
+        if isinstance(key, int | str) and (entry := _entry(each, saved)) is not None:
+            entries[numbered.get(key, key) if isinstance(key, str) else key] = entry
+    return OptimizerState(place, groups, entries, saved)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """The elements of a list; of one that was flattened into numbers, in their order."""
+    if isinstance(value, Mapping):
+        return [value[key] for key in sorted(key for key in value if isinstance(key, int))]
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _group(value: Mapping[Any, Any], saved: Saved) -> Group:
+    options = {}
+    for name, option in value.items():
+        if isinstance(name, str) and name not in ("params", "param_names"):
+            options[name] = saved.number(option) if isinstance(option, Tensor) else option
+    params = tuple(key for key in _listed(value.get("params")) if isinstance(key, int | str))
+    return Group(options, params, tuple(str(name) for name in _listed(value.get("param_names"))))
+
+
+def _entry(value: Any, saved: Saved) -> Entry | None:
+    if not isinstance(value, Mapping | list | tuple):
+        return None
+    slots: dict[str, Slot] = {}
+    numbers: dict[str, float] = {}
+    for name, found in _inside(value, ""):
+        if isinstance(found, Tensor):
+            slots[name] = Slot(found.shape, found.dtype, found)
+            if name == STEP and (count := saved.number(found)) is not None:
+                numbers[name] = count
+        elif isinstance(found, Instance):
+            slots[name] = Slot(found.shape or (), found.dtype)
+        else:
+            numbers[name] = found
+    return Entry(slots, numbers)
+
+
+def _inside(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The tensors and numbers in the state of a parameter, with the path to each."""
+    is_tensor = isinstance(value, Tensor) or (isinstance(value, Instance) and value.shape is not None)
+    if is_tensor or (isinstance(value, int | float) and not isinstance(value, bool)):
+        yield name, value
+    elif isinstance(value, Mapping | list | tuple | Instance):
+        children = value.entries if isinstance(value, Instance) else value
+        pairs = children.items() if isinstance(children, Mapping) else enumerate(children)
+        for key, child in pairs:
+            yield from _inside(child, f"{name}.{key}" if name else str(key))
+
+
+def parameter_shapes(state: OptimizerState, shapes: Sequence[Shape]) -> dict[Key, Shape]:
+    """The shape of each parameter, as far as its state tells: that of a moment, or of a row and a column of one.
+
+    Which tensors of the state are as large as their parameter is found by comparing: of a name such as `exp_avg`, at
+    least half of the tensors have the shape of some weight.
+
+    Args:
+        state: The state of the optimizer.
+        shapes: Those of the weights.
+    """
+    there = set(shapes)
+    seen: Counter[str] = Counter()
+    like: Counter[str] = Counter()
+    for entry in state.entries.values():
+        for name, slot in entry.large.items():
+            seen[name] += 1
+            like[name] += slot.shape in there
+    full = sorted((name for name in seen if 2 * like[name] >= seen[name]), key=lambda name: (-seen[name], name))
+    found: dict[Key, Shape] = {}
+    for key, entry in state.entries.items():
+        if (shape := _shape(entry, full, there)) is not None:
+            found[key] = shape
+    return found
+
+
+def _shape(entry: Entry, full: list[str], there: set[Shape]) -> Shape | None:
+    large = entry.large
+    factored = _factored([slot.shape for slot in large.values()], there)
+    if factored is not None:
+        return factored
+    if named := [large[name].shape for name in full if name in large]:
+        return next((shape for shape in named if shape in there), named[0])
+    others = [slot.shape for name, slot in entry.slots.items() if name != STEP]
+    return others[0] if others and not large and others[0] in there else None
+
+
+def _factored(shapes: list[Shape], there: set[Shape]) -> Shape | None:
+    """The shape of a matrix of which a row and a column are kept, as (n, 1) and (1, m) or as (n,) and (m,)."""
+    if any(shape in there and len(shape) > 1 for shape in shapes):
+        return None
+    for row in shapes:
+        for column in shapes:
+            if len(row) > 1 and len(row) == len(column) and row[-1] == 1 and column[-2] == 1 != row[-2]:
+                return (*row[:-1], column[-1])
+            if row is not column and row and len(row) == len(column) and row[:-1] == column[:-1]:
+                whole = (*row, column[-1])
+                if whole in there and row not in there:
+                    return whole
+    return None
+
+
+def is_float(slot: Slot) -> bool:
+    """Whether a tensor of the state holds numbers of 16 bits and more, and no codes."""
+    return slot.dtype in DTYPES and DTYPES[slot.dtype].kind == "float" and DTYPES[slot.dtype].bits >= 16
+
+
+def elements(shape: Shape) -> int:
+    """The number of elements."""
+    return prod(shape)
