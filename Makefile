@@ -43,7 +43,7 @@ $(SITE): requirements.txt pyproject.toml
 
 # What the tests and checks need on top.
 $(STAMP): $(SITE) requirements-dev.txt
-	@echo "About 0.2 GB more to download and 0.4 GB on disk: a minute."
+	@echo "About 0.4 GB more to download and 0.9 GB on disk: a minute."
 	$(INSTALL) --requirement requirements-dev.txt
 	@touch $(STAMP)
 
