@@ -20,6 +20,7 @@ MODULES = {
     "models": "inference params",
     "optimizers": "optimizers",
     "releases": "diff manifest",
+    "resume": "resume",
     "tokenizer": "tokenizer",
     "training": "plan training",
 }
