@@ -19,6 +19,7 @@ from weigh.tensors import Tensor
 LIBRARIES = {
     "torch": "pytorch",
     "torchao": "torchao",
+    "bitsandbytes": "bitsandbytes",
     "lion-pytorch": "lion",
     "schedulefree": "schedulefree",
     "prodigyopt": "prodigy",
@@ -66,6 +67,14 @@ OPTIMIZER_ALIASES = {
     "kron": "pytorch_optimizer:Kron",
     "ademamix": "pytorch_optimizer:AdEMAMix",
     "adopt": "pytorch_optimizer:ADOPT",
+    "ademamix": "bitsandbytes:AdEMAMix",
+    "ademamix-8bit": "bitsandbytes:AdEMAMix8bit",
+    "lamb": "bitsandbytes:LAMB",
+    "lars": "bitsandbytes:LARS",
+    "lion-8bit": "bitsandbytes:Lion8bit",
+    "paged-adamw": "bitsandbytes:PagedAdamW",
+    "paged-adamw-8bit": "bitsandbytes:PagedAdamW8bit",
+    "paged-lion-8bit": "bitsandbytes:PagedLion8bit",
 }
 """What short names mean."""
 
