@@ -29,6 +29,8 @@ LIBRARIES = {
     "galore-torch": "galore",
     "apollo-torch": "apollo",
     "pytorch_optimizer": "pytorch_optimizer",
+    "heavyball": "heavyball",
+    "optimi": "optimi",
 }
 """The libraries, each with its module, in which `LIBRARY` is: in the order in which people use them."""
 
