@@ -504,6 +504,7 @@ with torch.compiler.set_stance("force_eager"):  # torchao would compile for a mi
 # --8<-- [end:optimizers]
 
 # --8<-- [start:optimizer_table]
+from weigh.memory.optimizers import find
 from weigh.tensors import Tensor
 
 PAIR = [
@@ -532,6 +533,7 @@ for name, (_, key) in MADE.items():
     bytes_found = sum(nbytes for *_, nbytes in state.values())
     if key:
         predicted = weigh.checkpoint(PAIR, key).optimizer_state_bytes
+        predicted -= 4 * len(find(key).optimizer.of_group)  # a learning rate that is a tensor: of no weight
         ratios[key] = bytes_found / predicted if predicted else 1.0 + bytes_found
     ratio = f"{ratios[key]:.3f}" if bytes_found and key else "both 0" if key else ""
     if name not in ("Adam", "RAdam"):

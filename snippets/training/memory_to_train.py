@@ -146,6 +146,7 @@ def train(optimizer, precision):
     for part in optimizers:
         for state in part.state.values():
             kept |= set(state.values())
+        kept |= {value for group in part.param_groups for value in group.values() if isinstance(value, torch.Tensor)}
     return sum(map(nbytes, kept))
 
 

@@ -67,7 +67,6 @@ OPTIMIZER_ALIASES = {
     "soap": "pytorch_optimizer:SOAP",
     "shampoo": "pytorch_optimizer:Shampoo",
     "kron": "pytorch_optimizer:Kron",
-    "ademamix": "pytorch_optimizer:AdEMAMix",
     "adopt": "pytorch_optimizer:ADOPT",
     "ademamix": "bitsandbytes:AdEMAMix",
     "ademamix-8bit": "bitsandbytes:AdEMAMix8bit",
