@@ -9,7 +9,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -32,8 +32,8 @@ class Row:
         shared: State of several weights, or of a parameter group.
         at_construction: State of single weights that is there before the first step.
         while_stepping: What lives in the second step and at no other time, at its most.
-        file: The file that `torch.save` writes of the state dict.
-        loads: Whether `torch.load(weights_only=True)` takes that file, in the process that wrote it.
+        file: The file that `torch.save` writes of the state dict; 0 if there is none.
+        loads: Whether `torch.load(weights_only=True)` takes that file, in the process that wrote it; `None` without it.
     """
 
     of: dict[str, int]
@@ -41,7 +41,7 @@ class Row:
     at_construction: int
     while_stepping: int
     file: int
-    loads: bool
+    loads: bool | None
 
     @property
     def total(self) -> int:
@@ -53,8 +53,18 @@ class Row:
         return asdict(self) | {"total": self.total}
 
 
-def measure(recipe: Recipe, dtype: torch.dtype = torch.float32) -> Row:
+@runtime_checkable
+class Measurable(Protocol):
+    """A recipe of what is no optimizer of PyTorch, and measures itself."""
+
+    def measure(self, dtype: torch.dtype) -> Row:
+        """What it keeps of the mixed model in a dtype."""
+
+
+def measure(recipe: Recipe | Measurable, dtype: torch.dtype = torch.float32) -> Row:
     """Make an optimizer of the mixed model in a dtype, take two steps, and count what it keeps."""
+    if isinstance(recipe, Measurable):
+        return recipe.measure(dtype)
     weights = mixed(dtype)
     made = recipe(weights)
     optimizers = made if isinstance(made, list) else [made]

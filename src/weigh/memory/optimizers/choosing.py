@@ -30,6 +30,7 @@ LIBRARIES = {
     "apollo-torch": "apollo",
     "pytorch_optimizer": "pytorch_optimizer",
     "heavyball": "heavyball",
+    "optax": "optax",
     "optimi": "optimi",
 }
 """The libraries, each with its module, in which `LIBRARY` is: in the order in which people use them."""
