@@ -83,8 +83,7 @@ def location(tensor: Tensor) -> tuple[str, int, int, tuple[int, ...], tuple[int,
 def own_bytes(tensors: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
     """Tensors with their own bytes: those that no tensor before in the same storage covers, so that each counts once.
 
-    The second name of a tied tensor gets 0, a tensor that overlaps another gets the part that is its own. What weights
-    share with another component is theirs.
+    A second name of the same bytes gets 0, a tensor that overlaps another what is its own: what both have, if weights.
     """
     storages: dict[str, list[Tensor]] = defaultdict(list)
     for tensor in tensors:
@@ -146,6 +145,7 @@ class Contents:
         bytes_in_storages: Their bytes of payload; the rest is metadata (header, pickle, padding).
         metadata: Small values stored beside the tensors, such as the epoch or the last loss.
         imports: What loading the file would import or call that a safe loader refuses. Nothing of it was run.
+        allowed: What a safe loader refuses too, and the library that left the file allows, or never loads.
         artifacts: For a directory, the files of each of the six artifacts of a model; empty lists are missing ones.
         notes: What a reader should know before using the numbers.
         storages: Where the bytes of each storage are.
@@ -162,6 +162,7 @@ class Contents:
     bytes_in_storages: int
     metadata: dict[str, Any] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
     artifacts: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     storages: Mapping[str, Source] = field(default_factory=dict, repr=False)

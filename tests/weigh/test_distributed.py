@@ -64,7 +64,11 @@ def test_what_one_process_saves(alone: Path) -> None:
     assert contents.format == "torch.distributed.checkpoint"
     assert contents.metadata == {"epoch": 3, "name": "x"}
     assert contents.imports == ()
-    assert contents.notes == ("1 rank wrote 1 file",)
+    assert contents.notes == (
+        "1 rank wrote 1 file",
+        "holds 2 sets of weights, whose numbers are added up: model 276, pair 2",
+        "holds tensors beside the weights, whose bytes are metadata: t 280",
+    )
     assert contents.bytes_on_disk == sum(path.stat().st_size for path in alone.iterdir())
     optimizer = sum(tensor.nbytes for name, tensor in reference.items() if name.startswith("optimizer."))
     assert contents.by_component["optimizer"] == optimizer
@@ -79,7 +83,9 @@ import sys
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 rank, directory = int(sys.argv[1]), sys.argv[2]
@@ -101,6 +107,18 @@ state = {
 dcp.save(state, checkpoint_id=directory)
 safe = {name: tensor for name, tensor in state["model"].items() if name != "complex"}
 dcp.save(safe, storage_writer=dcp.HuggingFaceStorageWriter(f"{directory}.safe", save_distributed=True))
+
+net = torch.nn.Sequential(torch.nn.Embedding(101, 16), torch.nn.Linear(16, 8))
+fully_shard(net, mesh=mesh)
+optimizer = torch.optim.AdamW(net.parameters())
+net(torch.arange(4)).sum().backward()
+optimizer.step()
+torch.save({"model": net.state_dict(), "o": optimizer.state_dict(), "step": 1}, f"{directory}.rank{rank}.pt")
+torch.save(optimizer.state_dict(), f"{directory}.state{rank}.pt")
+weights, moments = get_state_dict(net, optimizer)
+dcp.save({"model": weights, "o": moments, "rng": torch.get_rng_state()}, checkpoint_id=f"{directory}.nested")
+weights, moments = get_state_dict(net, optimizer, options=StateDictOptions(flatten_optimizer_state_dict=True))
+dcp.save({**weights, **moments}, checkpoint_id=f"{directory}.flat")
 dist.barrier()
 os._exit(0)  # since gloo's threads now and then abort a Python that ends by itself
 """
@@ -154,6 +172,34 @@ def test_any_part_of_a_tensor_is_assembled(sharded: Path) -> None:
         for _ in range(20):
             begin, end = sorted(source.randrange(storage.size + 1) for _ in range(2))
             assert storage.read(begin, end) == whole[begin:end]
+
+
+FSDP = 101 * 16 + 16 * 8 + 8
+
+
+def test_the_files_of_each_rank_have_no_meshes_among_the_weights(sharded: Path, tmp_path: Path) -> None:
+    ranks = [weigh.inspect(sharded.with_name(f"step-7.rank{rank}.pt")) for rank in range(2)]
+    assert sum(each.parameters for each in ranks) == FSDP
+    assert sum(each.by_component["weights"] for each in ranks) == 4 * FSDP
+    states = [weigh.inspect(sharded.with_name(f"step-7.state{rank}.pt")) for rank in range(2)]
+    for found in (ranks, states):  # each rank counts the steps of 3 tensors
+        assert sum(each.by_component["optimizer"] for each in found) == 2 * 4 * FSDP + 2 * 3 * 4
+    assert ranks[0].notes == ("holds of 3 tensors what one rank has; the files of the others have the rest",)
+    with pytest.raises(errors.NothingToExport, match=r"one rank's part.*torch\.distributed\.checkpoint"):
+        weigh.export(ranks[0].path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("nested", "model."), ("flat", "")])
+def test_what_the_ranks_of_fsdp_save_together_is_one_model(
+    name: str, prefix: str, sharded: Path, tmp_path: Path
+) -> None:
+    contents = weigh.inspect(sharded.with_name(f"step-7.{name}"))
+    assert (contents.parameters, contents.by_component["weights"]) == (FSDP, 4 * FSDP)
+    assert contents.by_component["optimizer"] == 2 * 4 * FSDP + 3 * 4
+    assert contents.by_component["rng"] == (torch.get_rng_state().nbytes if name == "nested" else 0)
+    assert sum(contents.by_component.values()) == contents.bytes_on_disk
+    done = weigh.export(contents.path, tmp_path / "out")
+    assert (done.prefix, done.parameters) == (prefix, FSDP)
 
 
 def write(directory: Path, chunks: dict[tuple[str, tuple[int, ...] | None], Any], metadata: Metadata) -> Path:

@@ -24,7 +24,7 @@ def inspect_command(path: str, as_tree: bool, as_json: bool) -> int:
     NumPy files, shard indices and model directories. PATH may be a URL: https://…, s3://…, hf://….
     Of a directory it counts each weight once, follows every pickle, and ends with what it did not read, and why.
     Of quantized matrices it counts the numbers that they stand for, and says what scales and the like weigh.
-    Exits with 1 if loading the file would import something that a safe loader refuses.
+    Exits with 1 if loading it would import what a safe loader refuses and the library that left it does not allow.
 
     Example: weigh inspect model.safetensors --tree
     """

@@ -172,11 +172,8 @@ def _averages(weights: list[str], ema: list[str], *, asked: bool) -> list[str]:
 
 def _refuse_several(contents: Contents, keys: list[str]) -> None:
     if len(keys) > 1:
-        raise errors.AmbiguousWeights(
-            contents.path,
-            f"has {len(keys)} sets of weights; say which with --key: "
-            f"{', '.join(key or repr(key) for key in keys)[:200]}, or '' for all",
-        )
+        named = ", ".join(key or repr(key) for key in keys)[:200] + ("" if "" in keys else ", or '' for all")
+        raise errors.AmbiguousWeights(contents.path, f"has {len(keys)} sets of weights; say which with --key: {named}")
 
 
 def _below(contents: Contents, tensors: list[Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,9 +1,11 @@
 """The question `weigh inspect` answers: what is in this file, without loading it or trusting it?"""
 
 import os
+from dataclasses import replace
 
 from weigh import sources
 from weigh.files import directories, quantized
+from weigh.files.remarks import remarks
 from weigh.tensors import Contents
 
 
@@ -26,5 +28,7 @@ def inspect(path: str | os.PathLike[str]) -> Contents:
     where = sources.locate(path)
     with sources.opening(where):
         if sources.is_directory(where):
-            return directories.read(where)
-        return quantized.explained(directories.read_file(sources.File(where)), where.parent)
+            contents = directories.read(where)
+        else:
+            contents = quantized.explained(directories.read_file(sources.File(where)), where.parent)
+        return replace(contents, notes=(*contents.notes, *remarks(contents)))

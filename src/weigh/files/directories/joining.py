@@ -31,6 +31,7 @@ def join(path: Path, parts: Iterable[Contents]) -> Contents:
         bytes_in_storages=sum(part.bytes_in_storages for part in parts),
         metadata={key: value for part in parts for key, value in part.metadata.items()},
         imports=tuple(dict.fromkeys(name for part in parts for name in part.imports)),
+        allowed=tuple(dict.fromkeys(name for part in parts for name in part.allowed)),
         storages={name: storage for part in parts for name, storage in part.storages.items()},
         groups=tuple(group for part in parts for group in part.groups),
         files=tuple(dict.fromkeys(name for part in parts for name in part.files)),

@@ -9,8 +9,9 @@ from typing import IO, cast
 from weigh import formats
 from weigh.errors import WeighError
 from weigh.formats import FORMATS, archives
-from weigh.formats.opcodes import OPCODES, Machine
+from weigh.formats.opcodes import OPCODES, Call, Machine
 from weigh.formats.torch import rebuilding
+from weigh.formats.torch.allowed import Imports, split
 from weigh.sources import File
 from weigh.tensors import Contents
 
@@ -47,7 +48,7 @@ class Follower:
     def __init__(self) -> None:
         self.instructions, self.bytes = _MOST_INSTRUCTIONS, _MOST_BYTES
 
-    def imported_by(self, file: File) -> tuple[str, ...] | None:
+    def imported_by(self, file: File) -> Imports | None:
         """The names that loading a file would import and a safe loader refuses; `None` if it is no pickle.
 
         Of a pickle that is not well-formed, those that come before the flaw too: they would be imported all the same.
@@ -60,15 +61,15 @@ class Follower:
         if first == _ZIP:
             return self._in_archive(file)
         with file.open() as reader:
-            names, flaw = self._follow(reader)
+            names, calls, flaw = self._follow(reader)
         found = rebuilding.refused(names)
         if flaw and not is_pickle(first):
-            return found if any(_is_name(name) for name in found) else None
+            return Imports(found) if any(_is_name(name) for name in found) else None
         if flaw and not found:
-            return formats.read(file).imports  # which says what is wrong with it
-        return found
+            return Imports(formats.read(file).imports)  # which says what is wrong with it
+        return Imports(found) if flaw else split(file.name, found, calls)
 
-    def _in_archive(self, file: File) -> tuple[str, ...] | None:
+    def _in_archive(self, file: File) -> Imports | None:
         """Of the pickles among the records of an archive, whether or not torch would load it."""
         records = archives.records(file, "do not load it", compressed=True)
         pickles = {name: record for name, record in records.items() if PurePosixPath(name).suffix == ".pkl"}
@@ -76,24 +77,29 @@ class Follower:
             return None
         if any(PurePosixPath(name).name == "constants.pkl" for name in pickles):  # TorchScript, which is no Python
             with suppress(WeighError):
-                return formats.read(file).imports
+                return Imports(formats.read(file).imports)
         names: list[str] = []
+        calls: list[Call] = []
         flawed = False
         for record in pickles.values():
             if record.size > self.bytes:
                 raise TooLong
-            found, flaw = self._follow(io.BytesIO(record.read(0, record.size)))
+            found, made, flaw = self._follow(io.BytesIO(record.read(0, record.size)))
             names += found
+            calls += made
             flawed = flawed or flaw
         refused = rebuilding.refused(tuple(dict.fromkeys(names)))
-        return formats.read(file).imports if flawed and not refused else refused
+        if flawed:
+            return Imports(refused or formats.read(file).imports)
+        return split(file.name, refused, calls)
 
-    def _follow(self, stream: IO[bytes]) -> tuple[tuple[str, ...], bool]:
-        """What a row of pickles imports, and whether there is a flaw in the first.
+    def _follow(self, stream: IO[bytes]) -> tuple[tuple[str, ...], list[Call], bool]:
+        """What a row of pickles imports and calls, and whether there is a flaw in the first.
 
         Behind a flaw, which may be none to another reader, imports are still taken from the instructions one by one.
         """
         names: dict[str, None] = {}
+        calls: list[Call] = []
         limited = cast(IO[bytes], _Limited(stream, self))
         flaw = False
         for number in range(_MOST_PICKLES):
@@ -121,16 +127,17 @@ class Follower:
                 names.update((str(each), None) for each in machine.globals)
                 if not rebuilding.refused(tuple(names)):
                     raise
-                return tuple(names), True
+                return tuple(names), calls, True
             except (WeighError, *_FLAWS):
                 # Behind the first pickle come the bytes of an array, or of storages, which only look like another.
                 flaw = flaw or number == 0
                 sound = False
             names.update((str(each), None) for each in machine.globals)
+            calls += machine.calls
             if not sound or stream.read(1) != b"\x80":
                 break
             stream.seek(-1, io.SEEK_CUR)
-        return tuple(names), flaw
+        return tuple(names), calls, flaw
 
 
 class _Limited:
@@ -169,7 +176,8 @@ def read_state(file: File) -> Contents | None:
             raise error from None
     if imports is None:
         return None
-    return Contents(str(file), "pytorch" if file.first(4) == _ZIP else "pickle", (), file.size, 0, imports=imports)
+    kind = "pytorch" if file.first(4) == _ZIP else "pickle"
+    return Contents(str(file), kind, (), file.size, 0, imports=imports.refused, allowed=imports.allowed)
 
 
 def _is_name(name: str) -> bool:

@@ -16,6 +16,8 @@ from weigh.files.directories.unread import FOREIGN, account
 from weigh.files.directories.weights import Choice, choose
 from weigh.formats import FORMATS, foreign
 from weigh.formats.pointers import SIZES, pointer
+from weigh.formats.torch import allowed
+from weigh.formats.torch.allowed import Imports
 from weigh.models.parameters import params
 from weigh.sources import File
 from weigh.tensors import Contents
@@ -148,6 +150,9 @@ class _Directory:
         for part in parts:
             if part.imports:
                 self._warn(f"{', '.join(part.files[:_MOST_NAMED])}: loading it", part.imports)
+            if part.allowed:
+                name = PurePosixPath(part.files[0]).name
+                self.notes.append(allowed.note(name, allowed.Imports((), part.allowed)))
             if part.by_component["optimizer"]:
                 for name in part.files:
                     if "/" not in name and name not in artifacts["optimizer state"] and name not in marked:
@@ -209,19 +214,19 @@ class _Directory:
                 continue
             try:
                 known = self.choice.imports.get(entry.path)
-                imports = follower.imported_by(File(self.directory / entry.path)) if known is None else known
+                followed = follower.imported_by(File(self.directory / entry.path)) if known is None else Imports(known)
             except TooLong:
                 if f"{entry.folder}/" not in reasons:
                     reasons.setdefault(entry.path, "a pickle")
                 self.notes.append(f"{entry.path}: its pickle was not followed to its end; inspect it by itself")
                 continue
-            if imports is not None:
+            if followed is not None:
                 self.foreign.pop(entry.path, None)
                 if f"{entry.folder}/" not in reasons:
                     reasons.setdefault(entry.path, "a pickle of something else than the weights")
-            if imports:
-                self.imports |= dict.fromkeys(imports)
-                self._warn(f"{entry.path} is not counted, and loading it", imports)
+            if followed and followed.refused:
+                self.imports |= dict.fromkeys(followed.refused)
+                self._warn(f"{entry.path} is not counted, and loading it", followed.refused)
 
     def _warn(self, subject: str, imports: Sequence[str]) -> None:
         named = ", ".join(name[:80] for name in imports[:_MOST_NAMED])

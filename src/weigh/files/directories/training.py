@@ -11,6 +11,7 @@ from weigh.files.directories.listing import Listing
 from weigh.files.directories.pickles import SUFFIXES, read_state
 from weigh.files.directories.weights import Choice, group, natural
 from weigh.formats.torch.distributed import METADATA
+from weigh.formats.torch.naming import COUNTER
 from weigh.sources import File
 from weigh.tensors import Contents
 
@@ -60,7 +61,10 @@ def add_files(directory: Path, names: list[str], choice: Choice, folder: str = "
             continue
         contents = parts[0] if len(parts) == 1 else join(directory, parts)
         label = f"{above}{each.label}"
-        if why := choice.copied(contents):
+        why = choice.copied(contents)
+        if why and any(tensor.name == COUNTER for tensor in contents.named):  # as accelerate registers one beside it
+            contents, why = _as_average(contents), ""
+        if why:
             rest = contents.by_component["optimizer"]
             why += f", and {rest:,} bytes of optimizer state" if rest else ""
             choice.leave_out((f"{above}{name}" for name in each.files), why, contents)
@@ -71,6 +75,11 @@ def add_files(directory: Path, names: list[str], choice: Choice, folder: str = "
             choice.counted.append((label, contents))
         found.append((label, contents))
     return [contents for _, contents in sorted(found, key=lambda each: each[0])]
+
+
+def _as_average(contents: Contents) -> Contents:
+    named = (replace(each, component="ema") if each.component == "weights" else each for each in contents.named)
+    return replace(contents, named=tuple(named))
 
 
 def _read(file: File) -> Contents | None:

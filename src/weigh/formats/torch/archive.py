@@ -20,8 +20,9 @@ def read(file: File) -> Contents:
     if "archive_format" in records and "data.pkl" not in records:  # which torch.load would unpickle
         return exported.read(file, records)
     contents = saved.read(file, records)
-    if contents.imports and not contents.named:
+    called = contents.imports + contents.allowed
+    if called and not contents.named:
         raise errors.MalformedArchive(
-            file, f"holds no tensor, and loading it would call {rebuilding.naming(contents.imports)}; do not load it"
+            file, f"holds no tensor, and loading it would call {rebuilding.naming(called)}; do not load it"
         )
     return contents

@@ -36,7 +36,9 @@ _LOOP = re.compile(
     r"(grad_|amp_)?scaler|native_amp_scaling_state|amp|(\w+_)?sampler|(train_|val_)?(data)?loader|(\w+_)?metrics|"
     r"meters|history|logs?|results|lr_?sched\w*|(\w+_)?(grads?|gradients?)|(\w+_)?(replay|rollout)(s|_buffers?)?"
 )
-_GRADIENT = ".grad"
+GRADIENT = ".grad"
+"""What follows the name of a weight in that of its gradient."""
+
 _MOST_WRAPPERS = 4  # parts of a name that come between the average's own and the model's
 
 
@@ -114,7 +116,5 @@ def gradients(shapes: Mapping[Any, tuple[int, ...]]) -> list[str]:
     return [
         name
         for name in shapes
-        if isinstance(name, str)
-        and name.endswith(_GRADIENT)
-        and shapes.get(name.removesuffix(_GRADIENT)) == shapes[name]
+        if isinstance(name, str) and name.endswith(GRADIENT) and shapes.get(name.removesuffix(GRADIENT)) == shapes[name]
     ]

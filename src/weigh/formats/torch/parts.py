@@ -144,14 +144,14 @@ class _Reader:
                 optimizer |= self.found.marks.get((*keys, key)) == "optimizer"
                 if holds:
                     (copies if self.beside((*keys, key)) else weights).append(key)
+        light = [key for key in weights if (*keys, key) in self.light]
         solid = [key for key, form in direct.items() if form.shape and not form.is_generator]
-        if weights or solid:
+        if solid or len(weights) > len(light):
             self.mark_copies({(*keys, key): self.beside((*keys, key)) for key in copies}, self.averages[averages:])
         elif copies:  # nothing but what would be a copy beside weights
             self.averages += [path for key in copies if self.beside(path := (*keys, key)) == "ema"]
-            weights = copies
-        known = optimizer or any(key in STATE_DICTS for key in weights)
-        light = [key for key in weights if (*keys, key) in self.light]
+            weights = [*copies, *weights]
+        known = optimizer or any(key in STATE_DICTS or naming.beside(key) == "ema" for key in weights)
         if known and 0 < len(light) < len(weights):
             inside = dict(entries)
             self.found.marks |= {(*keys, key): self.of_light(inside[key]) for key in light}

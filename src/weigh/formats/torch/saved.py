@@ -12,7 +12,7 @@ from weigh import errors
 from weigh.formats import archives, pickles
 from weigh.formats.archives import Record
 from weigh.formats.opcodes import Global, Persistent
-from weigh.formats.torch import rebuilding, subclasses
+from weigh.formats.torch import allowed, rebuilding, subclasses
 from weigh.formats.torch.rebuilding import Resolve, Storage
 from weigh.sources import File, Source
 from weigh.tensors import Contents
@@ -64,6 +64,7 @@ def read(file: File, records: dict[str, Record]) -> Contents:
     prefix = f"{file.name}:"
     tensors, metadata = rebuilding.tensors(pickle.root, file, resolver(records, "data/", prefix), above_root(file))
     storages = storages_in(records, "data/", prefix)
+    imports = allowed.split(file.name, rebuilding.refused(pickle.imports), pickle.calls)
     return Contents(
         path=str(file),
         format="pytorch",
@@ -71,8 +72,12 @@ def read(file: File, records: dict[str, Record]) -> Contents:
         bytes_on_disk=file.size,
         bytes_in_storages=sum(record.size for record in storages.values()),
         metadata=metadata,
-        imports=rebuilding.refused(pickle.imports),
-        notes=() if tensors else (f"{file.name} holds no tensor",),
+        imports=imports.refused,
+        allowed=imports.allowed,
+        notes=(
+            *(() if tensors else (f"{file.name} holds no tensor",)),
+            *((allowed.note(file.name, imports),) if imports.allowed else ()),
+        ),
         storages=storages,
         groups=tuple(subclasses.groups(pickle.root, file, tensors)) if rebuilding.WRAPPER in pickle.imports else (),
     )
