@@ -38,13 +38,12 @@ def state_against_weights(run: TrainingCheckpoint) -> CheckResult:
         params += len(one.state.params)
         for kind in (one.extra, one.misplaced):
             faults += [Fault(place, f"parameter {key}", why, _expected(one, key)) for key, why in kind.items()]
-        known = {*one.state.params}
-        if known:
-            faults += [
-                Fault(place, f"state of {key}", "kept", "nothing: no group has this parameter")
-                for key in one.state.entries
-                if key not in known
-            ]
+        known, kinds = {*one.state.params}, {type(key) for key in one.state.params}  # what is of all has another key
+        faults += [
+            Fault(place, f"state of {key}", "kept", "nothing: no group has this parameter")
+            for key in one.state.entries
+            if type(key) in kinds and key not in known
+        ]
         repeated = [key for key, count in Counter(one.state.params).items() if count > 1]
         faults += [Fault(place, f"parameter {key}", "in the groups twice", "once") for key in repeated]
         notes += _notes(one)

@@ -79,7 +79,12 @@ def _wrong(entry: Entry, shape: Shape | None, dtype: str) -> Iterator[tuple[str,
     yield from _wrong_step(entry)
     kept = _kept(frozenset(entry.slots), shape, dtype) if shape is not None else {}
     for name, slot in entry.slots.items():
-        if name == STEP or not is_float(slot) or DTYPES[dtype].kind != "float" or name in _CAST_BY_THEMSELVES:
+        if (
+            name == STEP
+            or not is_float(slot)
+            or DTYPES[dtype].kind != "float"
+            or name.rpartition(".")[2] in _CAST_BY_THEMSELVES
+        ):
             continue
         known = kept.get(name, set())
         if DTYPES[slot.dtype].bits > DTYPES[dtype].bits:

@@ -102,8 +102,9 @@ def _expected(run: TrainingCheckpoint) -> Iterator[tuple[str, str]]:
     if run.trainer_state:
         yield "scheduler", "the Trainer writes scheduler.pt, and loads neither it nor the optimizer without the other"
         yield "torch's generator", "the Trainer writes rng_state.pth"
-    if any("initial_lr" in group.options for state in run.optimizers for group in state.groups):
-        yield "scheduler", "the groups have an initial_lr, which schedulers put there"
+    options = [group.options for state in run.optimizers for group in state.groups]
+    if any(each.get("initial_lr") not in (None, each.get("lr")) for each in options):
+        yield "scheduler", "the groups have an initial_lr, which schedulers put there, and another lr"
 
 
 def _ranks(run: TrainingCheckpoint) -> Iterator[Fault]:

@@ -102,8 +102,11 @@ class OptimizerState:
         """The names of the parameters, as far as the state has them."""
         found: dict[Key, str] = {key: key for key in self.params if isinstance(key, str)}
         for group in self.groups:
-            if len(group.names) == len(group.params):
-                found |= dict(zip(group.params, group.names, strict=True))
+            names = group.names
+            if len(group.params) == 1 and isinstance(group.options.get("name"), str):  # as Adam-mini does
+                names = (group.options["name"],)
+            if len(names) == len(group.params):
+                found |= dict(zip(group.params, names, strict=True))
         return found
 
     @property
@@ -188,6 +191,7 @@ def parameter_shapes(state: OptimizerState, shapes: Sequence[Shape]) -> dict[Key
         shapes: Those of the weights.
     """
     there = set(shapes)
+    projected = {key for group in state.groups if group.options.get("rank") for key in group.params}
     seen: Counter[str] = Counter()
     like: Counter[str] = Counter()
     for entry in state.entries.values():
@@ -197,34 +201,37 @@ def parameter_shapes(state: OptimizerState, shapes: Sequence[Shape]) -> dict[Key
     full = sorted((name for name in seen if 2 * like[name] >= seen[name]), key=lambda name: (-seen[name], name))
     found: dict[Key, Shape] = {}
     for key, entry in state.entries.items():
-        if (shape := _shape(entry, full, there)) is not None:
+        shape = _shape(entry, full, there)
+        if shape is not None and (key not in projected or (shape in there and len(shape) > 1)):
             found[key] = shape
     return found
 
 
 def _shape(entry: Entry, full: list[str], there: set[Shape]) -> Shape | None:
     large = entry.large
-    factored = _factored([slot.shape for slot in large.values()], there)
+    factored = _factored({name: slot.shape for name, slot in large.items()}, there)
     if factored is not None:
         return factored
     if named := [large[name].shape for name in full if name in large]:
-        return next((shape for shape in named if shape in there), named[0])
-    others = [slot.shape for name, slot in entry.slots.items() if name != STEP]
-    return others[0] if others and not large and others[0] in there else None
+        shape = next((shape for shape in named if shape in there), named[0])
+        return None if shape not in there and 1 in shape and len(shape) > 1 else shape  # of rows alone, perhaps
+    scalars = [slot.shape for name, slot in entry.slots.items() if name in full and slot.shape in there]
+    return scalars[0] if scalars and not large else None
 
 
-def _factored(shapes: list[Shape], there: set[Shape]) -> Shape | None:
+def _factored(large: Mapping[str, Shape], there: set[Shape]) -> Shape | None:
     """The shape of a matrix of which a row and a column are kept, as (n, 1) and (1, m) or as (n,) and (m,)."""
-    if any(shape in there and len(shape) > 1 for shape in shapes):
+    if any(shape in there and len(shape) > 1 for shape in large.values()):
         return None
-    for row in shapes:
-        for column in shapes:
-            if len(row) > 1 and len(row) == len(column) and row[-1] == 1 and column[-2] == 1 != row[-2]:
+    for name, row in large.items():
+        for other, column in large.items():
+            if name == other or len(row) != len(column):
+                continue
+            if len(row) > 1 and row[-1] == 1 and column[-2] == 1 != row[-2] and row[:-2] == column[:-2]:
                 return (*row[:-1], column[-1])
-            if row is not column and row and len(row) == len(column) and row[:-1] == column[:-1]:
-                whole = (*row, column[-1])
-                if whole in there and row not in there:
-                    return whole
+            by_name = other == name.replace("row", "col") and "row" in name
+            if row[:-1] == column[:-1] and (by_name or (row != column and (*row, column[-1]) in there)):
+                return (*row, column[-1])
     return None
 
 
