@@ -1,13 +1,13 @@
 """Tiny configs of any decoder, drawn at random: the default of its type with every size made small and changed."""
 
 import json
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from transformers import CONFIG_MAPPING
 
-Fields = dict[str, Any]
+from handbook.families.cache_wants import WANTS, Fields, sections
+from handbook.families.starts import start
 
 HEADS = {
     "num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads", "decoder_attention_heads",
@@ -82,13 +82,20 @@ class Sizes:
 def sample(model_type: str, seed: str) -> Fields:
     """The fields of a tiny config of a type; half of the seeds give all its parts the same sizes."""
     random = Random(f"{model_type}{seed}")
-    default = _floats(json.loads(CONFIG_MAPPING[model_type]().to_json_string(use_diff=False)))
+    least = CONFIG_MAPPING[model_type].from_dict(start(model_type))
+    default = _floats(json.loads(least.to_json_string(use_diff=False)))
     shared = Sizes(random) if random.random() < 0.5 else None
     fields = _small(default, random, shared)
     for name in ("architectures", "torch_dtype", "dtype", "transformers_version"):
         fields.pop(name, None)
-    besides = EXTRA.get(model_type)
-    return fields if besides is None else besides(fields, random)
+    return _wanted(fields | {"model_type": model_type}, random)
+
+
+def _wanted(fields: Fields, random: Random) -> Fields:
+    """The fields with what their type wants, and those of nested configs with what theirs want."""
+    inner = {name: _wanted(each, random) for name, each in fields.items() if isinstance(each, dict)}
+    wanted = WANTS.get(str(fields.get("model_type")))
+    return fields | inner if wanted is None else wanted(fields | inner, random)
 
 
 def _small(given: Fields, random: Random, shared: Sizes | None) -> Fields:
@@ -103,7 +110,7 @@ def _small(given: Fields, random: Random, shared: Sizes | None) -> Fields:
             fields |= {MINE[key]: own[key] for layer in value.values() for key in layer if key in MINE}
         elif isinstance(value, dict):
             if name in ("rope_parameters", "rope_scaling"):
-                fields[name] = _sections(value, sizes.E if given.get("head_dim") else sizes.D // sizes.H)
+                fields[name] = sections(value, sizes.E if given.get("head_dim") else sizes.D // sizes.H)
             elif name not in ("quantization_config", "id2label", "label2id"):
                 fields[name] = _small(value, random, shared)
         elif isinstance(value, list):
@@ -178,15 +185,6 @@ def _consistent(fields: Fields, given: Fields, sizes: Sizes) -> Fields:
     return fields
 
 
-def _sections(rope: Fields, head: int, share: int = 2) -> Fields:
-    """Rotary parameters whose sections add up to half of the rotated head."""
-    rope = {name: _sections(value, head, share) if isinstance(value, dict) else value for name, value in rope.items()}
-    if "mrope_section" in rope:
-        part = max(head // share // 4, 1)
-        rope["mrope_section"] = [head // share - 2 * part, part, part]
-    return rope
-
-
 def _floats(value: Any) -> Any:
     """JSON with the words in place of which a float was meant put right."""
     if isinstance(value, dict):
@@ -194,88 +192,3 @@ def _floats(value: Any) -> Any:
             return float(value["__float__"].replace("Infinity", "inf"))
         return {name: _floats(each) for name, each in value.items()}
     return [_floats(each) for each in value] if isinstance(value, list) else value
-
-
-def _rotary(share: int) -> Callable[[Fields, Random], Fields]:
-    def with_sections(fields: Fields, random: Random) -> Fields:
-        part = fields.get("text_config") or fields
-        head = part.get("head_dim") or part["hidden_size"] // part["num_attention_heads"]
-        rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [], "partial_rotary_factor": 2 / share}
-        part["rope_parameters"] = _sections(rope, head, share)
-        return fields
-
-    return with_sections
-
-
-def _mixed(kinds: tuple[str, str], *without: str) -> Callable[[Fields, Random], Fields]:
-    def with_types(fields: Fields, random: Random) -> Fields:
-        types = [random.choice(kinds) for _ in range(fields["num_hidden_layers"] - 1)] + [kinds[1]]
-        return {name: value for name, value in fields.items() if name not in without} | {"layer_types": types}
-
-    return with_types
-
-
-def _both(fields: Fields, random: Random) -> Fields:
-    types = ["sliding_attention", "full_attention"] * fields["num_hidden_layers"]
-    head = fields.get("head_dim") or fields["hidden_size"] // fields["num_attention_heads"]
-    rope = _sections({"rope_type": "default", "rope_theta": 10000.0, "mrope_section": []}, head)
-    return fields | {
-        "layer_types": types[: fields["num_hidden_layers"]], "rope_parameters": dict.fromkeys(set(types), rope),
-    }  # fmt: skip
-
-
-def _in_text(given: Callable[[Fields, Random], Fields]) -> Callable[[Fields, Random], Fields]:
-    def of_the_part(fields: Fields, random: Random) -> Fields:
-        return fields | {"text_config": given(fields["text_config"], random)}
-
-    return of_the_part
-
-
-def _wider_index(fields: Fields, random: Random) -> Fields:
-    return fields | {"index_topk": 32}
-
-
-def _sources(fields: Fields, random: Random) -> Fields:
-    return fields | {"kv_source_layers": [0, 1, 1, 3, 3, 1][: fields["num_hidden_layers"]]}
-
-
-def _zamba(fields: Fields, random: Random) -> Fields:
-    D, H = fields["hidden_size"], fields["num_attention_heads"]
-    types = ["linear_attention", "hybrid"] * 2
-    fields |= {"num_hidden_layers": 4, "layers_block_type": types, "layer_types": types, "num_mem_blocks": 1,
-               "attention_hidden_size": 2 * D, "attention_head_dim": 2 * D // H}  # fmt: skip
-    if "mamba_headdim" in fields:
-        fields |= {"n_mamba_heads": 4, "mamba_headdim": D * fields["mamba_expand"] // 4, "hybrid_layer_ids": [1, 3]}
-    return fields
-
-
-EXTRA: dict[str, Callable[[Fields, Random], Fields]] = {
-    "bamba": lambda fields, random: fields | {"attn_layer_indices": [1]},
-    "jamba": lambda fields, random: (
-        {name: value for name, value in fields.items() if name not in ("layers_block_type", "layer_types")}
-        | {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1}
-    ),
-    "granitemoehybrid": _mixed(("linear_attention", "full_attention")),
-    "lfm2": _mixed(("conv", "full_attention"), "full_attn_idxs"),
-    "lfm2_moe": _mixed(("conv", "full_attention"), "full_attn_idxs"),
-    "nemotron": lambda fields, random: fields | {"num_key_value_heads": fields["num_key_value_heads"] or 2},
-    "falcon": lambda fields, random: fields | {"multi_query": random.random() < 0.5},
-    "gpt_bigcode": lambda fields, random: fields | {"multi_query": random.random() < 0.5},
-    "falcon_h1": lambda fields, random: fields | {"mamba_d_ssm": fields["mamba_n_heads"] * fields["mamba_d_head"]},
-    "dots1": lambda fields, random: fields | {"n_shared_experts": 1},
-    "hunyuan_v1_moe": lambda fields, random: fields | {"head_dim": 16},
-    "cohere_compass_text": _both,
-    "cohere_compass": _in_text(_both),
-    "glm5_next": _in_text(_wider_index),
-    "glm5_next_text": _wider_index,
-    "mistral_large4_text": _sources,
-    "xmod": lambda fields, random: fields | {"default_language": "en_XX"},
-    "zamba": _zamba,
-    "zamba2": _zamba,
-    "step3p7": lambda fields, random: fields | {"text_config": fields["text_config"] | {"sliding_window": 6}},
-    "hy_v4": lambda fields, random: fields | {"indexer_types": ["full", *fields["indexer_types"][1:]]},
-    "glm_moe_dsa": lambda fields, random: fields | {"indexer_types": ["full", *fields["indexer_types"][1:]]},
-    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen2_5_omni_thinker", "paddleocr_vl"), _rotary(2)),
-    **dict.fromkeys(("glm4v", "glm4v_moe", "glm46v", "glm_ocr", "glmga"), _rotary(4)),
-}
-"""What a type wants besides."""

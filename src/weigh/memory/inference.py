@@ -213,13 +213,14 @@ class Serving:
             said.append(f"the encoder reads {f'{self.encoder_context:,}' if self.encoder_context else 'T'} tokens")
         elif {"vision", "audio"} & set(self.model.part_of.values()):
             said.append("images and sound are tokens of the context, and what their encoders need is left out")
-        if self.runtime == "ideal" and any(isinstance(layer, State) for layer in self.model.caches):
+        wide = any(isinstance(layer, State) and layer.dtype == "float32" for layer in self.model.caches)
+        if self.runtime == "ideal" and wide:
             said.append("a recurrent state is kept in float32, as transformers does; some engines keep it in 16 bits")
         named = self.model.config.fields.get("max_position_embeddings")
         if isinstance(named, int) and context > named:
             said.append(f"the memory is that of {context:,} tokens, though max_position_embeddings is {named:,}")
         if not self.model.caches:
-            said.append("the model does not generate, so it keeps nothing")
+            said.append("the model has no cache: it keeps nothing between steps")
         return said
 
 

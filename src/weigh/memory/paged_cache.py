@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from weigh.dtypes import DTYPES
 from weigh.formulas import Step, step
-from weigh.models.caches import Caches, Latent, State
+from weigh.models.caches import Caches, KeyValue, Latent, State
 
 TOKENS = 16
 """The tokens of a page."""
@@ -45,7 +45,7 @@ def paged_steps(caches: Caches, size: int, context: int, batch: int, encoder: in
     """The formula of the pages of every group of layers, with its numbers.
 
     Args:
-        caches: What each layer keeps. Every state is in a format of its own.
+        caches: What each layer keeps, but no vectors. Every state is in a format of its own.
         size: The bytes of a number of keys and values.
         context: The tokens of each sequence.
         batch: The sequences.
@@ -85,9 +85,11 @@ def _layers(caches: Caches, size: int) -> list[Paged]:
         if isinstance(cache, Latent):
             layout = (cache.rank, cache.rope)
             numbers, kind = cache.rank + cache.rope, "full"
-        else:
+        elif isinstance(cache, KeyValue):
             layout, numbers = (cache.heads, cache.key, cache.value), cache.heads * (cache.key + cache.value)
             kind = "cross" if cache.cross else "full"
+        else:
+            raise TypeError(f"no page is known for {cache}")
         kind = kind if cache.window is None else "window"
         found.append(Paged(kind, layout, cache.window or 0, TOKENS * numbers * size))
     return found

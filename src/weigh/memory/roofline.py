@@ -11,7 +11,7 @@ from typing import Literal
 
 from weigh.errors import WeighError
 from weigh.memory.inference import Serving
-from weigh.models.caches import KeyValue, Latent, State
+from weigh.models.caches import KeyValue, Latent, Vectors
 from weigh.models.matrices import known_experts, lm_head, matrices, read_text
 from weigh.models.parameters import Model
 
@@ -143,14 +143,19 @@ def attentions(model: Model) -> list[tuple[KeyValue | Latent, int]]:
     """The cache of each attention, and what goes into the last matrix of it.
 
     Raises:
-        WeighError: If layers share caches, or pick the tokens that they look at.
+        WeighError: If layers share caches, keep other vectors than keys and values, or pick the tokens that they look
+            at.
     """
     text = {tensor.name for tensor in read_text(model, model.named)}
     if any(".indexer." in name or ".compressor." in name for name in text):
         raise WeighError(
             f"model type {model.model_type}", "picks the tokens that it looks at; no bound is known for it"
         )
-    looking = [layer for layer in model.caches if not isinstance(layer, State)]
+    if any(isinstance(layer, Vectors) for layer in model.caches):
+        raise WeighError(
+            f"model type {model.model_type}", "keeps other vectors than keys and values; no bound is known"
+        )
+    looking = [layer for layer in model.caches if isinstance(layer, KeyValue | Latent)]
     last = [matrix for matrix in matrices(model) if matrix.tensor.role == "attention output"]
     last = [matrix for matrix in last if matrix.tensor.name in text]
     if len(last) != len(looking):

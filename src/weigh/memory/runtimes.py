@@ -14,7 +14,7 @@ from weigh.errors import WeighError
 from weigh.formulas import Step
 from weigh.memory.kv_cache import cache_steps
 from weigh.memory.paged_cache import paged_steps
-from weigh.models.caches import Caches, KeyValue, Latent, State
+from weigh.models.caches import Caches, KeyValue, Latent, State, Vectors
 from weigh.models.parameters import Model
 
 PLAIN = ("float32", "bfloat16", "float16")
@@ -33,6 +33,12 @@ WINDOWS_OF_LLAMA_CPP = frozenset({
     "llama4_text", "mellum", "mimo_v2_flash", "muse_glimmer", "olmo3",
 })  # fmt: skip
 """The model types whose windows llama.cpp makes use of. Of all others it keeps every token, such as of Mistral."""
+
+UNCHECKED = frozenset({
+    "inkling2", "inkling2_text", "inkling_mm_model", "inkling_text", "mllama", "mllama_text_model", "recurrent_gemma",
+    "rwkv", "xlstm", "zaya",
+})  # fmt: skip
+"""The model types whose states, or keys of images, were not checked against vLLM and llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +74,22 @@ def transformers(served: Served) -> list[Step] | None:
 
     A layer with a window keeps W - 1 tokens of what was there and all that were just read, until the next call: after
     a prompt that is read at once its tensors show W - 1 tokens of a storage that holds them all, after the next token
-    W. Falcon's new architecture keeps its shared heads once for each that asks, and GPT-Neo no window. Checked against
-    the storages of the tensors. Caches of fewer bits are other classes, and not counted.
+    W. So do the tokens of DeepSeek-V4 that wait for their group, and XLNet's memory, which shows W. Falcon's new
+    architecture keeps its shared heads once for each that asks, and GPT-Neo no window. Checked against the storages of
+    the tensors. Caches of fewer bits are other classes, and not counted.
     """
     if served.dtype not in PLAIN:
         return None
     sizes, kind = served.model.sizes, served.model.model_type
     kept: Caches = []
     for layer in served.model.caches:
-        if isinstance(layer, KeyValue | Latent) and layer.window is not None:
-            held = None if kind == "gpt_neo" else layer.window - 1 + served.prompt
+        if not isinstance(layer, State) and layer.window is not None:
+            held = None if kind == "gpt_neo" else layer.window - (not isinstance(layer, Vectors)) + served.prompt
             layer = replace(layer, window=held if held is not None and held < served.context else None)
+        if isinstance(layer, Vectors) and layer.waiting:
+            waited = (served.context - served.prompt) % layer.every + served.prompt
+            kept.append(State(layer.waiting * waited))
+            layer = replace(layer, waiting=0)
         if isinstance(layer, KeyValue) and kind == "falcon" and layer.heads > 1:
             layer = replace(layer, heads=sizes.H)
         kept.append(layer)
@@ -96,6 +107,8 @@ def llama_cpp(served: Served) -> list[Step] | None:
     """
     caches, kind = served.model.caches, served.model.model_type
     if served.dtype not in OF_LLAMA_CPP or any(isinstance(layer, KeyValue) and layer.cross for layer in caches):
+        return None
+    if kind in UNCHECKED or any(isinstance(layer, Vectors) for layer in caches):
         return None
     kept: Caches = []
     for layer in caches:
@@ -122,6 +135,8 @@ def vllm(served: Served) -> list[Step] | None:
     """
     caches = served.model.caches
     if served.dtype not in OF_VLLM or any(isinstance(layer, Latent) and layer.index for layer in caches):
+        return None
+    if served.model.model_type in UNCHECKED or any(isinstance(layer, Vectors) for layer in caches):
         return None
     wide = served.model.model_type.startswith(("nemotron_h", "kimi_linear", "qwen3_5", "bailing_hybrid"))
     state = "float32" if wide else served.computed

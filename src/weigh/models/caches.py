@@ -45,7 +45,23 @@ class State:
     kernel: int | None = None
 
 
-Caches: TypeAlias = list[KeyValue | Latent | State]
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """A layer that keeps a vector of `numel` numbers for each token, or one for every `every` tokens together.
+
+    Tokens that are too few for such a group yet keep `waiting` numbers each. With `window`, only the vectors of the
+    last so many tokens stay. They are in the format of the cache, or in `dtype` whatever that is.
+    """
+
+    numel: int
+    every: int = 1
+    waiting: int = 0
+    window: int | None = None
+    dtype: str | None = None
+
+
+Layer: TypeAlias = KeyValue | Latent | State | Vectors
+Caches: TypeAlias = list[Layer]
 
 
 def no_caches(sizes: Any) -> Caches:

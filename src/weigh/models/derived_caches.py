@@ -11,22 +11,31 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from weigh.models.caches import Caches, KeyValue, Latent, State
+from weigh.models.caches import Caches, KeyValue, Latent, Layer, State, Vectors
 from weigh.models.config import MAX_LAYERS
 from weigh.models.recurrent_states import STATES, first
+from weigh.models.vector_caches import hashed, hidden, pooled
 
 SLIDING = frozenset({"sliding_attention", "hybrid_sliding"})
 RECURRENT = frozenset({"linear_attention", "conv", "hybrid", "hybrid_sliding"})
 ONLY_RECURRENT = frozenset({"linear_attention", "conv"})
 NOTHING = frozenset({"moe", "mlp", "dummy"})
+INDEXED = frozenset({"indexed_attention", "minimax_m3_sparse"})
+COMPRESSED = frozenset({"heavily_compressed_attention", "compressed_sparse_attention"})
+KINDS = SLIDING | RECURRENT | INDEXED | COMPRESSED | {
+    "full_attention", "chunked_attention",
+    "reference_sliding_attention",  # looks at a whole prompt, and at a window of what it wrote
+}  # fmt: skip
 OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
-TEXT = ("text_config", "decoder", "generator", "decoder_config", "thinker_config", "language_config")
+TEXT = ("text_config", "decoder", "generator", "decoder_config", "thinker_config", "language_config", "vlm_config")
 """Where a config of several models keeps that of the one which writes."""
+STAGES = ("semantic_config", "coarse_acoustics_config")
+"""Where Bark keeps those of two that write one after another."""
 
 
 @cache
 def rules() -> dict[str, tuple[str, ...]]:
-    """The rules that were verified for each model type: that of its attention, then those of its states."""
+    """The rules that were verified for each model type: that of its attention, where it has any, and of its states."""
     lines = Path(__file__).with_name("derived_caches.txt").read_text("utf-8").splitlines()
     rows = (line.split() for line in lines if line and not line.startswith("#"))
     return {name: tuple(rule.split("+")) for name, rule, *_ in rows}
@@ -40,41 +49,45 @@ def caches(config: Any, model_type: str) -> Caches | None:
         model_type: What the config calls itself.
 
     Returns:
-        What each layer keeps, those that keep nothing left out; an empty list for a model that does not generate.
+        What each layer keeps, those that keep nothing left out; an empty list for a model that keeps nothing.
     """
     known = rules().get(model_type)
     if known is None:
         return None
-    crossing = encoder_decoder(config)
+    whole = config
     if known == ("part",):
         config = text(config)
         known = rules().get(str(getattr(config, "model_type", "")), ("part",))
     try:
-        found = apply(known, config, crossing)
+        found = apply(known, config, whole)
         return found if all(map(sound, found)) else None
     except (AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError):
         return None
 
 
-def sound(layer: KeyValue | Latent | State) -> bool:
+def sound(layer: Layer) -> bool:
     """Whether every size of a layer is a whole number that can be one."""
     sizes = [size for name, size in asdict(layer).items() if size is not None and name not in ("dtype", "cross")]
     holds = not isinstance(layer, KeyValue) or layer.key + layer.value != 0
     return all(type(size) is int and 0 <= size < 2**40 for size in sizes) and sizes[0] > 0 and holds
 
 
-def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
+def apply(known: tuple[str, ...], config: Any, whole: Any) -> Caches:
     """The caches by rules that hold for a config, whose fields have to be there.
 
     Args:
-        known: The rule of its attention, then those of its states.
+        known: The rule of its attention, if it has any, then those of its states.
         config: That of the decoder.
-        crossing: Whether its layers also attend to the tokens of an encoder.
+        whole: The config that it is part of, or the same.
     """
+    crossing = encoder_decoder(whole)
+    prefix = first(whole, "chroma_length", default=0) if crossing else first(whole, "prompt_length", default=0)
     if crossing and known[0] == "if-decoder":
         known = ("attention",)
     if known[0] == "nothing" or (known[0] == "if-decoder" and not getattr(config, "is_decoder", False)):
         return []
+    if known[0] in STATES:  # no layer attends, each keeps a state
+        return [one for place, _, layer in layers(config) for one in STATES[known[0]](place, "linear_attention", layer)]
     attention, states = ATTENTION[known[0]], [STATES[rule] for rule in known[1:]]
     if states and first(config, "layer_types", "layers_block_type", default=None) is None:
         raise ValueError("nothing says which layers keep a state")
@@ -82,21 +95,28 @@ def apply(known: tuple[str, ...], config: Any, crossing: bool) -> Caches:
     for place, kind, layer in layers(config):
         if kind in NOTHING:
             continue
+        if kind not in KINDS:
+            raise ValueError(f"nothing is known of {kind}")
         if kind not in ONLY_RECURRENT:
             found += attention(place, kind, layer)
-            found += [
-                replace(one, window=None, cross=True) for one in found[-1:] if crossing and isinstance(one, KeyValue)
-            ]
+            for one in found[-1:]:
+                if crossing and isinstance(one, KeyValue):
+                    found.append(replace(one, window=None, cross=True))
+                if prefix and isinstance(one, KeyValue):  # tokens of the model's own that stand before every prompt
+                    found.append(State(prefix * one.heads * (one.key + one.value)))
         if kind in RECURRENT:
             if not states:
                 raise ValueError(f"no rule for what {kind} keeps was verified")
             for state in states:
-                found += state(layer)
+                found += state(place, kind, layer)
     return found
 
 
 def text(config: Any) -> Any:
-    """The config of the part that writes text; `None` if there is none."""
+    """The config of the part that writes, of stages the one that keeps more; `None` if there is none."""
+    stages = [stage for name in STAGES if (stage := getattr(config, name, None)) is not None]
+    if stages:
+        return max(stages, key=lambda stage: stage.num_layers * stage.hidden_size)
     part = next((part for name in TEXT if (part := getattr(config, name, None)) is not None), None)
     inner = None if part is None else text(part)
     return part if inner is None else inner
@@ -191,12 +211,42 @@ def latent(place: int, kind: str, layer: Any) -> Caches:
 
 
 def indexed(place: int, kind: str, layer: Any) -> Caches:
-    """The same, and the key by which a layer, or the next ones with it, chooses its tokens."""
-    types = getattr(layer, "indexer_types", None)
+    """The same, and the key by which a layer, or the next ones with it, chooses its tokens; of pools its gate, too."""
+    types, modes = getattr(layer, "indexer_types", None), getattr(layer, "kv_sharing_modes", None)
     own = kind == "indexed_attention" and (types is None or types[place] == "full")
+    pools = getattr(layer, "index_kpool", None)
+    key = layer.index_head_dim if pools is None else 2 * layer.index_head_dim + 1
+    if modes is not None and modes[place] == "reuse_but_indexer":
+        return [Vectors(key)]
+    return [replace(one, index=key) if own and isinstance(one, Latent) else one for one in latent(place, kind, layer)]
+
+
+def widely_indexed(place: int, kind: str, layer: Any) -> Caches:
+    """The same with the key in float32, as its rotation has it."""
+    found: Caches = []
+    for one in indexed(place, kind, layer):
+        found.append(replace(one, index=0) if isinstance(one, Latent) else one)
+        found += [Vectors(one.index, dtype="float32")] if isinstance(one, Latent) and one.index else []
+    return found
+
+
+def indexed_heads(place: int, kind: str, layer: Any) -> Caches:
+    """A key and a value for each head, and the key by which a layer chooses its tokens."""
+    key = first(layer, "indexer_head_dim", "index_head_dim", "index_dim")
+    return keys_and_values(place, kind, layer) + ([Vectors(key)] if kind in INDEXED else [])
+
+
+def with_positions(place: int, kind: str, layer: Any) -> Caches:
+    """The same, and in the first such layer the three positions of each token for all of them."""
+    first_of_them = kind in INDEXED and place == layer.layer_types.index(kind)
+    return indexed_heads(place, kind, layer) + ([Vectors(3, dtype="int64")] if first_of_them else [])
+
+
+def of_images(place: int, kind: str, layer: Any) -> Caches:
+    """A key and a value for each head, in some layers of the tokens of images in place of its own."""
     return [
-        replace(one, index=layer.index_head_dim) if own and isinstance(one, Latent) else one
-        for one in latent(place, kind, layer)
+        replace(one, cross=place in layer.cross_attention_layers) if isinstance(one, KeyValue) else one
+        for one in keys_and_values(place, kind, layer)
     ]
 
 
@@ -207,5 +257,12 @@ ATTENTION: dict[str, Callable[[int, str, Any], Caches]] = {
     "twice-in-windows": twice_in_windows,
     "latent": latent,
     "indexed": indexed,
+    "widely-indexed": widely_indexed,
+    "indexed-heads": indexed_heads,
+    "with-positions": with_positions,
+    "of-images": of_images,
+    "hidden": hidden,
+    "hashed": hashed,
+    "pooled": pooled,
 }
 """What a layer with attention keeps, by the name of the rule."""
