@@ -26,7 +26,8 @@ def make(libraries: Iterable[str], say: Callable[[str], None]) -> None:
         kept.rows = {key: row for key, row in kept.rows.items() if key[0].partition(":")[0] not in names} | found
         say(f"{library}: {len(found)} rows")
     named = {name.partition(":")[0] for name, _ in kept.rows} | {"torch"}
-    kept.versions = {name: version(PACKAGES.get(name, name)).partition("+")[0] for name in named}
+    packages = {PACKAGES.get(name, name) for name in named}
+    kept.versions = {package: version(package).partition("+")[0] for package in packages}
     rows.write(kept)
 
 
