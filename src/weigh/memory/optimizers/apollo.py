@@ -29,5 +29,5 @@ def _apollo(tensor: Tensor, dtype: str, *, rank: int = 0, svd: bool = False) -> 
     yield "exp_avg_sq", shape, dtype
 
 
-for _name in ("GaLoreAdamW", "GaLoreAdafactor"):
+for _name in ("GaLoreAdamW", "GaLoreAdafactor", "GaLoreAdamW8bit"):
     LIBRARY.alias(_name, GALORE.optimizers[_name], source=LIBRARY.source)

@@ -1,5 +1,9 @@
 """Optimizers of galore-torch, which keep the moments of a projection of the gradient, where a group has a rank."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from weigh.memory.optimizers.bitsandbytes import adam_8bit, two_maps
 from weigh.memory.optimizers.entries import Library, State
 from weigh.models.matrices import is_hidden_matrix
 from weigh.tensors import Tensor
@@ -35,6 +39,23 @@ def _adafactor(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
     else:
         yield "exp_avg_sq", shape, "float32"
     yield "RMS", (), "float32"
+
+
+def _maps(tensors: Sequence[Tensor], dtype: str, *, rank: int = 0) -> State:
+    """Those of bitsandbytes, if a projected weight is large enough for 8 bits."""
+    yield from two_maps([replace(tensor, shape=low_rank(tensor, rank)) for tensor in tensors], dtype)
+
+
+@optimizer("GaLoreAdamW8bit", elementwise=False, shared=_maps, assumed=ASSUMED)
+def _adamw_8bit(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
+    """Zhao et al. 2024 (arXiv 2403.03507): bitsandbytes' Adam in 8 bits of the projected gradient.
+
+    It hands on its settings by place, so that its clipping of percentiles is taken for a largest norm, which is kept.
+    """
+    if rank and is_hidden_matrix(tensor):
+        yield factor(tensor, dtype, rank)
+    yield from adam_8bit(replace(tensor, shape=low_rank(tensor, rank)), dtype)
+    yield "unorm_vec", (1,), "float32"
 
 
 def low_rank(tensor: Tensor, rank: int) -> tuple[int, ...]:
