@@ -69,7 +69,6 @@ OPTIMIZER_ALIASES = {
     "shampoo": "pytorch_optimizer:Shampoo",
     "kron": "pytorch_optimizer:Kron",
     "adopt": "pytorch_optimizer:ADOPT",
-    "ademamix": "bitsandbytes:AdEMAMix",
     "ademamix-8bit": "bitsandbytes:AdEMAMix8bit",
     "lamb": "bitsandbytes:LAMB",
     "lars": "bitsandbytes:LARS",
