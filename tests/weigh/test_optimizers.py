@@ -46,7 +46,7 @@ def test_state_is_that_of_the_real_optimizer(name: str, dtype: str) -> None:
         tensor.name: sum(_bytes(kept) for kept in chosen.of(tensor, dtype)) for tensor in tensors.values()
     }
     assert predicted == row.of
-    total = sum(state_bytes(tensors.values(), name, dtype).values())
+    total = sum(state_bytes(tensors.values(), name, dtype, row.groups).values())
     assert total == row.total
     first = [kept for each in tensors.values() for kept in chosen.of(each, dtype)]
     assert row.at_construction == sum(_bytes(kept) for kept in first if kept[0] in chosen.optimizer.at_construction)

@@ -27,7 +27,7 @@ def test_rows_are_what_weigh_predicts(dtype: str) -> None:
         if row_dtype == dtype:
             chosen = find(name)
             predicted = {tensor.name: size(chosen.of(tensor, dtype)) for tensor in tensors}
-            total = size(chosen.kept(tensors, dtype))
+            total = size(chosen.kept(tensors, dtype, row.groups))
             if (predicted, total) != (row.of, row.total):
                 wrong[name] = predicted, total, row
     assert not wrong

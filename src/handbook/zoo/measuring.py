@@ -34,6 +34,7 @@ class Row:
         while_stepping: What lives in the second step and at no other time, at its most.
         file: The file that `torch.save` writes of the state dict; 0 if there is none.
         loads: Whether `torch.load(weights_only=True)` takes that file, in the process that wrote it; `None` without it.
+        groups: The parameter groups that the weights are divided into.
     """
 
     of: dict[str, int]
@@ -42,6 +43,7 @@ class Row:
     while_stepping: int
     file: int
     loads: bool | None
+    groups: int = 1
 
     @property
     def total(self) -> int:
@@ -80,7 +82,8 @@ def measure(recipe: Recipe | Measurable, dtype: torch.dtype = torch.float32) -> 
     buffer = io.BytesIO()
     states = [each.state_dict() for each in optimizers]
     torch.save(states if len(states) > 1 else states[0], buffer)
-    return Row(after, shared, sum(before.values()), peak, buffer.tell(), _loads(buffer))
+    groups = sum(len(each.param_groups) for each in optimizers)
+    return Row(after, shared, sum(before.values()), peak, buffer.tell(), _loads(buffer), groups)
 
 
 def kept(optimizers: list[Any], weights: Weights) -> tuple[dict[str, int], int]:

@@ -52,5 +52,6 @@ def write(kept: Kept, path: Path = PATH) -> None:
 
 
 def _row(line: dict[str, Any]) -> Row:
-    figures = {name: line[name] for name in ("shared", "at_construction", "while_stepping", "file", "loads")}
+    named = ("shared", "at_construction", "while_stepping", "file", "loads", "groups")
+    figures = {name: line[name] for name in named if name in line}
     return Row(of=dict(zip(SHAPES, line["of"], strict=True)), **figures)

@@ -86,6 +86,15 @@ def is_hidden_matrix(tensor: Tensor) -> bool:
     return _sublayer(tensor) not in ("", "expert") and len(tensor.shape) == 2 and tensor.numel > 0
 
 
+def is_table(tensor: Tensor) -> bool:
+    """Whether a weight is a table of vectors that are looked up, of words, positions or segments: `nn.Embedding`."""
+    if not tensor.name.endswith(".weight") or len(tensor.shape) != 2:
+        return False
+    if not tensor.role:
+        return re.search(r"(?:embed[a-z]*|emb|wte|wpe|shared)\.weight$", tensor.name) is not None
+    return tensor.role in ("embedding", "position table", "segment table")
+
+
 def _is_named_like_a_hidden_matrix(tensor: Tensor) -> bool:
     """The same of a tensor from a file, of which only the name and the shape are known: a layer has a number."""
     tables = ("gate.weight", "router.weight", "relative_attention_bias.weight")

@@ -20,6 +20,7 @@ LIBRARIES = {
     "torch": "pytorch",
     "torchao": "torchao",
     "bitsandbytes": "bitsandbytes",
+    "trainer": "trainer",
     "lion-pytorch": "lion",
     "schedulefree": "schedulefree",
     "prodigyopt": "prodigy",
