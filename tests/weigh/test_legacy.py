@@ -46,9 +46,8 @@ def test_a_checkpoint_is_read_as_torch_loads_it(protocol: int, tmp_path: Path) -
     path = saved(tmp_path / "old.pt", checkpoint(), pickle_protocol=protocol)
     contents = weigh.inspect(path)
     check_equal(contents, torch_tensors(torch.load(path, weights_only=protocol == 2)))
-    assert (contents.format, contents.metadata, contents.imports, contents.notes) == (
-        "pytorch legacy", {"epoch": 3}, (), (),
-    )  # fmt: skip
+    assert (contents.format, contents.metadata, contents.imports) == ("pytorch legacy", {"epoch": 3}, ())
+    assert contents.notes == ("holds tensors beside the weights, whose bytes are metadata: t 96, parameter 8",)
     assert contents.by_component["unused"] == 0
     new = tmp_path / "new.pt"
     torch.save(checkpoint(), new)
