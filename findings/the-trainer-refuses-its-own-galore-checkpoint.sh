@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
 "$folder/env/bin/python" -m pip install --quiet transformers==5.23.0 accelerate==1.15.0 galore-torch==1.0 apollo-torch==1.0.3 torchao==0.18.0 torch==2.13.0 bitsandbytes==0.50.2 numpy==2.3.5
 cd "$folder"
-env/bin/python - 2>/dev/null <<'PY'
+env/bin/python - <<'PY'
 import pickle
 
 import torch
