@@ -12,7 +12,8 @@ NAMES = (
     "adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop", "adamw_torch_8bit",
     "adamw_torch_4bit", "adamw_bnb_8bit", "adamw_8bit", "ademamix", "ademamix_8bit", "lion_32bit", "lion_8bit",
     "rmsprop_bnb", "rmsprop_bnb_8bit", "rmsprop_bnb_32bit", "paged_adamw_32bit", "paged_adamw_8bit",
-    "paged_ademamix_32bit", "paged_ademamix_8bit", "paged_lion_32bit", "paged_lion_8bit",
+    "paged_ademamix_32bit", "paged_ademamix_8bit", "paged_lion_32bit", "paged_lion_8bit", "schedule_free_adamw",
+    "schedule_free_radam", "schedule_free_sgd", "stable_adamw",
 )  # fmt: skip
 
 
@@ -37,7 +38,11 @@ def made_by_trainer(name: str, **settings: Any) -> Recipe:
             trainer = Trainer(_Mixed(weights), arguments)
             optimizer = trainer.create_optimizer()
             trainer.create_scheduler(10)
+        if hasattr(optimizer, "train"):  # schedulefree's, which otherwise refuses to step
+            optimizer.train()
         for group in optimizer.param_groups:
+            if name == "schedule_free_radam":
+                group["k"] = 10  # before, it steps without its second moment
             if "foreach" in group and not group.get("fused"):
                 group["foreach"] = True
         return optimizer
@@ -47,3 +52,7 @@ def made_by_trainer(name: str, **settings: Any) -> Recipe:
 
 RECIPES: dict[str, Recipe] = {f"trainer:{name}": made_by_trainer(name) for name in NAMES}
 RECIPES["trainer:sgd:momentum=0.9"] = made_by_trainer("sgd", optim_args="momentum=0.9")
+RECIPES |= {
+    f"trainer:{name}:rank=16": made_by_trainer(name, optim_args="rank=16", optim_target_modules="all-linear")
+    for name in ("galore_adamw", "galore_adafactor", "apollo_adamw")
+}

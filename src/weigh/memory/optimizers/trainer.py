@@ -6,7 +6,7 @@ bits, its 4-bit one has blocks of 256, and where the rate is a tensor, the sched
 
 from collections.abc import Callable, Sequence
 
-from weigh.memory.optimizers import bitsandbytes, pytorch, torchao
+from weigh.memory.optimizers import apollo, bitsandbytes, galore, optimi, pytorch, schedulefree, torchao
 from weigh.memory.optimizers.entries import Copies, Library, Optimizer, State
 from weigh.models.matrices import is_table
 from weigh.tensors import Tensor
@@ -33,6 +33,10 @@ for _name, _meant in {
     "paged_adamw_32bit": bitsandbytes.LIBRARY.optimizers["PagedAdamW"],
     "paged_ademamix_32bit": bitsandbytes.LIBRARY.optimizers["PagedAdEMAMix"],
     "paged_lion_32bit": bitsandbytes.LIBRARY.optimizers["PagedLion"],
+    "schedule_free_adamw": schedulefree.LIBRARY.optimizers["AdamWScheduleFree"],
+    "schedule_free_radam": schedulefree.LIBRARY.optimizers["RAdamScheduleFree"],
+    "schedule_free_sgd": schedulefree.LIBRARY.optimizers["SGDScheduleFree"],
+    "stable_adamw": optimi.LIBRARY.optimizers["StableAdamW"],
 }.items():
     LIBRARY.alias(_name, _meant, source=LIBRARY.source, assumed=_said(_meant))
 
@@ -106,4 +110,26 @@ for _name, _entry in {
     LIBRARY.alias(
         _name, _meant, source=LIBRARY.source, state=_state, shared=_shared,
         assumed=f"{_said(_meant)}; tables of embeddings stay in 32 bits, as the Trainer tells bitsandbytes",
+    )  # fmt: skip
+
+
+def _ranked(meant: Optimizer) -> Callable[..., State]:
+    """A low-rank optimizer with the rank that the Trainer gives it."""
+
+    def state(tensor: Tensor, dtype: str, *, rank: int = 128) -> State:
+        yield from meant.state(tensor, dtype, rank=rank)
+
+    state.__doc__ = meant.state.__doc__
+    return state
+
+
+for _name, _meant in {
+    "galore_adamw": galore.LIBRARY.optimizers["GaLoreAdamW"],
+    "galore_adafactor": galore.LIBRARY.optimizers["GaLoreAdafactor"],
+    "apollo_adamw": apollo.LIBRARY.optimizers["APOLLOAdamW"],
+}.items():
+    LIBRARY.alias(
+        _name, _meant, source=LIBRARY.source, state=_ranked(_meant),
+        assumed=f"the Trainer makes {_meant.key} of {_meant.source}; its optim_target_modules name the matrices inside "
+        "the layers, and no head; the rank is 128, if optim_args has no other",
     )  # fmt: skip
