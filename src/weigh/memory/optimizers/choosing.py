@@ -69,6 +69,7 @@ OPTIMIZER_ALIASES = {
     "soap": "pytorch_optimizer:SOAP",
     "shampoo": "pytorch_optimizer:Shampoo",
     "kron": "pytorch_optimizer:Kron",
+    "ademamix": "pytorch_optimizer:AdEMAMix",
     "adopt": "pytorch_optimizer:ADOPT",
     "ademamix-8bit": "bitsandbytes:AdEMAMix8bit",
     "lamb": "bitsandbytes:LAMB",
