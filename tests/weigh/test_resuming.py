@@ -167,3 +167,73 @@ def test_one_fault_at_a_time(sound: Saved, tmp_path: Path, name: str) -> None:
     broken = copy.deepcopy(sound)
     change(broken)
     assert faults(tmp_path / "run.pt", broken) == {check}
+
+
+@pytest.fixture(scope="module")
+def later(sound: Saved) -> Saved:
+    """The run of `sound` two steps later."""
+    return whole(*trained(steps=6), step=6)
+
+
+def freeze(saved: Saved, before: Saved) -> None:
+    saved["model"]["2.weight"] = before["model"]["2.weight"].clone()
+
+
+def thaw(saved: Saved, before: Saved) -> None:
+    for side in (saved, before):
+        side["optimizer"]["state"].pop(1)
+
+
+def narrowed(saved: Saved, before: Saved) -> None:
+    cast("exp_avg", torch.float16)(saved)
+    cast("exp_avg", torch.float16)(before)
+    cast("exp_avg_sq", torch.float16)(before)
+
+
+def regrouped(saved: Saved, before: Saved) -> None:
+    (only,) = saved["optimizer"]["param_groups"]
+    first, rest = only["params"][:3], only["params"][3:]
+    saved["optimizer"]["param_groups"] = [{**only, "params": first}, {**only, "params": rest}]
+    saved["scheduler"].update(base_lrs=2 * saved["scheduler"]["base_lrs"], _last_lr=2 * saved["scheduler"]["_last_lr"])
+
+
+def zeroed(saved: Saved, before: Saved) -> None:
+    entry(saved, 4)["exp_avg"].zero_()
+
+
+def restarted(saved: Saved, before: Saved) -> None:
+    for each in saved["optimizer"]["state"].values():
+        each["step"].fill_(2)
+
+
+POSITION = {"_num_yielded": 3, "_iterator_finished": False}
+
+CHANGED: dict[str, tuple[set[str], Callable[[Saved, Saved], Any]]] = {
+    "nothing": (set(), lambda new, old: None),
+    "a generator that is gone": ({"parts since then"}, lambda new, old: new.pop("rng")),
+    "betas": ({"groups since then"}, lambda new, old: options(betas=(0.5, 0.9))(new)),
+    "a group cut in two": ({"groups since then"}, regrouped),
+    "parameters in another order": (
+        {"groups since then"}, lambda new, old: options(params=[0, 5, 2, 3, 4, 1, 6, 7, 8])(new)),
+    "the mode": (
+        {"mode since then"}, lambda new, old: [options(train_mode=side is new)(side) for side in (new, old)]),
+    "a format": ({"formats since then", "number formats"}, narrowed),
+    "a count": ({"steps since then"}, lambda new, old: old.update(step=9)),
+    "a moment that is zero again": ({"steps since then"}, zeroed),
+    "an optimizer that began anew": ({"steps since then"}, restarted),
+    "a layer that stood still": ({"weights since then"}, freeze),
+    "a frozen vector that moved": ({"weights since then"}, thaw),
+    "a position that stood still": (
+        {"position since then"}, lambda new, old: [side.update(dataloader=POSITION) for side in (new, old)]),
+    "a position that moved on": (
+        set(), lambda new, old: [s.update(dataloader=POSITION | {"_num_yielded": s["step"]}) for s in (new, old)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_changed_since_an_earlier_save(sound: Saved, later: Saved, tmp_path: Path, name: str) -> None:
+    expected, change = CHANGED[name]
+    new, old = copy.deepcopy(later), copy.deepcopy(sound)
+    change(new, old)
+    torch.save(old, tmp_path / "before.pt")
+    assert faults(tmp_path / "run.pt", new, against=tmp_path / "before.pt") == expected

@@ -12,19 +12,20 @@ from weigh.cli.terminal import grid, printable
 
 @weigh.command("resume")
 @click.argument("checkpoint")
+@click.option("--against", metavar="CHECKPOINT", help="An earlier save of the same run: what changed that should not?")
 @json_option
-def resume_command(checkpoint: str, as_json: bool) -> int:
+def resume_command(checkpoint: str, against: str | None, as_json: bool) -> int:
     """Say whether a run can go on from CHECKPOINT, a file or a directory of training state, as it was.
 
     Shows the parts of the run and each fault with its evidence: state that does not fit the weights, formats that
     loading narrows, counts that disagree. Ends with what is sound and what could not be examined. Reads headers,
     pickles and counts of steps; runs nothing. Exits with 1 if a fault is found.
 
-    Example: weigh resume checkpoint-2000
+    Example: weigh resume checkpoint-2000 --against checkpoint-1000
     """
     from weigh.checks.resuming.check import resume
 
-    found = resume(checkpoint)
+    found = resume(checkpoint, against)
     if as_json:
         return report(found, as_json)
     faults = tuple(result for result in found.results if result.finding != "no")

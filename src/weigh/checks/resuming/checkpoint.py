@@ -45,7 +45,7 @@ class Found:
     """A part of a run.
 
     Attributes:
-        place: Where it is.
+        place: Where it is: its path in the one file there is, else the file first.
         value: What was saved.
         file: The file, from the directory.
         saved: All that the file holds.
@@ -88,7 +88,8 @@ class TrainingCheckpoint:
         for name, saved in self.saved.items():
             seen: set[int] = set()
             for kind, keys, value in _walk(saved.value, (PurePosixPath(name).stem,), seen):
-                place = ": ".join(filter(None, (name, ".".join(map(str, keys[1:])))))
+                inside = ".".join(map(str, keys[1:]))
+                place = f"{name}: {inside}" if inside and self.is_directory and name != METADATA else inside or name
                 self._parts.setdefault(kind, []).append(Found(place, value, name, saved))
 
     def _sources(self) -> Iterator[tuple[str, File]]:

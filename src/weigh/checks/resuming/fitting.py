@@ -63,6 +63,11 @@ def _expected(one: Alignment, key: Key) -> str:
 
 def _notes(one: Alignment) -> list[str]:
     notes = []
+    if one.misplaced and not one.extra and one.how == "order":
+        notes.append(
+            f"{one.state.place}: every shape is there: if the optimizer was built in another order than the model, as "
+            "with its head first, that is no fault; --against an earlier save says whether the order changed"
+        )
     if one.how == "shapes":
         notes.append(
             f"{one.state.place}: the order is not examined: safetensors keeps none, and the state has no names"
