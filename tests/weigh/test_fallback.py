@@ -10,6 +10,7 @@ import pytest
 import weigh
 from weigh import errors
 from weigh.models import constructors, fallback, meta_device
+from weigh.models.constructors import layers
 
 from .test_parameters import reference, write
 
@@ -151,6 +152,64 @@ def test_what_no_model_has_is_refused_before_anything_is_started(
     assert not calls and str(caught.value).startswith(str(tmp_path / "config.json"))
 
 
+SMALL = {
+    "model_type": "smollm3", "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "vocab_size": 99, "num_hidden_layers": 2, "pad_token_id": 0,
+}  # fmt: skip
+LLAVA = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "lacking"),
+    [
+        (SMALL | {"architectures": ["Trainer"]}, "'Trainer'"),
+        (SMALL | {"architectures": ["LlamaModel"]}, "'LlamaModel'"),
+        (LLAVA | {"text_config": {"model_type": "nope"}}, "'nope'"),
+        ({"model_type": "idefics_vision"}, "'idefics_vision'"),
+    ],
+)
+def test_transformers_is_not_started_for_a_class_that_it_lacks(
+    fields: dict[str, Any], lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = answering(monkeypatch, b"")
+    with pytest.raises(errors.WeighError, match=f"{lacking} .* does not know it either; weigh inspect"):
+        weigh.params(write(tmp_path, **fields))
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (SMALL | {"vocab_size": 0}, "padding_idx: 0 is not below 0"),
+        (SMALL | {"no_rope_layers": [1]}, r"no_rope_layers\[layer_idx\] \(IndexError: list index out of range\)"),
+        (SMALL | {"num_attention_heads": [4]}, "TypeError: unsupported operand .* 'list'"),
+        (SMALL | {"hidden_act": "nope"}, "an activation: 'nope' is none"),
+        (LLAVA | {"vision_config": [1]}, r"field vision_config: must be an object, not \[1\]"),
+        (LLAVA | {"text_config": {"model_type": 5}}, "field model_type: must be text, not 5"),
+        ({"model_type": "modernbert", "num_attention_heads": 5}, r"num_attention_heads != 0 \(ValueError\)"),
+    ],
+)
+def test_what_a_constructor_refuses_itself_is_refused_without_transformers_and_by_it(
+    fields: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = answering(monkeypatch, b"")
+    with pytest.raises(errors.InvalidConfig, match=message) as caught:
+        weigh.params(write(tmp_path, **fields))
+    assert not calls and "\n" not in str(caught.value)
+    with pytest.raises(Exception):  # noqa: B017  # whatever it raises
+        reference({"architectures": [constructors.architecture_of(fields["model_type"])]} | fields)
+
+
+def test_what_a_stand_in_may_be_to_blame_for_is_left_to_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = answering(monkeypatch, b"")
+    monkeypatch.setattr(layers.Linear, "__init__", lambda self, inputs: None)
+    with pytest.raises(errors.NotConstructed, match="TypeError"):
+        weigh.params(write(tmp_path, **SMALL))
+    assert calls
+
+
 def test_the_program_runs_by_its_path_and_imports_nothing_of_weigh() -> None:
     assert "weigh" not in {line.split()[1] for line in Path(meta_device.__file__).read_text().splitlines()
                            if line.startswith(("import ", "from "))}  # fmt: skip
@@ -226,6 +285,12 @@ def test_a_class_may_be_spelled_as_it_was_published(tmp_path: Path) -> None:
     config = write(tmp_path, model_type="phimoe", architectures=["PhiMoEForCausalLM"], **biases)
     model = weigh.params(config, fallback=False)
     assert (model.architecture, model.parameters) == ("PhimoeForCausalLM", 41_873_153_344)
+
+
+def test_a_type_means_a_class_that_takes_its_config(tmp_path: Path) -> None:
+    """The Auto classes have MusicgenModel for MusicGen, which takes the config of its decoder."""
+    model = weigh.params(write(tmp_path, model_type="musicgen"), fallback=False)
+    assert model.architecture == "MusicgenForConditionalGeneration"
 
 
 def test_a_class_may_be_called_as_before(tmp_path: Path) -> None:

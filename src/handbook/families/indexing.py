@@ -97,7 +97,7 @@ def sliced() -> tuple[list[dict[str, Any]], dict[str, str]]:
             "type": kind,
             "config": [module.removeprefix("transformers."), name],
             "models": {each: at.removeprefix("transformers.") for each, (at, of) in models.items() if of == kind},
-            "auto": {each: of[kind] for each, of in auto.items() if of.get(kind) in models},
+            "auto": {each: of[kind] for each, of in auto.items() if kind in of},
         }
         for kind, (module, name) in sorted(configs.items())
     ]

@@ -6,8 +6,10 @@ and memory. The answer is kept in the user's cache directory, by a digest of the
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +21,7 @@ from typing import Any
 from weigh.errors import NotConstructed
 from weigh.models import meta_device
 from weigh.models.constructors import Constructed, Parameter
+from weigh.models.constructors.archive import index
 from weigh.tensors import is_shape
 
 SECONDS = 180
@@ -43,12 +46,36 @@ def building() -> str:
     return f"transformers {found['transformers']}" if found else ""
 
 
-def _names(model_type: str) -> bool:
-    """Whether the installed transformers may have a model type: it names all of them in a few files, unimported."""
+def _has(fields: dict[str, Any], architecture: str | None) -> bool:
+    """Whether the installed transformers may have the class, and the types of all configs, by the text of its files.
+
+    It names all types in a few of them, with the classes that its Auto classes make; and a class is written in the
+    folder of its config. To import them would take seconds.
+    """
     found = find_spec("transformers")
-    folders = [Path(folder, "models", "auto") for folder in (found and found.submodule_search_locations) or ()]
-    files = [file for folder in folders for file in folder.glob("*.py")]
-    return not files or any(f'"{model_type}"' in file.read_text(errors="replace") for file in files)
+    models = Path(*(found and found.submodule_search_locations) or ("",), "models")
+    texts = {file.name: file.read_text(errors="replace") for file in models.glob("auto/*.py")}
+    if not texts:
+        return True
+    if not all(any(f'"{name}"' in text for text in texts.values()) for name in _types(fields)):
+        return False
+    kind, mapped = str(fields.get("model_type")), texts.get("modeling_auto.py", "")
+    if architecture is None:
+        return f'"{kind}"' in mapped
+    known = index().of(kind)
+    if known is None or re.search(rf'"{re.escape(kind)}",\s*\(?[^()]*"{re.escape(architecture)}"', mapped):
+        return True
+    home = models / known["config"][0].split(".")[1]
+    return any(f"class {architecture}(" in file.read_text(errors="replace") for file in home.glob("*.py"))
+
+
+def _types(value: Any) -> Iterator[str]:
+    """The model types that a config and the configs in it name."""
+    if isinstance(value, dict):
+        if isinstance(named := value.get("model_type"), str):
+            yield named
+        for inner in value.values():
+            yield from _types(inner)
 
 
 def build(fields: dict[str, Any], architecture: str | None, where: str) -> Constructed:
@@ -65,7 +92,7 @@ def build(fields: dict[str, Any], architecture: str | None, where: str) -> Const
     versions = installed()
     if not versions:
         raise NotConstructed(where, "transformers and torch are not installed")
-    if not _names(str(fields.get("model_type"))):
+    if not _has(fields, architecture):
         raise NotConstructed(where, f"transformers {versions['transformers']} does not know it either")
     request = {"fields": fields, "model_type": fields.get("model_type"), "architecture": architecture}
     asked = json.dumps(request, sort_keys=True)

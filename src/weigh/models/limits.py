@@ -17,6 +17,9 @@ _COUNTS = re.compile(
 _OTHER_KINDS = {int: str | dict, bool: str | dict, str: dict, list: str | dict, tuple: str | dict, dict: str | int}
 """The kinds of values that no field has whose default is of another kind. A size may be a list, and a list one size."""
 
+_UNCHECKED = {"output_hidden_states", "return_dict", "chunk_size_feed_forward"}
+"""Fields of every config that no size depends on, and that transformers takes whatever they are."""
+
 
 def refuse_endless(source: Config) -> None:
     """Refuse a config that is nested without end, or that has more layers than any, or fewer than none.
@@ -61,6 +64,8 @@ def refuse_other_kinds(source: Config, fields: dict[str, Any], kind: Any, path: 
         InvalidConfig: Naming the field.
     """
     for name, value in fields.items():
+        if name in _UNCHECKED:
+            continue
         inner = kind.sub_configs_defaults.get(name)
         inner = getattr(inner, "config_class", inner)
         if isinstance(value, dict) and isinstance(inner, type):

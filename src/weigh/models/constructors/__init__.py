@@ -74,7 +74,7 @@ def architecture_of(kind: str) -> str:
     named, auto = _of(kind)["models"], _of(kind)["auto"]
     encodes = "AutoModelForMaskedLM" in auto and DEFAULTS[0] not in auto
     for name in DEFAULTS[-1:] if encodes else DEFAULTS:
-        if name in auto:
+        if name in auto and (auto[name] in named or not named):  # else it takes the config of another type
             return str(auto[name])
     if not named:
         raise UnknownArchitecture("field model_type", f"transformers {version()} has no model of {kind!r:.40}")
@@ -103,8 +103,9 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
 
     Raises:
         UnknownArchitecture: If the type or the class is none of transformers.
-        InvalidConfig: If the constructor asks for a size that none is, or for more modules than anybody waits for.
-        NotConstructed: If it refuses the fields otherwise, or asks for what the stand-ins do not compute.
+        InvalidConfig: If the constructor refuses the fields, as it does in transformers, or asks for more modules than
+            anybody waits for.
+        NotConstructed: If it asks for what the stand-ins do not compute.
     """
     kind = fields.get("model_type")
     if not isinstance(kind, str) or not has(kind):
@@ -130,6 +131,11 @@ def construct(fields: dict[str, Any], architecture: str | None = None) -> Constr
     except (ZeroDivisionError, OverflowError) as error:  # which transformers would raise as well, in ten seconds
         raise InvalidConfig("the model's constructor", f"cannot compute with these sizes: {error}"[:200]) from None
     except Exception as error:  # whatever a constructor raises, for fields that it was not written for
+        from weigh.models.constructors.refusing import refusal  # which needs no time where nothing is refused
+
+        if why := refusal(error):
+            problem = f"refuses these fields; mend what stops it: {why}"[:200]
+            raise InvalidConfig("the model's constructor", problem) from None
         raise NotConstructed(
             architecture, f"cannot be made of these fields ({type(error).__name__}: {error})"[:200]
         ) from None

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from weigh.errors import NotConstructed
+from weigh.errors import InvalidConfig, NotConstructed
 from weigh.models.constructors.single_layers import Layers, renamed
 
 Lookup = Callable[[Any], Any]
@@ -40,7 +40,7 @@ class SubConfigSpec:
         if isinstance(given, PreTrainedConfig):
             return given
         if given is not None and not isinstance(given, dict):
-            raise NotConstructed(f"field {key}", f"must be an object, not {given!r:.40}")
+            raise InvalidConfig(f"field {key}", f"must be an object, not {given!r:.40}")
         named = (given or {}).get("model_type", self.model_type)
         fixed = isinstance(self.config_class, type) and issubclass(self.config_class, PreTrainedConfig)
         kind: Any = self.config_class if fixed and key != "backbone_config" else SubConfigSpec.lookup(named)
@@ -177,7 +177,7 @@ class PreTrainedConfig:
     def num_labels(self, count: Any) -> None:
         if self.id2label is None or self.num_labels != count:
             if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 10**6:
-                raise NotConstructed("field num_labels", f"must be a number of classes, not {count!r:.40}")
+                raise InvalidConfig("field num_labels", f"must be a number of classes, not {count!r:.40}")
             self.id2label = dict.fromkeys(range(count), "")
 
     @property
@@ -225,7 +225,7 @@ class PreTrainedConfig:
             names = names[1:] if decoder else names[:1]
         held = [name for name in names if getattr(self, name, None) is not None]
         if len(held) > 1:
-            raise NotConstructed("the config", f"has two nested configs of text, {held[0]} and {held[1]}")
+            raise InvalidConfig("the model's constructor", f"finds two nested configs of text, {held[0]} and {held[1]}")
         if held:
             found: PreTrainedConfig = getattr(self, held[0])
             return found

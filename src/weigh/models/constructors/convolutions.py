@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from weigh.errors import NotConstructed
+from weigh.errors import InvalidConfig
 from weigh.models.constructors.modules import Module
 from weigh.models.constructors.sizes import many, sized
 
@@ -16,7 +16,7 @@ class Convolution(Module):
                  dilation: Any = 1, groups: Any = 1, bias: Any = True, *given: Any, **named: Any) -> None:  # fmt: skip
         super().__init__()
         if in_channels % groups or out_channels % groups:
-            raise NotConstructed("a convolution", f"{in_channels} or {out_channels} is no multiple of {groups} groups")
+            raise InvalidConfig("a convolution", f"{in_channels} or {out_channels} is no multiple of {groups} groups")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = many(kernel_size, self.dimensions), many(stride, self.dimensions)
         self.padding = padding if isinstance(padding, str) else many(padding, self.dimensions)

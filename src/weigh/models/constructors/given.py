@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from weigh.errors import NotConstructed
+from weigh.errors import InvalidConfig
 from weigh.models.constructors import configs, containers, creating, layers, modules, pretrained, shapes, single_layers
 from weigh.models.constructors.sizes import sized
 from weigh.models.constructors.unknown import Unknown
@@ -89,7 +89,7 @@ class Activations(dict[str, Any]):
     """Activation functions by name, with the parameters that a few of them learn."""
 
     def __missing__(self, name: Any) -> Any:
-        raise NotConstructed("an activation", f"{name!r:.40} is none that transformers has")
+        raise InvalidConfig("an activation", f"{name!r:.40} is none that transformers has")
 
     def __getitem__(self, name: Any) -> Any:
         found = super().__getitem__(name)

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from weigh.errors import NotConstructed
+from weigh.errors import InvalidConfig, NotConstructed
 from weigh.models.constructors.convolutions import (
     Conv1d,
     Conv2d,
@@ -54,7 +54,7 @@ class Embedding(Module):
     ) -> None:
         super().__init__()
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise NotConstructed("padding_idx", f"{padding_idx} is not below {num_embeddings}, the rows of its table")
+            raise InvalidConfig("padding_idx", f"{padding_idx} is not below {num_embeddings}, the rows of its table")
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         weight = named.get("_weight")
         self.weight = Parameter(weight) if weight is not None else sized(num_embeddings, embedding_dim)
@@ -96,7 +96,7 @@ class GroupNorm(Module):
     def __init__(self, num_groups: Any, num_channels: Any, eps: Any = 1e-5, affine: Any = True, **named: Any) -> None:
         super().__init__()
         if num_channels % num_groups:
-            raise NotConstructed("GroupNorm", f"{num_channels} channels are no multiple of {num_groups} groups")
+            raise InvalidConfig("GroupNorm", f"{num_channels} channels are no multiple of {num_groups} groups")
         self.register_parameter("weight", sized(num_channels) if affine else None)
         self.register_parameter("bias", sized(num_channels) if affine else None)
 
@@ -136,7 +136,7 @@ class MultiheadAttention(Module):
                  add_zero_attn: Any = False, kdim: Any = None, vdim: Any = None, **named: Any) -> None:  # fmt: skip
         super().__init__()
         if embed_dim % num_heads:
-            raise NotConstructed("MultiheadAttention", f"{embed_dim} is no multiple of {num_heads} heads")
+            raise InvalidConfig("MultiheadAttention", f"{embed_dim} is no multiple of {num_heads} heads")
         keys, values = kdim or embed_dim, vdim or embed_dim
         if keys == values == embed_dim:
             self.in_proj_weight = sized(3 * embed_dim, embed_dim)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from weigh.errors import NotConstructed
+from weigh.errors import InvalidConfig, NotConstructed
 from weigh.models.constructors import archive, configs, given, modules
 from weigh.models.constructors.archive import index
 
@@ -42,6 +42,8 @@ class Library:
 
     def config(self, kind: Any) -> Any:
         """The config class of a model type."""
+        if not isinstance(kind, str):
+            raise InvalidConfig("field model_type", f"must be text, not {kind!r:.40}")
         found = index().of(kind)
         if found is None:
             raise NotConstructed("field model_type", f"{kind!r:.40} is none that transformers {version()} has")
@@ -93,7 +95,7 @@ class Auto:
         """The model of a config."""
         kind = type(config).model_type  # not the field, which a nested config may have from another one
         if kind not in self:
-            raise NotConstructed(self.name, f"has no model of type {kind!r:.40}")
+            raise InvalidConfig(self.name, f"has no model of type {kind!r:.40}")
         passed = {name: value for name, value in named.items() if name not in ("dtype", "torch_dtype")}
         passed = {name: value for name, value in passed.items() if "implementation" not in name}
         return self[kind](config, **passed)
