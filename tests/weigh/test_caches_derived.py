@@ -11,9 +11,10 @@ import torch
 from transformers import CONFIG_MAPPING, BltForCausalLM, DynamicCache
 
 import weigh
-from handbook.families.cache_runs import built, classes, run
+from handbook.families.cache_runs import built, classes, run, types
 from handbook.families.cache_samples import sample
 from handbook.families.cache_tensors import READINGS, Reading, expected, in_total, seen
+from handbook.families.caches import UNCACHED
 from weigh.memory.kv_cache import cache_bytes, cache_steps
 from weigh.memory.runtimes import Served, llama_cpp, vllm
 from weigh.memory.runtimes import transformers as of_transformers
@@ -140,6 +141,9 @@ def test_the_table_names_rules_that_there_are() -> None:
     for first, *states in known.values():
         assert first in {*ATTENTION, *STATES, "part", "nothing"}
         assert set(states) <= set(STATES)
+    assert set(types()) <= set(known)
+    at_once = {"fastspeech2_conformer_with_hifigan", "vits"}  # they make all of a sound
+    assert {name for name in types() if known[name] == ("nothing",)} == {"openai-gpt", "xlm"} | at_once | UNCACHED
 
 
 def test_a_type_that_was_not_verified_has_no_answer() -> None:

@@ -173,7 +173,8 @@ def _kept(model: Any, said: dict[str, Any], more: int) -> Any:
     """What a model keeps after a prompt and some tokens more."""
     output = model(**said, use_cache=True)
     name, kept = _named(output)
-    if kept is None and model._is_stateful:  # it writes in a cache that it does not give back
+    takes = "past_key_values" in inspect.signature(model.forward).parameters
+    if kept is None and takes and getattr(model.config, "is_decoder", True):  # it may write in one and not give it back
         name, kept = "past_key_values", DynamicCache(config=model.config)
         model(**said, past_key_values=kept, use_cache=True)
     for _ in range(more if kept is not None else 0):
