@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import schedulefree
 import torch
+import torch.distributed.checkpoint as dcp
+from click.testing import CliRunner
+from torch.distributed.checkpoint.state_dict import get_state_dict
+from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
 import weigh
+from weigh.cli import weigh as group
+from weigh.errors import WeighError
 
 Saved = dict[str, Any]
 
@@ -237,3 +247,160 @@ def test_what_changed_since_an_earlier_save(sound: Saved, later: Saved, tmp_path
     change(new, old)
     torch.save(old, tmp_path / "before.pt")
     assert faults(tmp_path / "run.pt", new, against=tmp_path / "before.pt") == expected
+
+
+def schedule_free(**modes: bool) -> Saved:
+    """A schedule-free run; `weights` and `state` say whether each is saved in the mode for training."""
+    network, optimizer = model(), None
+    optimizer = schedulefree.AdamWScheduleFree(network.parameters(), lr=0.01)
+    saved: Saved = {"step": 3}
+    for _ in range(3):
+        optimizer.train()
+        network(torch.randint(0, 24, (4, 2))).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    for part, what in (("weights", network), ("state", optimizer)):
+        optimizer.train() if modes[part] else optimizer.eval()
+        saved["model" if part == "weights" else "optimizer"] = copy.deepcopy(what.state_dict())
+    return saved
+
+
+def test_the_mode_of_a_schedule_free_optimizer_is_told(tmp_path: Path) -> None:
+    for mode in (True, False):
+        torch.save(schedule_free(weights=mode, state=mode), tmp_path / f"{mode}.pt")
+        report = weigh.resume(tmp_path / f"{mode}.pt")
+        (told,) = [result for result in report.results if result.check == "mode"]
+        assert report.finding == "no" and f"train_mode {mode}" in told.notes[0]
+    assert "mode since then" in faults(tmp_path / "True.pt", against=tmp_path / "False.pt")
+
+
+def test_state_that_loading_narrowed_is_found_after_the_fact(tmp_path: Path) -> None:
+    network, optimizer, scheduler = trained(torch.optim.NAdam, dtype=torch.bfloat16)
+    again = torch.optim.NAdam(network.parameters(), lr=0.01)
+    again.load_state_dict(optimizer.state_dict())
+    kept = [state["mu_product"].dtype for state in again.state_dict()["state"].values()]
+    assert set(kept) == {torch.bfloat16}, "what torch does: else this fault is no more"
+    assert faults(tmp_path / "run.pt", whole(network, again, scheduler)) == {"number formats"}
+    report = weigh.resume(tmp_path / "run.pt")
+    (found,) = [result for result in report.results if result.finding == "yes"]
+    assert found.evidence[0]["should be"].startswith("float32")
+
+
+@pytest.fixture(scope="module")
+def trainers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the Trainer leaves of four steps."""
+    torch.manual_seed(0)
+    home = tmp_path_factory.mktemp("trainer")
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    rows = [{"input_ids": torch.arange(8) + n, "labels": torch.arange(8) + n} for n in range(16)]
+    arguments = TrainingArguments(
+        str(home), max_steps=6, save_steps=2, report_to=[], use_cpu=True, per_device_train_batch_size=2,
+        disable_tqdm=True, logging_strategy="no",
+    )  # fmt: skip
+    Trainer(LlamaForCausalLM(config), arguments, train_dataset=rows).train()
+    return home
+
+
+def drop(name: str) -> Callable[[Path], None]:
+    return lambda home: (home / name).unlink()
+
+
+def rename(home: Path) -> None:
+    state = json.loads((home / "trainer_state.json").read_text("utf-8"))
+    (home / "trainer_state.json").write_text(json.dumps(state | {"global_step": 3}))
+
+
+def reordered(home: Path) -> None:
+    """State of two parameters of one shape is not told apart by shape; that of two of different shapes is."""
+    saved = torch.load(home / "optimizer.pt")
+    saved["state"] = {key: saved["state"][{1: 7, 7: 1}.get(key, key)] for key in saved["state"]}
+    torch.save(saved, home / "optimizer.pt")
+
+
+def rank(home: Path) -> None:
+    shutil.move(home / "rng_state.pth", home / "rng_state_1.pth")
+
+
+def other_state(home: Path) -> None:
+    """State of the optimizer from another save."""
+    shutil.copy(home.parent / "checkpoint-2" / "optimizer.pt", home)
+
+
+TRAINER: dict[str, tuple[set[str], Callable[[Path], Any]]] = {
+    "nothing": (set(), lambda home: None),
+    "no generators": ({"missing parts"}, drop("rng_state.pth")),
+    "no scheduler": ({"missing parts"}, drop("scheduler.pt")),
+    "no optimizer": ({"missing parts"}, drop("optimizer.pt")),
+    "the generators of one rank of two": ({"missing parts"}, rank),
+    "state in another order": ({"state against weights"}, reordered),
+    "another count": ({"steps"}, rename),
+    "state of an earlier save": ({"steps", "learning rates"}, other_state),
+}
+
+
+@pytest.mark.parametrize("name", TRAINER)
+def test_a_directory_of_the_trainer(trainers: Path, tmp_path: Path, name: str) -> None:
+    expected, change = TRAINER[name]
+    home = tmp_path / "checkpoint-4"
+    for step in (2, 4):
+        shutil.copytree(trainers / f"checkpoint-{step}", tmp_path / f"checkpoint-{step}")
+    change(home)
+    assert faults(home) == expected
+    if not expected:
+        assert faults(home, against=tmp_path / "checkpoint-2") == set()
+        found = weigh.resume(home).as_dict()["parts"]
+        assert {part["name"] for part in found if not part["places"]} == {"scaler", "generators of devices"}
+
+
+def test_a_directory_of_torch_distributed_by_name_and_by_number(tmp_path: Path) -> None:
+    network, optimizer, scheduler = trained()
+    named = dict(zip(("model", "optimizer"), get_state_dict(network, optimizer), strict=True))
+    for name, state in (("named", named), ("numbered", whole(network, optimizer, scheduler))):
+        dcp.save({**state, "scheduler": scheduler.state_dict(), "step": 4}, checkpoint_id=tmp_path / name, no_dist=True)
+        report = weigh.resume(tmp_path / name)
+        assert report.finding == "no"
+        assert {"state against weights", "steps", "learning rates"} <= {result.check for result in report.results}
+    moved = {"0.weight": "5.weight", "5.weight": "0.weight"}
+    state = named["optimizer"]["state"]
+    named["optimizer"]["state"] = {moved.get(key, key): kept for key, kept in state.items()}
+    dcp.save({**named, "scheduler": scheduler.state_dict()}, checkpoint_id=tmp_path / "swapped", no_dist=True)
+    assert faults(tmp_path / "swapped") == {"state against weights"}
+
+
+class Hostile:
+    def __init__(self, trap: Path) -> None:
+        self.trap = trap
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.trap),)
+
+
+def test_nothing_is_run_and_bad_files_are_refused_in_one_line(sound: Saved, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    assert faults(tmp_path / "run.pt", sound | {"callbacks": Hostile(trap)}) == set()
+    assert not trap.exists()
+    (parts, *_) = weigh.resume(tmp_path / "run.pt").results
+    assert any("mkdir" in note for note in parts.notes)
+    whole_file = (tmp_path / "run.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole_file[: len(whole_file) // 2])
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    for bad in ("cut.pt", "text.pt", "not-there.pt"):
+        with pytest.raises(WeighError):
+            weigh.resume(tmp_path / bad)
+
+
+def test_the_command_says_it_in_lines_and_as_json(sound: Saved, tmp_path: Path) -> None:
+    torch.save(sound, tmp_path / "run.pt")
+    broken = copy.deepcopy(sound)
+    rotate(broken)
+    torch.save(broken, tmp_path / "broken.pt")
+    runner = CliRunner()
+    done = runner.invoke(group, ["resume", str(tmp_path / "run.pt")], standalone_mode=False)
+    assert done.return_value == 0 and "state against weights: sound" in done.output
+    done = runner.invoke(group, ["resume", str(tmp_path / "broken.pt")], standalone_mode=False)
+    assert done.return_value == 1 and "0.weight is [24, 8]" in " ".join(done.output.split())
+    done = runner.invoke(group, ["resume", str(tmp_path / "broken.pt"), "--json"], standalone_mode=False)
+    assert done.return_value == 1 and json.loads(done.output)["finding"] == "yes"

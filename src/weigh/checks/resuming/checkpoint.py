@@ -18,6 +18,7 @@ from weigh.files.inspecting import inspect
 from weigh.formats.torch import values
 from weigh.formats.torch.distributed import METADATA
 from weigh.formats.torch.values import Instance, Saved
+from weigh.models.parameters import params
 from weigh.sources import File, is_directory, locate, opening
 from weigh.tensors import Contents, Tensor, location
 
@@ -125,7 +126,7 @@ class TrainingCheckpoint:
 
     @cached_property
     def weights(self) -> list[Tensor]:
-        """The floating-point weights, each once, in the order of the file."""
+        """The floating-point weights, each once, in the order of the model as far as that is known."""
         seen, found = set(), []
         for tensor in self.contents.named:
             is_weight = tensor.component == "weights" and DTYPES[tensor.dtype].kind in ("float", "complex")
@@ -133,12 +134,24 @@ class TrainingCheckpoint:
                 if tensor.numel:
                     seen.add(location(tensor))
                 found.append(tensor)
-        return found
+        return sorted(found, key=lambda tensor: self._order.get(tensor.name, 0))
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        """The places of the weights by their names, where the config beside them describes all of them."""
+        if "config.json" not in self.files:
+            return {}
+        try:
+            described = params(self.where, fallback=False).named
+        except WeighError:
+            return {}
+        order = {tensor.name: number for number, tensor in enumerate(described)}
+        return order if all(each.name in order for each in self.contents.named if each.component == "weights") else {}
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the weights are in the order of the model: safetensors sorts them by their names."""
-        return "safetensors" not in self.contents.format
+        """Whether the weights are in the order of the model: safetensors sorts them, and a config may tell it."""
+        return "safetensors" not in self.contents.format or bool(self._order)
 
     @cached_property
     def trainer_state(self) -> dict[str, Any]:

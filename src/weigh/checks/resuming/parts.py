@@ -7,6 +7,7 @@ from typing import Any
 from weigh.checks.doctor.examination import Fault, counted
 from weigh.checks.results import CheckResult
 from weigh.checks.resuming.checkpoint import TRAINER_STATE, Found, TrainingCheckpoint
+from weigh.formats.torch.rebuilding import naming
 
 LOST = {
     "weights": "there is nothing to go on from",
@@ -72,7 +73,9 @@ def missing_parts(run: TrainingCheckpoint) -> CheckResult:
         if isinstance(scale, int | float) and not 0 < scale < float("inf"):
             faults.append(Fault(each.place, "scale", scale, "a number above 0: no gradient survives this one"))
     there = [part.name for part in parts_of(run) if part.places]
-    notes = [
+    imports = run.contents.imports
+    notes = [f"loading it would import {naming(imports)}, which a safe loader refuses"] if imports else []
+    notes += [
         f"{each.place} is empty, as a disabled scaler saves it: one that is enabled refuses to load it"
         for each in run.of("scaler")
         if not each.value
