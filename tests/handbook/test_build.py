@@ -155,7 +155,7 @@ FAILURES = {
 FRONT_MATTER = "---\nassumes: x\n---\n\n# Planted\n\n"
 
 
-@pytest.mark.parametrize("flag", ["--strict", "-q"])
+@pytest.mark.parametrize("flag", ["--strict", pytest.param("-q", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("text", "message"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_stops_mkdocs(small: Path, mkdocs: Mkdocs, write: Write, text: str, message: str, flag: str) -> None:
     write("docs/planted.md", FRONT_MATTER + text)

@@ -154,7 +154,7 @@ def test_every_family_has_a_strategy() -> None:
     ("model_type", "architecture"), [(name, a) for name, family in FAMILIES.items() for a in family.architectures]
 )
 def test_perturbed_configs_are_counted_like_the_reference(model_type: str, architecture: str, tmp_path: Path) -> None:
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(STRATEGIES[model_type])
     def check(fields: dict[str, Any]) -> None:
         fields = {"model_type": model_type, "architectures": [architecture], **fields}
