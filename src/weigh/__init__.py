@@ -89,7 +89,7 @@ _MODULES = {
     "memory.batching": "simulate_serving",
     "memory.budget": "budget",
     "memory.budget_sheet": "Budget BudgetLine Demand",
-    "memory.checkpoints": "MEGATRON PRECISIONS Checkpoint Precision checkpoint",
+    "memory.checkpoints": "MEGATRON PRECISIONS TRAINERS Checkpoint Precision checkpoint",
     "memory.devices": "DEVICES Device find_device",
     "memory.inference": "Inference inference largest_batch largest_context",
     "memory.kv_cache": "CACHE_FORMATS",

@@ -180,6 +180,7 @@ from weigh.memory.activations import activations as activations
 from weigh.memory.activations import korthikanti as korthikanti
 from weigh.memory.checkpoints import MEGATRON as MEGATRON
 from weigh.memory.checkpoints import PRECISIONS as PRECISIONS
+from weigh.memory.checkpoints import TRAINERS as TRAINERS
 from weigh.memory.checkpoints import Checkpoint as Checkpoint
 from weigh.memory.checkpoints import Precision as Precision
 from weigh.memory.checkpoints import checkpoint as checkpoint

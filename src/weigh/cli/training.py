@@ -18,9 +18,9 @@ def _optimizers() -> list[str]:
 
 
 def _policies() -> list[str]:
-    from weigh.memory.checkpoints import MEGATRON, PRECISIONS
+    from weigh.memory.checkpoints import MEGATRON, PRECISIONS, TRAINERS
 
-    return [*PRECISIONS, *MEGATRON]
+    return [*PRECISIONS, *MEGATRON, *TRAINERS]
 
 
 _OPTIMIZER = click.option(

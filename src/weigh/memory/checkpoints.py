@@ -27,6 +27,9 @@ class Precision:
         master: Whether a copy of the weights in the `state` format is kept, which the optimizer updates.
         master_gradients: Whether the optimizer copies the gradients to the `state` format before it uses them.
         groups: How many parameter groups the weights are divided into, of which some optimizers keep state.
+        autocast: The format in which matrices are multiplied, where that is not the format of the weights.
+        adapters: The format of LoRA adapters, where that is not the format of the state.
+        assumed: When the policy is that of a run, in words; empty if that needs none.
     """
 
     weights: str
@@ -35,13 +38,20 @@ class Precision:
     master: bool = False
     master_gradients: bool = False
     groups: int = 1
+    autocast: str = ""
+    adapters: str = ""
+    assumed: str = ""
 
 
 PRECISIONS: dict[str, Precision] = {
     "fp32": Precision("float32", "float32", "float32"),
     "bf16": Precision("bfloat16", "bfloat16", "bfloat16"),
-    "bf16-master": Precision("bfloat16", "float32", "bfloat16", master=True),
-}
+    "bf16-master": Precision(
+        "bfloat16", "float32", "bfloat16", master=True,
+        assumed="bf16-master: a float32 copy of bfloat16 weights, as DeepSpeed and Megatron-LM keep one; transformers' "
+        "Trainer, Lightning and accelerate by themselves keep none: see trainer-bf16 and trainer-bf16-mixed",
+    ),
+}  # fmt: skip
 """Precision policies that make different checkpoints: all in 32 bits (automatic mixed precision too, whose weights and
 state stay float32), all in bfloat16, and bfloat16 weights with everything that the optimizer touches in float32."""
 
@@ -51,6 +61,45 @@ MEGATRON: dict[str, Precision] = {
 }
 """Policies of Megatron-LM, whose checkpoints are as large as those of `bf16-master` and whose gradients are larger:
 with Adam 18 and 20 bytes per parameter (its "Distributed optimizer" page)."""
+
+
+def _loaded_wide(setting: str = "", autocast: str = "", groups: int = 1) -> Precision:
+    """Weights that were loaded in float32. Automatic mixed precision casts them for products of matrices alone."""
+    said = f"weights loaded in float32, in which gradients and moments are too: {setting} computes in {autocast} alone"
+    return Precision("float32", "float32", "float32", groups=groups, autocast=autocast, assumed=said if setting else "")
+
+
+def _loaded_narrow(trainer: str, groups: int = 1) -> Precision:
+    """Weights that were loaded in bfloat16, in which everything else is then, but for the adapters of PEFT."""
+    said = f"weights loaded in bfloat16, in which moments are then too; if they are loaded in float32, {trainer}-mixed"
+    return Precision("bfloat16", "bfloat16", "bfloat16", groups=groups, adapters="float32", assumed=said)
+
+
+_FLAT = (
+    "DeepSpeed with ZeRO lays the weights of a group end to end, so that it counts steps once for a group, and not for "
+    "each weight; at stage 3 its checkpoint has the float32 weights alone"
+)
+
+TRAINERS: dict[str, Precision] = {
+    "trainer": _loaded_wide(groups=2),
+    "trainer-bf16": _loaded_narrow("trainer-bf16", groups=2),
+    "trainer-bf16-mixed": _loaded_wide("bf16=True of the Trainer", "bfloat16", groups=2),
+    "trainer-fp16": _loaded_wide("fp16=True of the Trainer", "float16", groups=2),
+    "lightning": _loaded_wide(),
+    "lightning-bf16-mixed": _loaded_wide("precision='bf16-mixed' of Lightning", "bfloat16"),
+    "lightning-16-mixed": _loaded_wide("precision='16-mixed' of Lightning", "float16"),
+    "lightning-bf16-true": Precision("bfloat16", "bfloat16", "bfloat16"),
+    "lightning-16-true": Precision("float16", "float16", "float16"),
+    "accelerate": _loaded_wide(),
+    "accelerate-bf16": _loaded_narrow("accelerate-bf16"),
+    "accelerate-bf16-mixed": _loaded_wide("mixed_precision='bf16' of accelerate", "bfloat16"),
+    "accelerate-fp16": _loaded_wide("mixed_precision='fp16' of accelerate", "float16"),
+    "deepspeed-bf16": Precision("bfloat16", "float32", "bfloat16", master=True, assumed=_FLAT),
+    "deepspeed-fp16": Precision("float16", "float32", "float16", master=True, assumed=_FLAT),
+}
+"""Policies by the trainer that has them, and its setting: what it really keeps, and writes. The Trainer divides the
+weights into two groups, of those that decay and those that do not. Measured with transformers 5.23.0, Lightning 2.6.6,
+accelerate 1.15.0, and DeepSpeed 0.19.8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +123,12 @@ class Checkpoint:
 
 
 def policy(name: str | Precision) -> Precision:
-    """Look up a precision policy of `weigh.PRECISIONS` or `weigh.MEGATRON`; one of your own is taken as it is.
+    """Look up a policy of `weigh.PRECISIONS`, `weigh.MEGATRON` or `weigh.TRAINERS`; one of your own is taken as it is.
 
     Raises:
         WeighError: If there is none of that name.
     """
-    policies = PRECISIONS | MEGATRON
+    policies = PRECISIONS | MEGATRON | TRAINERS
     if isinstance(name, Precision):
         return name
     if name not in policies:
@@ -93,7 +142,7 @@ def checkpoint(tensors: Iterable[Tensor], optimizer: str | Chosen, precision: st
     Args:
         tensors: The distinct weights, such as `weigh.params(config).distinct`. Their own dtype does not matter.
         optimizer: A key of `weigh.OPTIMIZERS` or a short name, with options if there are any.
-        precision: A key of `weigh.PRECISIONS` or `weigh.MEGATRON`, or a policy of your own.
+        precision: A key of `weigh.PRECISIONS`, `weigh.MEGATRON` or `weigh.TRAINERS`, or a policy of your own.
 
     Raises:
         WeighError: If there is no such optimizer or precision policy.

@@ -7,7 +7,7 @@ the gradients, then the weights (Rajbhandari et al. 2020, arXiv 1910.02054; FSDP
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from weigh.dtypes import dtype
@@ -99,7 +99,7 @@ def training(
     Args:
         model: What `weigh.params` returned.
         optimizer: A key of `weigh.OPTIMIZERS` or a short name, with options if there are any.
-        precision: A key of `weigh.PRECISIONS` or `weigh.MEGATRON`.
+        precision: A key of `weigh.PRECISIONS`, `weigh.MEGATRON` or `weigh.TRAINERS`.
         batch: Sequences for each device and each step of the optimizer.
         sequence: Tokens of each sequence.
         zero: The stage of ZeRO: 0 divides nothing among the devices, 1 the optimizer state and the master weights, 2
@@ -121,7 +121,8 @@ def training(
     computed, beside = keeps.weights, None
     if lora:
         frozen, trained = [_frozen(model, lora, computed)], lora.adapters(model)
-        keeps = Precision(keeps.state, keeps.state, keeps.state)
+        adapted = keeps.adapters or keeps.state
+        keeps = replace(keeps, weights=adapted, state=adapted, gradients=adapted, master=False, master_gradients=False)
         beside = _beside(model, lora, computed, keeps.weights, micro * sequence)
     try:
         kept = activations(
@@ -135,9 +136,11 @@ def training(
     low, high = kept.total_bytes, kept.total_bytes
     if lora:
         low, high = low * ESTIMATE[0] // ESTIMATE[1], high * ESTIMATE[1] // ESTIMATE[0]
+    if keeps.autocast:  # what is saved may be in 16 bits, and the weights are there in these too
+        low, high = low // 2, high + bytes_in(model.distinct, keeps.autocast)
     whole = _largest_layer(model, trained, keeps, lora, computed) if zero == 3 and devices > 1 else ("", 0)
     spread = _while_stepping(trained, chosen, keeps, devices if zero else 1)
-    assumed = _assumptions(chosen, zero, devices, keeps.weights if lora else None, whole)
+    assumed = _assumptions(chosen, zero, devices, keeps, bool(lora), whole)
     return Training(
         model_type=model.model_type, optimizer=chosen.text, optimizer_entry=chosen.meant, precision=precision,
         parameters=model.parameters, trainable_parameters=sum(tensor.numel for tensor in trained),
@@ -253,12 +256,19 @@ def _total_range(sizes: dict[str, int], low: int, high: int, accumulate: int, sp
 
 
 def _assumptions(
-    optimizer: Chosen, zero: int, devices: int, adapters: str | None, whole: tuple[str, int]
+    optimizer: Chosen, zero: int, devices: int, keeps: Precision, adapters: bool, whole: tuple[str, int]
 ) -> Iterator[str]:
     entry = optimizer.optimizer
     yield f"{optimizer.text} is {optimizer.meant} of {entry.source}"
     if entry.assumed:
         yield entry.assumed
+    if keeps.assumed and not adapters:
+        yield keeps.assumed
+    if keeps.autocast:
+        yield (
+            f"activations in {keeps.weights}; the range is from half of them to all beside the weights in "
+            f"{keeps.autocast}, as autocast saves some in either"
+        )
     if entry.copies is None:
         yield f"one copy of the weights while {optimizer.text} steps, which was not measured"
     if zero and devices > 1:
@@ -272,7 +282,7 @@ def _assumptions(
             "divided; nothing is gathered ahead"
         )
     if adapters:
-        yield from _of_adapters(adapters)
+        yield from _of_adapters(keeps.state)
 
 
 def _of_adapters(format: str) -> Iterator[str]:
