@@ -58,20 +58,6 @@ def batch_of(batch, sequence):
 from torchao.optim import AdamW8bit
 
 
-class Lion(torch.optim.Optimizer):
-    """Algorithm 2 of arXiv 2302.06675, which PyTorch does not have."""
-
-    def __init__(self, weights):
-        super().__init__(weights, {"lr": 1e-4})
-
-    @torch.no_grad()
-    def step(self):
-        for weight in self.param_groups[0]["params"]:
-            mean = self.state[weight].setdefault("exp_avg", torch.zeros_like(weight))
-            weight.sub_(1e-4 * torch.lerp(weight.grad, mean, 0.9).sign())
-            mean.lerp_(weight.grad, 0.01)
-
-
 def muon(named):
     """Muon for the matrices inside the layers, AdamW for the rest."""
     hidden = {name for name, weight in named.items() if ".layers." in name and weight.ndim == 2}
@@ -90,12 +76,7 @@ OPTIMIZERS = {
     "adam": one(torch.optim.Adam),
     "adamw": one(torch.optim.AdamW),
     "amsgrad": one(torch.optim.Adam, amsgrad=True),
-    "rmsprop": one(torch.optim.RMSprop),
-    "rmsprop-momentum": one(torch.optim.RMSprop, momentum=0.9),
-    "rmsprop-centered": one(torch.optim.RMSprop, centered=True),
-    "adagrad": one(torch.optim.Adagrad),
     "adafactor": one(torch.optim.Adafactor),
-    "lion": one(Lion),
     "muon": muon,
     "adamw-8bit": one(AdamW8bit),
 }
@@ -144,9 +125,8 @@ def train(optimizer, precision):
     kept = {*weights.values(), *updated.values()}
     kept |= {weight.grad for weight in kept if weight.grad is not None}
     for part in optimizers:
-        for state in part.state.values():
-            kept |= set(state.values())
-        kept |= {value for group in part.param_groups for value in group.values() if isinstance(value, torch.Tensor)}
+        for part_of in (*part.state.values(), *part.param_groups):
+            kept |= set(filter(torch.is_tensor, part_of.values()))  # torchao's learning rate is a tensor of its group
     return sum(map(nbytes, kept))
 
 
@@ -171,12 +151,7 @@ LABELS = {
     "adam": "Adam",
     "adamw": "AdamW",
     "amsgrad": "AMSGrad",
-    "rmsprop": "RMSprop",
-    "rmsprop-momentum": "RMSprop + momentum",
-    "rmsprop-centered": "RMSprop, centered",
-    "adagrad": "Adagrad",
     "adafactor": "Adafactor",
-    "lion": "Lion",
     "muon": "Muon + AdamW",
     "adamw-8bit": "AdamW, 8-bit",
 }
