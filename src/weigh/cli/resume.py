@@ -7,7 +7,7 @@ import click
 from weigh.cli.check.group import as_json as json_option
 from weigh.cli.check.group import report
 from weigh.cli.group import weigh
-from weigh.cli.terminal import grid, printable
+from weigh.cli.terminal import printable
 
 
 @weigh.command("resume")
@@ -30,13 +30,15 @@ def resume_command(checkpoint: str, against: str | None, as_json: bool) -> int:
         return report(found, as_json)
     faults = tuple(result for result in found.results if result.finding != "no")
     report(replace(found, results=faults), as_json)
-    rows = [[part.name, ", ".join(part.places) or f"not there: {part.lost}"] for part in found.parts]
-    grid(found.subject, {"part": "bold", "where": ""}, [[printable(cell) for cell in row] for row in rows], left=2)
-    for result in found.results:
-        if result.finding == "no":
-            click.echo(printable(f"{result.check}: sound"))
-            for note in result.notes:
-                click.echo(f"  note: {printable(note)}")
+    there = [f"{part.name} ({', '.join(part.places)})" for part in found.parts if part.places]
+    click.echo(printable(f"there: {', '.join(there) or 'nothing'}"))
+    for part in found.parts:
+        if not part.places:
+            click.echo(f"not there: {part.name}: {part.lost}")
+    sound = [result for result in found.results if result.finding == "no"]
+    click.echo(f"sound: {', '.join(result.check for result in sound) or 'nothing'}")
+    for note in (note for result in sound for note in result.notes):
+        click.echo(f"note: {printable(note)}")
     for name, why in found.not_examined.items():
-        click.echo(printable(f"{name}: not examined: {why}"))
+        click.echo(printable(f"not examined: {name}: {why}"))
     return 1 if found.finding == "yes" else 0
