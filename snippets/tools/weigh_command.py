@@ -45,6 +45,23 @@ assert "0-5 × 6" in modules.stdout, "six layers that are alike are one line"
 assert terminal("weigh params models/llama-3-8b").returncode == 0
 # --8<-- [end:params]
 
+# --8<-- [start:resume]
+import tempfile
+
+import torch
+
+run = Path(tempfile.mkdtemp())
+torch.manual_seed(0)
+network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 4))
+optimizer = torch.optim.AdamW([*network[2].parameters(), *network[0].parameters()])  # the head first
+for _ in range(3):
+    network(torch.randn(5, 8)).square().sum().backward()
+    optimizer.step()
+torch.save({"model": network.state_dict(), "optimizer": optimizer.state_dict(), "step": 3}, run / "step-3.pt")
+resumed = terminal("weigh resume step-3.pt", run)
+assert resumed.returncode == 1 and "state against weights: yes" in resumed.stdout
+# --8<-- [end:resume]
+
 # --8<-- [start:json]
 import contextlib
 import io

@@ -401,6 +401,6 @@ def test_the_command_says_it_in_lines_and_as_json(sound: Saved, tmp_path: Path) 
     done = runner.invoke(group, ["resume", str(tmp_path / "run.pt")], standalone_mode=False)
     assert done.return_value == 0 and "sound: missing parts, state against weights, " in done.output
     done = runner.invoke(group, ["resume", str(tmp_path / "broken.pt")], standalone_mode=False)
-    assert done.return_value == 1 and "0.weight is [24, 8]" in " ".join(done.output.split())
+    assert done.return_value == 1 and "[24, 8], as model.0.weight" in " ".join(done.output.split())
     done = runner.invoke(group, ["resume", str(tmp_path / "broken.pt"), "--json"], standalone_mode=False)
     assert done.return_value == 1 and json.loads(done.output)["finding"] == "yes"

@@ -25,7 +25,7 @@ class Alignment:
         shapes: The shape of each parameter, as far as its state tells.
         weight_of: The weight of each parameter, as far as it is certain.
         extra: Parameters for which no weight is there, each with the reason.
-        misplaced: Parameters whose shape is that of some weight, but not of the one in their place.
+        misplaced: Parameters whose shape is not that of the weight in their place: the shape, and what it should be.
     """
 
     state: OptimizerState
@@ -34,7 +34,7 @@ class Alignment:
     shapes: dict[Key, Shape]
     weight_of: dict[Key, Tensor] = field(default_factory=dict)
     extra: dict[Key, str] = field(default_factory=dict)
-    misplaced: dict[Key, str] = field(default_factory=dict)
+    misplaced: dict[Key, tuple[str, str]] = field(default_factory=dict)
 
     @cached_property
     def left(self) -> list[Tensor]:
@@ -90,7 +90,7 @@ def _by_name(one: Alignment) -> Alignment:
             continue
         tensor = named[_bare(name)]
         if one.shapes.get(key, tensor.shape) != tensor.shape:
-            one.misplaced[key] = f"{list(one.shapes[key])}, and {tensor.name} is {list(tensor.shape)}"
+            one.misplaced[key] = f"{list(one.shapes[key])}", f"{list(tensor.shape)}, as {tensor.name}"
         else:
             one.weight_of[key] = tensor
     return one
@@ -134,14 +134,14 @@ def _by_order(one: Alignment, trained: list[Tensor]) -> Alignment:
             if one.shapes.get(key, tensor.shape) == tensor.shape:
                 one.weight_of[key] = tensor
             else:
-                one.misplaced[key] = f"{list(one.shapes[key])}, and {tensor.name} is {list(tensor.shape)}"
+                one.misplaced[key] = f"{list(one.shapes[key])}", f"{list(tensor.shape)}, as {tensor.name}"
         return one
     for group in one.state.groups:
         keys = [key for key in group.params if key not in one.extra]
         places = _places([one.shapes.get(key) for key in keys], free)
         if isinstance(places, int):
             key = keys[places]
-            one.misplaced[key] = f"{list(one.shapes[key])}, which no weight behind the one before it has"
+            one.misplaced[key] = f"{list(one.shapes[key])}", "the shape of a weight behind the one before it"
             one.weight_of.clear()
             return one
         if places == _last_places([one.shapes.get(key) for key in keys], free):

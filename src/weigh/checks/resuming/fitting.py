@@ -36,8 +36,8 @@ def state_against_weights(run: TrainingCheckpoint) -> CheckResult:
     for one in alignments(run):
         place = one.state.place
         params += len(one.state.params)
-        for kind in (one.extra, one.misplaced):
-            faults += [Fault(place, f"parameter {key}", why, _expected(one, key)) for key, why in kind.items()]
+        faults += [Fault(place, f"parameter {key}", why, "a weight of its shape") for key, why in one.extra.items()]
+        faults += [Fault(place, f"parameter {key}", *sides) for key, sides in one.misplaced.items()]
         known, kinds = {*one.state.params}, {type(key) for key in one.state.params}  # what is of all has another key
         faults += [
             Fault(place, f"state of {key}", "kept", "nothing: no group has this parameter")
@@ -55,10 +55,6 @@ def state_against_weights(run: TrainingCheckpoint) -> CheckResult:
         cost={"parameters in groups": params, "weights": len(run.weights)},
         notes=notes,
     )
-
-
-def _expected(one: Alignment, key: Key) -> str:
-    return "a weight of its shape" if key in one.extra else "the shape of its weight"
 
 
 def _notes(one: Alignment) -> list[str]:
