@@ -10,6 +10,7 @@ for name in ("torchao", "torch.utils._pytree"):
 
 # --8<-- [start:rows]
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import weigh
@@ -25,7 +26,8 @@ PARAMETERS = sum(weight.numel for weight in weights)
 PRECISION = {"float32": "fp32", "bfloat16": "bf16"}
 
 for (name, dtype), row in rows.items():
-    row["predicted"] = weigh.checkpoint(weights, name, PRECISION[dtype]).optimizer_state_bytes
+    policy = replace(weigh.PRECISIONS[PRECISION[dtype]], groups=row["groups"])
+    row["predicted"] = weigh.checkpoint(weights, name, policy).optimizer_state_bytes
 exact = sum(row["predicted"] == row["total"] for row in rows.values())
 print(f"{exact} of {len(rows)} measurements as predicted, to the byte")
 # --8<-- [end:rows]
@@ -113,13 +115,17 @@ HEAD = ("Optimizer", "Embedding", "Matrix", "Bias", "Predicted", "Measured", "Ra
 RULE = "| --- |" + " ---: |" * 9 + " --- |"
 
 
+PACKAGES = {"optimi": "torch-optimi", "trainer": "transformers"}  # which are not called as the library is
+
+
 def table(library):
     """The optimizers of a library, folded, in a table that sorts."""
     own = [name for name in names if name.partition(":")[0] == library]
     lines = ["| " + " | ".join(HEAD) + " |", RULE]
     lines += [f"| {name.partition(':')[2]} | " + " | ".join(cells(name)) + " |" for name in own]
     body = "\n".join(f"    {line}" for line in lines)
-    head = f'??? abstract "{library} {first["versions"][library]}: {len(own)} row{"s" * (len(own) > 1)}"'
+    package = PACKAGES.get(library, library)
+    head = f'??? abstract "{library}: {len(own)} row{"s" * (len(own) > 1)}, {package} {first["versions"][package]}"'
     return f'{head}\n\n    <div class="wm-sortable" markdown>\n\n{body}\n\n    </div>\n'
 
 
@@ -143,7 +149,7 @@ assert soap == 8 * 256, "SOAP leaves vectors to Adam"
 # --8<-- [start:adafactors]
 FOUR = {
     "torch:Adafactor": "a row and a column",
-    "galore-torch:GaLoreAdafactor": "the same, in float32 always, as transformers' does",
+    "trainer:adafactor": "the same, in float32 always",
     "pytorch_optimizer:AdaFactor": "momentum in bfloat16 besides",
     "optax:adafactor": "whole, since a side is below 128",
 }
