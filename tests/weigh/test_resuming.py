@@ -392,6 +392,23 @@ def test_nothing_is_run_and_bad_files_are_refused_in_one_line(sound: Saved, tmp_
             weigh.resume(tmp_path / bad)
 
 
+def test_doubled_structures_and_strange_values_cost_no_more_than_their_bytes(sound: Saved, tmp_path: Path) -> None:
+    doubled: Any = [0]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    strange = copy.deepcopy(sound)
+    strange["optimizer"]["state"][0]["more"] = doubled
+    options(train_mode=doubled, betas=doubled, initial_lr=10**400, eps="x")(strange)
+    strange["scheduler"] |= {"last_epoch": None, "_schedulers": doubled, "base_lrs": doubled}
+    strange |= {
+        "dataloader": {"_num_yielded": doubled},
+        "scaler": {"scale": doubled, "growth_factor": 1, "backoff_factor": 1},
+    }
+    for name in ("a.pt", "b.pt"):
+        torch.save(strange, tmp_path / name)
+    assert "learning rates" in faults(tmp_path / "a.pt", against=tmp_path / "b.pt")
+
+
 def test_the_command_says_it_in_lines_and_as_json(sound: Saved, tmp_path: Path) -> None:
     torch.save(sound, tmp_path / "run.pt")
     broken = copy.deepcopy(sound)

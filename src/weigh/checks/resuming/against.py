@@ -17,6 +17,9 @@ from weigh.tensors import Tensor
 _MOVES = {"lr", "k", "step", "weight_sum", "lr_max", "scheduled_lr", "d", "d0", "d_max", "d_hat", "d_numerator"}
 """Settings of groups that change while a run goes on: the rate, and what schedule-free and Prodigy count in them."""
 
+_SIMPLE = (bool, int, float, str)
+_MOST = 64  # elements of a setting that are compared
+
 
 def parts_that_are_gone(now: TrainingCheckpoint, before: TrainingCheckpoint) -> CheckResult:
     """Parts of the run that one of two saves has and the other has not."""
@@ -55,7 +58,8 @@ def groups_that_changed(now: TrainingCheckpoint, before: TrainingCheckpoint) -> 
                 faults.append(Fault(new.place, f"order of group {number}", list(group.params), list(earlier.params)))
             for name in {**earlier.options, **group.options}:
                 value, was = group.options.get(name), earlier.options.get(name)
-                if name not in (*_MOVES, MODE) and _plain(value) != _plain(was):
+                value, was = _plain(value), _plain(was)
+                if name not in (*_MOVES, MODE) and value != was:
                     faults.append(Fault(new.place, f"{name} of group {number}", value, was))
     return counted(
         "settings of groups that changed",
@@ -66,7 +70,10 @@ def groups_that_changed(now: TrainingCheckpoint, before: TrainingCheckpoint) -> 
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value
+    """A number, a text or a row of them; of anything else no more than that it is there."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) if isinstance(each, _SIMPLE) else "…" for each in value[:_MOST]]
+    return value if value is None or isinstance(value, _SIMPLE) else "…"
 
 
 def modes_that_changed(now: TrainingCheckpoint, before: TrainingCheckpoint) -> CheckResult:
@@ -223,9 +230,11 @@ def position_that_stood_still(now: TrainingCheckpoint, before: TrainingCheckpoin
     faults = [
         Fault(new.place, "position in the data", "the same as before", "moved on")
         for new, old in loaders
-        if _same(new.value, old.value, new, old)
+        if _same(new.value, old.value, new, old, set())
     ]
-    alike = [new.place for kind, new, old in pairs if kind != "position" and _same(new.value, old.value, new, old)]
+    alike = [
+        new.place for kind, new, old in pairs if kind != "position" and _same(new.value, old.value, new, old, set())
+    ]
     return counted(
         "positions in the data that did not move on",
         faults,
@@ -235,17 +244,22 @@ def position_that_stood_still(now: TrainingCheckpoint, before: TrainingCheckpoin
     )
 
 
-def _same(new: Any, old: Any, here: Found, there: Found) -> bool:
-    """Whether two values are equal, tensors by their bytes."""
+def _same(new: Any, old: Any, here: Found, there: Found, seen: set[tuple[int, int]]) -> bool:
+    """Whether two values are equal, tensors by their bytes; a pair that is met again is compared once."""
+    if isinstance(new, Mapping | list | tuple | Instance):
+        if (id(new), id(old)) in seen:
+            return True
+        seen.add((id(new), id(old)))
     if isinstance(new, Instance) and isinstance(old, Instance):
-        return _same((new.name, new.entries, new.args), (old.name, old.entries, old.args), here, there)
+        alike = new.name == old.name and _same(new.entries, old.entries, here, there, seen)
+        return alike and _same(new.args, old.args, here, there, seen)
     if isinstance(new, Tensor) and isinstance(old, Tensor):
         if (new.shape, new.dtype, new.strides) != (old.shape, old.dtype, old.strides):
             return False
         sides = (pieces(here.saved.storages, new), pieces(there.saved.storages, old))
         return DTYPES[new.dtype].bits >= 8 and all(a == b for a, b in zip(*sides, strict=True))
     if isinstance(new, Mapping) and isinstance(old, Mapping):
-        return new.keys() == old.keys() and all(_same(new[key], old[key], here, there) for key in new)
+        return new.keys() == old.keys() and all(_same(new[key], old[key], here, there, seen) for key in new)
     if isinstance(new, list | tuple) and isinstance(old, list | tuple):
-        return len(new) == len(old) and all(_same(a, b, here, there) for a, b in zip(new, old, strict=True))
+        return len(new) == len(old) and all(_same(a, b, here, there, seen) for a, b in zip(new, old, strict=True))
     return bool(new == old)

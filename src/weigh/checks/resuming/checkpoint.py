@@ -173,8 +173,9 @@ class TrainingCheckpoint:
         """Steps and epochs that a loop counted itself, by their places."""
         found = {each.place: each.value for each in self.of("counter") if not _RANK.match(each.file)}
         for name in ("global_step", "epoch"):
-            if isinstance(self.trainer_state.get(name), int | float):
-                found[f"{TRAINER_STATE}: {name}"] = self.trainer_state[name]
+            count = self.trainer_state.get(name)
+            if isinstance(count, int | float) and abs(count) < 2**63:
+                found[f"{TRAINER_STATE}: {name}"] = count
         return found
 
     @property
@@ -197,11 +198,12 @@ class TrainingCheckpoint:
 
 def last_epoch(scheduler: Mapping[Any, Any]) -> float | None:
     """How often a scheduler has stepped, as its state counts it."""
-    last = scheduler.get("last_epoch")
-    if last is None:  # of several in a row, those inside count
-        inside = [last_epoch(each) for each in scheduler.get("_schedulers") or () if isinstance(each, Mapping)]
-        return max((each for each in inside if each is not None), default=None)
-    return last if isinstance(last, int | float) else None
+    counts = [scheduler.get("last_epoch")]
+    if counts == [None]:  # of several in a row, those inside count
+        inside = scheduler.get("_schedulers")
+        rows = inside if isinstance(inside, list | tuple) else ()
+        counts = [each.get("last_epoch") for each in rows if isinstance(each, Mapping)]
+    return max((each for each in counts if isinstance(each, int | float)), default=None)
 
 
 def pieces(storages: Mapping[str, Any], tensor: Tensor, size: int = 2**22) -> Iterator[bytes]:

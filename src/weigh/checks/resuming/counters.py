@@ -39,7 +39,7 @@ def _scaled(run: TrainingCheckpoint) -> bool:
 
 def _of_trainer(run: TrainingCheckpoint) -> Iterator[Fault]:
     steps = run.trainer_state.get("global_step")
-    if not isinstance(steps, int):
+    if not isinstance(steps, int) or abs(steps) >= 2**63:
         return
     for state in run.optimizers:
         if state.steps is not None and state.steps != steps and not (_scaled(run) and state.steps < steps):

@@ -106,7 +106,8 @@ def _expected(run: TrainingCheckpoint) -> Iterator[tuple[str, str]]:
         yield "scheduler", "the Trainer writes scheduler.pt, and loads neither it nor the optimizer without the other"
         yield "torch's generator", "the Trainer writes rng_state.pth"
     options = [group.options for state in run.optimizers for group in state.groups]
-    if any(each.get("initial_lr") not in (None, each.get("lr")) for each in options):
+    rates = [(each.get("initial_lr"), each.get("lr")) for each in options]
+    if any(isinstance(first, int | float) and isinstance(rate, int | float) and first != rate for first, rate in rates):
         yield "scheduler", "the groups have an initial_lr, which schedulers put there, and another lr"
 
 

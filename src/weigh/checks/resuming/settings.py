@@ -20,9 +20,9 @@ def modes(run: TrainingCheckpoint) -> CheckResult:
         raise NotExamined("no group of an optimizer has a train_mode")
     faults, notes = [], []
     for state in states:
-        found = [group.options.get(MODE) for group in state.groups]
+        found = [bool(group.options.get(MODE)) for group in state.groups]
         for number, mode in enumerate(found):
-            if bool(mode) != bool(found[0]):
+            if mode != found[0]:
                 faults.append(Fault(state.place, f"group {number}", f"train_mode {mode}", f"{found[0]}, as of group 0"))
         which = "the point where gradients are taken" if found[0] else "the average, which is evaluated and served"
         notes.append(
@@ -86,8 +86,8 @@ def _against_scheduler(state: OptimizerState, place: str, scheduler: dict[str, A
 
 def _used(state: OptimizerState) -> Iterator[str]:
     """What a resume goes on with, whatever the arguments say."""
-    rates = [group.options.get("lr") for group in state.groups]
-    shown = ", ".join(f"{rate:.6g}" for rate in list(dict.fromkeys(rates))[:4] if isinstance(rate, int | float))
+    rates = [rate for group in state.groups if (rate := _rate(group.options)) is not None]
+    shown = ", ".join(f"{rate:.6g}" for rate in list(dict.fromkeys(rates))[:4])
     yield f"{state.place}: a resume goes on with lr {shown}: loading overwrites the rate that a new optimizer was given"
     if rates and all(rate == 0 for rate in rates):
         yield f"{state.place}: with lr 0 nothing will move: the schedule has come to its end"

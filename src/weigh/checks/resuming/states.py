@@ -156,7 +156,7 @@ def _entry(value: Any, saved: Saved) -> Entry | None:
         return None
     slots: dict[str, Slot] = {}
     numbers: dict[str, float] = {}
-    for name, found in _inside(value, ""):
+    for name, found in _inside(value, "", set()):
         if isinstance(found, Tensor):
             slots[name] = Slot(found.shape, found.dtype, found)
             if name == STEP and (count := saved.number(found)) is not None:
@@ -168,16 +168,17 @@ def _entry(value: Any, saved: Saved) -> Entry | None:
     return Entry(slots, numbers)
 
 
-def _inside(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """The tensors and numbers in the state of a parameter, with the path to each."""
+def _inside(value: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """The tensors and numbers in the state of a parameter, with the path to each; what is in it twice is met once."""
     is_tensor = isinstance(value, Tensor) or (isinstance(value, Instance) and value.shape is not None)
     if is_tensor or (isinstance(value, int | float) and not isinstance(value, bool)):
         yield name, value
-    elif isinstance(value, Mapping | list | tuple | Instance):
+    elif isinstance(value, Mapping | list | tuple | Instance) and id(value) not in seen:
+        seen.add(id(value))
         children = value.entries if isinstance(value, Instance) else value
         pairs = children.items() if isinstance(children, Mapping) else enumerate(children)
         for key, child in pairs:
-            yield from _inside(child, f"{name}.{key}" if name else str(key))
+            yield from _inside(child, f"{name}.{key}" if name else str(key), seen)
 
 
 def parameter_shapes(state: OptimizerState, shapes: Sequence[Shape]) -> dict[Key, Shape]:

@@ -116,6 +116,8 @@ class _Plain:
         if isinstance(value, Global):
             return str(value)
         if not isinstance(value, opcodes.Mapping | Call | list | tuple):
+            if isinstance(value, int) and abs(value) >= 2**63:
+                return None
             return value if isinstance(value, bool | int | float | str | bytes) else None
         if id(value) in self.made:
             return self.made[id(value)]
