@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OWN = {path.name for path in (ROOT / "src").iterdir()}
 OPTIONAL = {"upath", "playwright"}  # remote files, which no page reads; and the sheet as a PDF, which no build makes
-ZOO = [*(ROOT / "src/handbook/zoo/recipes").glob("*.py")]  # real optimizers, which tests measure and no page imports
+ZOO = [*(ROOT / "src/handbook/zoo").rglob("*.py")]  # real optimizers, which tests measure and no page imports
 CODE = [path for folder in ("snippets", "src") for path in (ROOT / folder).rglob("*.py") if path not in ZOO]
 CHECKS = [*ZOO, *(path for folder in ("tests", "bench") for path in (ROOT / folder).rglob("*.py"))]
 PROVIDED = packages_distributions()
