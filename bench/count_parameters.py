@@ -38,21 +38,25 @@ for path in sys.argv[1:]:
 """
 IMPORT = "import weigh"
 WEIGH = "from weigh.cli import main; main(['params', {!r}, '--json'])"
-META = """
-import json, pathlib, torch, transformers
+CLASS = """
+import importlib, json, pathlib, transformers
 fields = json.loads(pathlib.Path({!r}).read_text())
-with torch.device('meta'):
-    model = getattr(transformers, fields['architectures'][0])(transformers.AutoConfig.for_model(**fields))
-print(json.dumps({{"parameters": sum(p.numel() for p in model.parameters())}}))
+name, config = fields['architectures'][0], transformers.AutoConfig.for_model(**fields)
+kind = getattr(transformers, name, None) or getattr(
+    importlib.import_module(type(config).__module__.replace('configuration_', 'modeling_')), name)
 """
-ACCELERATE = """
-import json, pathlib, transformers
+META = f"""{CLASS}
+import torch
+with torch.device('meta'):
+    model = kind(config)
+print(json.dumps({{{{"parameters": sum(p.numel() for p in model.parameters())}}}}))
+"""
+ACCELERATE = f"""{CLASS}
 from accelerate import init_empty_weights
-fields = json.loads(pathlib.Path({!r}).read_text())
 with init_empty_weights(include_buffers=True):
-    model = getattr(transformers, fields['architectures'][0])(transformers.AutoConfig.for_model(**fields))
+    model = kind(config)
 model.tie_weights()
-print(json.dumps({{"parameters": sum(p.numel() for p in model.parameters())}}))
+print(json.dumps({{{{"parameters": sum(p.numel() for p in model.parameters())}}}}))
 """
 
 

@@ -53,7 +53,7 @@ def activations() -> dict[str, dict[str, Any]]:
             "class": type(ACT2FN[name]).__name__,
             "parameters": [[each, list(tensor.shape)] for each, tensor in ACT2FN[name].named_parameters()],
         }
-        for name in ACT2FN
+        for name in sorted(ACT2FN)
     }
 
 
