@@ -1,6 +1,6 @@
 """The optimizer of adam-mini, which knows by a weight's name of how much it keeps one second moment."""
 
-from weigh.memory.optimizers.entries import Copies, Library, State
+from weigh.memory.optimizers.entries import Copies, Library, State, from_one
 from weigh.tensors import Tensor
 
 LIBRARY = Library("adam-mini", "adam-mini 1.1.1")
@@ -20,6 +20,7 @@ BY_ROW = (
     "Adam_mini",
     elementwise=False,
     copies=Copies(of_largest=2),
+    limits=from_one("dim", "n_heads"),
     assumed="dim and n_heads are the library's own, 2048 and 32, unless given; names are those of the files",
 )
 def _adam_mini(tensor: Tensor, dtype: str, *, dim: int = 2048, n_heads: int = 32) -> State:
@@ -29,7 +30,7 @@ def _adam_mini(tensor: Tensor, dtype: str, *, dim: int = 2048, n_heads: int = 32
     if "bias" in name:
         yield "v", tensor.shape, dtype
     elif any(part in name for part in BY_HEAD):
-        yield "vmean", (-(-tensor.numel // max(dim * dim // max(n_heads, 1), 1)), 1), dtype
+        yield "vmean", (-(-tensor.numel // max(dim * dim // n_heads, 1)), 1), dtype
     elif any(part in name for part in BY_ROW):
         yield "vmean", (*tensor.shape[:1], 1), dtype
     else:

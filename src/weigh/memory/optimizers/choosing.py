@@ -13,7 +13,7 @@ from typing import Any
 
 from weigh.dtypes import DTYPES
 from weigh.errors import WeighError
-from weigh.memory.optimizers.entries import Copies, Kept, Library, Optimizer, options_of
+from weigh.memory.optimizers.entries import LARGEST, Copies, Kept, Library, Optimizer, options_of
 from weigh.tensors import Tensor
 
 LIBRARIES = {
@@ -105,6 +105,10 @@ OPTIMIZERS = _Optimizers()
 """The optimizers that weigh knows, by `LIBRARY:NAME`."""
 
 
+FORMATS = [name for name, each in DTYPES.items() if each.kind == "float" and each.block == 1]
+"""The number formats that state may be asked for in."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """An optimizer with its options.
@@ -168,15 +172,14 @@ def find(text: "str | Chosen") -> Chosen:
         return text
     if not isinstance(text, str):
         raise WeighError(f"optimizer {text!r:.40}", "is no text, such as adamw or torch:AdamW")
-    first, _, rest = text.partition(":")
-    short = OPTIMIZER_ALIASES.get(first.lower())
-    if short and not (rest and _is_key(first, rest)):  # a library may be called as one of its optimizers is for short
-        entry, _, given = short.partition(":")[2].partition(":")
-        library, name = short.partition(":")[0], entry
-        settings = ",".join(filter(None, (given, rest)))
-    else:
-        library, (name, _, settings) = first, rest.partition(":")
-    optimizer = _optimizer(text, library, name)
+    library, _, rest = text.partition(":")
+    name, _, settings = rest.partition(":")
+    optimizer = _named(library, name)  # first, as a library may be called as one of its optimizers is for short
+    if not optimizer and (short := OPTIMIZER_ALIASES.get(library.lower())):
+        library, name, *given = short.split(":")
+        optimizer, settings = _named(library, name), ",".join((*given, rest))
+    if not optimizer:
+        raise unknown(text)
     return Chosen(text, optimizer, _options(text, optimizer, settings))
 
 
@@ -194,52 +197,59 @@ def optimizer_state(tensor: Tensor, optimizer: str, dtype: str = "float32") -> l
     return find(optimizer).of(tensor, dtype)
 
 
-def _is_key(library: str, rest: str) -> bool:
-    asked = f"{library}:{rest.partition(':')[0]}".lower()
-    return any(asked == key.lower() for key in OPTIMIZERS)
-
-
-def _optimizer(text: str, library: str, name: str) -> Optimizer:
-    if library.lower() in LIBRARIES:
-        for each in OPTIMIZERS.of(library.lower()).optimizers.values():
-            if each.name.lower() == name.lower():
-                return each
+def unknown(text: str) -> WeighError:
+    """The error about a text that means no optimizer: the names that are like it, and the libraries."""
     asked = {key.lower(): key for key in OPTIMIZERS}
     names = asked | {alias: alias for alias in OPTIMIZER_ALIASES}
     bare = {lower.partition(":")[2]: key for lower, key in asked.items()}
+    name = text.partition(":")[2].partition(":")[0] or text
     near = [names[each] for each in get_close_matches(text.lower(), names, 2, 0.6)]
-    near += [bare[each] for each in get_close_matches((name or text).lower(), bare, 3, 0.75)]
+    near += [bare[each] for each in get_close_matches(name.lower(), bare, 3, 0.75)]
     meant = f"did you mean {' or '.join(list(dict.fromkeys(near))[:4])}? " if near else ""
-    raise WeighError(
+    return WeighError(
         f"optimizer {text!r:.60}",
         f"not known to weigh; {meant}weigh optimizers lists those of {', '.join(LIBRARIES)}",
     )
 
 
+def _named(library: str, name: str) -> Optimizer | None:
+    """The optimizer of a library, whatever the capitals; `None` if there is none of that name."""
+    if library.lower() not in LIBRARIES:
+        return None
+    known = OPTIMIZERS.of(library.lower()).optimizers.values()
+    return next((each for each in known if each.name.lower() == name.lower()), None)
+
+
 def _options(text: str, optimizer: Optimizer, settings: str) -> dict[str, Any]:
     defaults, options = optimizer.options, {}
-    for setting in filter(None, (each.strip() for each in settings.split(","))):
+    for setting in filter(None, (each.strip() for each in settings.lower().split(","))):
         name, given, value = setting.partition("=")
         if name not in defaults:
             has = f"has {', '.join(defaults)}" if defaults else "has none"
             raise WeighError(f"optimizer {text!r:.60}", f"option {name!r:.40} is not known: {optimizer.key} {has}")
-        options[name] = _value(text, name, value if given else "true", defaults[name])
+        limits = optimizer.limits.get(name, (0, LARGEST))
+        options[name] = _value(text, name, value if given else None, defaults[name], limits)
     return options
 
 
-def _value(text: str, name: str, value: str, default: Any) -> Any:
-    """A value of the type of the default."""
+def _value(text: str, name: str, value: str | None, default: Any, limits: tuple[float, float]) -> Any:
+    """A value of the type of the default, within limits; a switch without one is on."""
+    low, high = limits
     try:
         if isinstance(default, bool):
-            return {"true": True, "false": False}[value.lower()]
+            return {None: True, "true": True, "false": False}[value]
         if isinstance(default, str):
-            return {known: known for known in DTYPES}[value]
+            return FORMATS[FORMATS.index(str(value))]
         number = type(default)(value)
-        if not 0 <= number < 2**63:
+        if not low <= number <= high:
             raise ValueError
         return number
-    except (KeyError, ValueError, OverflowError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a number format"}
-        raise WeighError(
-            f"optimizer {text!r:.60}", f"option {name} is {value!r:.40}, and not {kind[type(default)]}"
-        ) from None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        span = f"from {low:g}" + (f" to {high:g}" if high < LARGEST else " to 2⁶³ − 1")
+        kinds = {
+            bool: "true or false", int: f"a whole number {span}", float: f"a number {span}",
+            str: f"a number format: {', '.join(FORMATS)}",
+        }  # fmt: skip
+        is_none = "has no value" if value is None else f"is {value!r:.40}"
+        problem = f"option {name} {is_none}, and takes {kinds[type(default)]}"
+        raise WeighError(f"optimizer {text!r:.60}", problem) from None

@@ -45,6 +45,7 @@ class Optimizer:
         elementwise: Whether the state of each element depends on that element alone, so that ZeRO may cut anywhere.
         at_construction: The names of the tensors of a weight that are there before the first step.
         copies: What lives while it steps, of any weights or as a function of them; `None` if that is not known.
+        limits: Options with the lowest and the highest value that they take; the others take any from 0.
         unknown: Options whose value no config tells, such as the steps so far: the lowest and the highest.
         assumed: What the prediction takes for granted, in words; empty if nothing.
     """
@@ -58,6 +59,7 @@ class Optimizer:
     elementwise: bool = True
     at_construction: tuple[str, ...] = ()
     copies: Copies | Callable[[Sequence[Tensor], str], Copies] | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unknown: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     assumed: str = ""
 
@@ -81,6 +83,15 @@ def options_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword-only arguments of a function, with their defaults."""
     parameters = inspect.signature(function).parameters.values()
     return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+LARGEST = 2**63 - 1
+"""The largest number that an option takes: an integer of PyTorch has no more bits."""
+
+
+def from_one(*names: str) -> dict[str, tuple[float, float]]:
+    """Limits of options that divide something, such as the elements of a block."""
+    return dict.fromkeys(names, (1, LARGEST))
 
 
 class Library:

@@ -7,7 +7,7 @@ CPUOffloadOptimizer has no entry, since it wants a GPU. It keeps the state of th
 the host, beside copies of the weights and their gradients; of tensors below 4,096 elements, all stays on the device.
 """
 
-from weigh.memory.optimizers.entries import STEP, Library, State
+from weigh.memory.optimizers.entries import STEP, Library, State, from_one
 from weigh.tensors import Tensor
 
 LIBRARY = Library("torchao", "torchao 0.18.0")
@@ -17,7 +17,7 @@ RATE = (("lr", (), "float32"),)
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-@optimizer("AdamW8bit", "Adam8bit", elementwise=False, of_group=RATE)
+@optimizer("AdamW8bit", "Adam8bit", elementwise=False, of_group=RATE, limits=from_one("block_size"))
 def _adam_8bit(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
     """Dettmers et al. 2022 (arXiv 2110.02861): a byte for each value and a scale for each block of 256.
 
@@ -33,7 +33,7 @@ def _adam_8bit(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
             yield f"{name}.qmap", (256,), "float32"
 
 
-@optimizer("AdamW4bit", "Adam4bit", elementwise=False, of_group=RATE)
+@optimizer("AdamW4bit", "Adam4bit", elementwise=False, of_group=RATE, limits=from_one("block_size"))
 def _adam_4bit(tensor: Tensor, dtype: str, *, block_size: int = 128) -> State:
     """Li et al. 2023 (arXiv 2309.01507): half a byte for each value and a scale for each block of 128.
 
@@ -49,7 +49,7 @@ def _adam_4bit(tensor: Tensor, dtype: str, *, block_size: int = 128) -> State:
             yield f"{name}.qmap", (16,), "float32"
 
 
-@optimizer("AdamWFp8", "AdamFp8", elementwise=False, of_group=RATE)
+@optimizer("AdamWFp8", "AdamFp8", elementwise=False, of_group=RATE, limits=from_one("block_size"))
 def _adam_fp8(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
     """Adam with a number of 8 bits for each value, which needs no table, and a scale for each block of 256."""
     yield STEP
@@ -73,4 +73,4 @@ def _adamw(tensor: Tensor, dtype: str) -> State:
 
 
 def _stays(tensor: Tensor, block_size: int) -> bool:
-    return tensor.numel < 4096 or block_size == 0 or tensor.numel % block_size != 0
+    return tensor.numel < 4096 or tensor.numel % block_size != 0

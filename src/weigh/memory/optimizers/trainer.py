@@ -7,7 +7,7 @@ bits, its 4-bit one has blocks of 256, and where the rate is a tensor, the sched
 from collections.abc import Callable, Sequence
 
 from weigh.memory.optimizers import apollo, bitsandbytes, galore, optimi, pytorch, schedulefree, torchao
-from weigh.memory.optimizers.entries import Copies, Library, Optimizer, State
+from weigh.memory.optimizers.entries import Copies, Library, Optimizer, State, from_one
 from weigh.models.matrices import is_table
 from weigh.tensors import Tensor
 
@@ -66,7 +66,11 @@ def _adafactor(tensor: Tensor, dtype: str) -> State:
 
 
 @optimizer(
-    "adamw_torch_8bit", elementwise=False, of_group=RATES, assumed=_said(torchao.LIBRARY.optimizers["AdamW8bit"])
+    "adamw_torch_8bit",
+    elementwise=False,
+    of_group=RATES,
+    limits=from_one("block_size"),
+    assumed=_said(torchao.LIBRARY.optimizers["AdamW8bit"]),
 )
 def _adamw_8bit(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
     """AdamW8bit of torchao."""

@@ -2,9 +2,11 @@
 
 from math import ceil, isqrt
 
-from weigh.memory.optimizers.entries import STEP, Copies, State
+from weigh.memory.optimizers.entries import STEP, Copies, State, from_one
 from weigh.memory.optimizers.pytorch_optimizer.library import adam, optimizer
 from weigh.tensors import Tensor
+
+_SHARE = {"density": (0, 1)}
 
 
 @optimizer("SGD", "SGDW", copies=Copies())
@@ -80,6 +82,7 @@ def _adamw_sn(tensor: Tensor, dtype: str, *, sn: bool = False) -> State:
 @optimizer(
     "AdamMini",
     elementwise=False,
+    limits=from_one("num_embeds", "num_heads"),
     assumed="num_embeds and num_heads are those of the model; which weights are tables or queries and keys is read "
     "from their names",
 )
@@ -89,7 +92,7 @@ def _adam_mini(tensor: Tensor, dtype: str, *, num_embeds: int = 2048, num_heads:
     if any(part in tensor.name for part in ("embed", "embd", "wte", "lm_head.weight", "output.weight")):
         yield "v", tensor.shape, "float32"
     elif any(part in tensor.name for part in ("k_proj.weight", "q_proj.weight", "wq.weight", "wk.weight")):
-        yield "v_mean", (tensor.numel // (num_embeds * num_embeds // num_heads),), "float32"
+        yield "v_mean", (tensor.numel // max(num_embeds * num_embeds // num_heads, 1),), "float32"
     elif "attn.attn.weight" in tensor.name or "attn.qkv.weight" in tensor.name:
         yield "v_mean", (num_heads, 3), "float32"
     else:
@@ -104,12 +107,11 @@ def _adam_mini(tensor: Tensor, dtype: str, *, num_embeds: int = 2048, num_heads:
 )
 def _adashift(tensor: Tensor, dtype: str, *, steps: int = 10**6, keep_num: int = 10) -> State:
     """Zhou et al. 2019 (arXiv 1810.00143): the squares of gradients of some steps ago."""
-    for at in range(min(steps, keep_num)):
-        yield f"grad_queue.{at}", tensor.shape, dtype
+    yield "grad_queue", (min(steps, keep_num), *tensor.shape), dtype
     yield from adam(tensor, dtype)
 
 
-@optimizer("SPAM", at_construction=("mask",))
+@optimizer("SPAM", at_construction=("mask",), limits=_SHARE)
 def _spam(tensor: Tensor, dtype: str, *, density: float = 1.0) -> State:
     """Huang et al. 2025 (arXiv 2501.06842): moments of some elements of each matrix, and a byte that says which."""
     if len(tensor.shape) != 2:
@@ -121,6 +123,7 @@ def _spam(tensor: Tensor, dtype: str, *, density: float = 1.0) -> State:
 @optimizer(
     "SaRA",
     at_construction=("mask",),
+    limits=_SHARE,
     unknown={"density": (0.0, 1.0)},
     assumed="density is the share of the weights that are smaller than the threshold",
 )

@@ -1,10 +1,9 @@
 """The optimizers of pytorch_optimizer that keep a square matrix for a dimension of a weight, as Shampoo does."""
 
 from collections.abc import Iterator
-from itertools import product
 from math import prod
 
-from weigh.memory.optimizers.entries import Shape, State
+from weigh.memory.optimizers.entries import Shape, State, from_one
 from weigh.memory.optimizers.pytorch_optimizer.library import adam, optimizer
 from weigh.tensors import Tensor
 
@@ -28,7 +27,7 @@ def _shampoo(tensor: Tensor, dtype: str) -> State:
     yield "momentum_buffer", tensor.shape, dtype
 
 
-@optimizer("ScalableShampoo", elementwise=False)
+@optimizer("ScalableShampoo", elementwise=False, limits=from_one("block_size"))
 def _scalable_shampoo(
     tensor: Tensor, dtype: str, *, block_size: int = 512, no_preconditioning_for_layers_with_dim_gt: int = 8192
 ) -> State:
@@ -38,23 +37,20 @@ def _scalable_shampoo(
     shape = _merged(tensor.shape, block_size)
     if len(shape) < 2 or max(tensor.shape) > no_preconditioning_for_layers_with_dim_gt:
         return
-    for block in product(*(_pieces(size, block_size) for size in shape)):
-        for size in block:
-            yield "statistics", (size, size), "float32"
-            yield "pre_conditioners", (size, size), "float32"
+    for count, size in _squares(shape, block_size):
+        yield "statistics", (count, size, size), "float32"
+        yield "pre_conditioners", (count, size, size), "float32"
 
 
-@optimizer("DASH", elementwise=False)
+@optimizer("DASH", elementwise=False, limits=from_one("block_size"))
 def _dash(tensor: Tensor, dtype: str, *, block_size: int = 1024) -> State:
     """arXiv 2602.02016: Shampoo in blocks, all in float32, of vectors too."""
     shape = [size for size in tensor.shape if size > 1]
-    rows, columns = (shape[0], prod(shape[1:])) if len(shape) > 1 else (tensor.numel, 1)
-    for height, width in product(_pieces(rows, block_size), _pieces(columns, block_size)):
-        yield "exp_avg_sq", (height, width), "float32"
-        yield "exp_avg", (height, width), "float32"
-        for size in (height, width) if len(shape) > 1 else (height,):
-            yield "statistics", (size, size), "float32"
-            yield "inverse_roots", (size, size), "float32"
+    yield "exp_avg_sq", tensor.shape, "float32"
+    yield "exp_avg", tensor.shape, "float32"
+    for count, size in _squares([shape[0], prod(shape[1:])] if len(shape) > 1 else [tensor.numel], block_size):
+        yield "statistics", (count, size, size), "float32"
+        yield "inverse_roots", (count, size, size), "float32"
 
 
 @optimizer("SPlus", elementwise=False, assumed="train(), since eval() keeps a copy of the weights besides")
@@ -88,7 +84,11 @@ def _merged(shape: Shape, limit: int) -> list[int]:
     return [*merged, size]
 
 
-def _pieces(size: int, limit: int) -> Iterator[int]:
-    """The lengths of the pieces into which a dimension is cut."""
-    for start in range(0, size, limit):
-        yield min(limit, size - start)
+def _squares(shape: list[int], limit: int) -> Iterator[tuple[int, int]]:
+    """The squares of a weight that is cut into blocks, one for each side of each block: how many, and their side."""
+    blocks = prod(-(-size // limit) for size in shape)
+    for size in shape:
+        beside = blocks // max(-(-size // limit), 1)
+        yield beside * (size // limit), limit
+        if size % limit:
+            yield beside, size % limit
