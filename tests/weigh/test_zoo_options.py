@@ -1,8 +1,13 @@
-"""Options of optimizers, at and beyond their ends."""
+"""Options of optimizers, at and beyond their ends, and the command that lists them."""
+
+import json
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import weigh
+from weigh.cli.group import weigh as weigh_command
 from weigh.memory.optimizers import find
 from weigh.tensors import Tensor
 
@@ -51,3 +56,29 @@ def test_capitals_do_not_matter(text: str) -> None:
 
 def test_an_option_overrides_that_of_a_short_name() -> None:
     assert find("momentum:momentum=0").options == {"momentum": 0.0}
+
+
+def listed(text: str) -> dict[str, Any]:
+    """What `weigh optimizers TEXT --json` says."""
+    done = CliRunner().invoke(weigh_command, ["optimizers", text, "--json"], catch_exceptions=False)
+    found: dict[str, Any] = json.loads(done.output)
+    return found
+
+
+def test_a_library_lists_its_own_and_other_text_all_that_have_it() -> None:
+    assert {key.partition(":")[0] for key in listed("torch")} == {"torch"}
+    assert {"torch:Adafactor", "optax:adafactor", "galore-torch:GaLoreAdafactor"} <= set(listed("ADAFACTOR"))
+    assert listed("paged-adamw-8bit").keys() == {"bitsandbytes:PagedAdamW8bit"}
+
+
+def test_the_listed_matrix_is_one_inside_a_layer() -> None:
+    """Of which Muon keeps momentum alone."""
+    muon = listed("torch:Muon")["torch:Muon"]
+    assert muon["matrix_bytes"] == 4 * 4096**2
+    assert "Jordan" in muon["about"]
+    assert "AdamW for everything else" in muon["assumed"]
+
+
+def test_text_in_no_name_is_refused_with_names_that_are_like_it() -> None:
+    with pytest.raises(weigh.WeighError, match="did you mean galore"):
+        listed("gallore")

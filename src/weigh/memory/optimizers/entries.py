@@ -74,8 +74,8 @@ class Optimizer:
         return options_of(self.state)
 
     @property
-    def paper(self) -> str:
-        """Where it was published, as the docstring of `state` says."""
+    def about(self) -> str:
+        """What it keeps, and where it was published: the docstring of `state`."""
         return inspect.cleandoc(self.state.__doc__ or "")
 
 

@@ -7,7 +7,7 @@ from weigh.memory.optimizers.pytorch import LIBRARY as TORCH
 from weigh.memory.optimizers.pytorch_optimizer import adams, factored, low_rank, moments, second_order
 from weigh.memory.optimizers.pytorch_optimizer.library import LIBRARY
 
-__all__ = ["LIBRARY", "adams", "factored", "low_rank", "second_order"]
+__all__ = ["LIBRARY", "adams", "factored", "low_rank", "moments", "second_order"]
 
 moments.add_to(LIBRARY)
 for name in ("Adam", "AdamW", "LBFGS", "NAdam", "RMSprop"):
