@@ -259,7 +259,8 @@ def _assumptions(
     optimizer: Chosen, zero: int, devices: int, keeps: Precision, adapters: bool, whole: tuple[str, int]
 ) -> Iterator[str]:
     entry = optimizer.optimizer
-    yield f"{optimizer.text} is {optimizer.meant} of {entry.source}"
+    meant = "" if optimizer.text == optimizer.meant else f" is {optimizer.meant}"
+    yield f"{optimizer.text}{meant} of {entry.source}"
     if entry.assumed:
         yield entry.assumed
     if keeps.assumed and not adapters:
@@ -270,7 +271,7 @@ def _assumptions(
             f"{keeps.autocast}, as autocast saves some in either"
         )
     if entry.copies is None:
-        yield f"one copy of the weights while {optimizer.text} steps, which was not measured"
+        yield f"one copy of the weights while {optimizer.text} steps, since weigh does not know how many"
     if zero and devices > 1:
         yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
         if not entry.elementwise:
