@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from weigh.checks.doctor.examination import Fault, counted
@@ -29,6 +30,7 @@ _KINDS = {
     "position in the data": "position", "steps and epochs": "counter",
 }  # fmt: skip
 _GENERATORS = ("python", "numpy", "torch", "device")
+_MOST_NAMED = 8  # ranks without a file: the number in the name of one may be any
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _ranks(run: TrainingCheckpoint) -> Iterator[Fault]:
     for like, ranks in every.items():
         if len(ranks) == 1 and most == max(ranks) == 0:
             continue
-        if missing := sorted(set(range(most + 1)) - ranks)[:8]:
+        if missing := list(islice((rank for rank in range(most + 1) if rank not in ranks), _MOST_NAMED)):
             if like.startswith("dl_state_dict") and ranks == {0}:
                 continue
             yield Fault(
