@@ -109,6 +109,14 @@ def test_what_torch_keeps_is_sound(tmp_path: Path, name: str, dtype: torch.dtype
     assert found == ({"number formats"} if wider else set())
 
 
+def wider() -> torch.nn.Module:
+    """A model of the same names, no weight of which but the last bias has a shape of the first."""
+    return torch.nn.Sequential(
+        torch.nn.Embedding(24, 9), torch.nn.Flatten(), torch.nn.Linear(18, 18), torch.nn.BatchNorm1d(18),
+        torch.nn.Linear(18, 18), torch.nn.Linear(18, 4),
+    )  # fmt: skip
+
+
 def entry(saved: Saved, number: int) -> Saved:
     state: Saved = saved["optimizer"]["state"][number]
     return state
@@ -153,6 +161,9 @@ BROKEN: dict[str, tuple[str, Callable[[Saved], Any]]] = {
     "state in the order of another model": ("state against weights", rotate),
     "weights in another order": ("state against weights", reverse_weights),
     "a table that has grown": ("state against weights", lambda s: s["model"].update({"0.weight": torch.ones(30, 8)})),
+    "the optimizer of a wider model": (
+        "state against weights",
+        lambda s: s.update(optimizer=whole(*trained(network=wider()))["optimizer"])),
     "a layer that is gone": ("state against weights", lambda s: [s["model"].pop(f"5.{n}") for n in ("weight", "bias")]),
     "state of a parameter in no group": (
         "state against weights", lambda s: s["optimizer"]["param_groups"][0]["params"].pop()),
@@ -407,6 +418,14 @@ def test_doubled_structures_and_strange_values_cost_no_more_than_their_bytes(sou
     for name in ("a.pt", "b.pt"):
         torch.save(strange, tmp_path / name)
     assert "learning rates" in faults(tmp_path / "a.pt", against=tmp_path / "b.pt")
+
+
+def test_the_number_of_a_rank_in_a_name_costs_nothing(tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(3)}, tmp_path / "pytorch_model.bin")
+    torch.save({"torch_manual_seed": torch.get_rng_state()}, tmp_path / f"random_states_{10**15}.pkl")
+    found = weigh.resume(tmp_path)
+    shown = str([result.as_dict() for result in found.results])
+    assert "rank 0, 1, 2, 3, 4, 5, 6, 7" in shown and f"{10**15 + 1} ranks" in shown
 
 
 def test_the_command_says_it_in_lines_and_as_json(sound: Saved, tmp_path: Path) -> None:

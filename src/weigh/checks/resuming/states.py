@@ -16,6 +16,10 @@ Key = int | str
 
 STEP = "step"
 _SCALARS: tuple[Shape, ...] = ((), (1,))
+_MOMENTS = ("exp_avg", "exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "acc_delta", "sum")
+"""What torch's optimizers keep in the shape of the parameter, whatever that is."""
+
+_MOST_FACTORS = 64  # tensors of one parameter that are compared in pairs
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,8 @@ def parameter_shapes(state: OptimizerState, shapes: Sequence[Shape]) -> dict[Key
     """The shape of each parameter, as far as its state tells: that of a moment, or of a row and a column of one.
 
     Which tensors of the state are as large as their parameter is found by comparing: of a name such as `exp_avg`, at
-    least half of the tensors have the shape of some weight.
+    least half of the tensors have the shape of some weight. Where that holds of none, as of another model's state, it
+    is what torch's optimizers keep, unless that is cut into flat pieces.
 
     Args:
         state: The state of the optimizer.
@@ -200,6 +205,8 @@ def parameter_shapes(state: OptimizerState, shapes: Sequence[Shape]) -> dict[Key
             seen[name] += 1
             like[name] += slot.shape in there
     full = sorted((name for name in seen if 2 * like[name] >= seen[name]), key=lambda name: (-seen[name], name))
+    if not full and any(len(slot.shape) > 1 for entry in state.entries.values() for slot in entry.large.values()):
+        full = [name for name in _MOMENTS if name in seen]
     found: dict[Key, Shape] = {}
     for key, entry in state.entries.items():
         shape = _shape(entry, full, there)
@@ -222,7 +229,7 @@ def _shape(entry: Entry, full: list[str], there: set[Shape]) -> Shape | None:
 
 def _factored(large: Mapping[str, Shape], there: set[Shape]) -> Shape | None:
     """The shape of a matrix of which a row and a column are kept, as (n, 1) and (1, m) or as (n,) and (m,)."""
-    if any(shape in there and len(shape) > 1 for shape in large.values()):
+    if len(large) > _MOST_FACTORS or any(shape in there and len(shape) > 1 for shape in large.values()):
         return None
     for name, row in large.items():
         for other, column in large.items():
