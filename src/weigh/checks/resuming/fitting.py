@@ -94,7 +94,7 @@ def state_of_each(run: TrainingCheckpoint) -> CheckResult:
                     faults.append(Fault(state.place, "state", said, "that of each parameter"))
                 else:
                     notes.append(f"{state.place}: no state yet, as before the first step")
-        elif without:
+        elif without and not all("history_size" in group.options for group in state.groups):  # L-BFGS: all in the first
             notes.append(f"{state.place}: no state for {_named(without)}: frozen, or no gradient so far")
         faults += [
             Fault(state.place, f"state of {key}", f"no {', '.join(lacking)}", f"{', '.join(lacking)}, as of its like")
