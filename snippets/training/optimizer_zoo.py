@@ -41,41 +41,6 @@ highest = max(per, key=lambda name: per[name])
 assert per["torch:SGD"] == 0
 # --8<-- [end:rows_claims]
 
-# --8<-- [start:measure]
-import io
-from zipfile import ZipFile
-
-import torch
-
-torch.set_num_threads(1)
-
-
-def state_bytes(optimizer):
-    """The bytes that an optimizer of PyTorch keeps: torch.save writes each block of memory once, and whole."""
-    torch.save(optimizer.state_dict(), file := io.BytesIO())
-    return sum(record.file_size for record in ZipFile(file).infolist() if "/data/" in record.filename)
-
-
-def stepped(make, *shapes, dtype=torch.float32):
-    """An optimizer after two steps."""
-    torch.manual_seed(0)
-    parameters = [torch.nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in shapes]
-    optimizer = make(parameters)
-    for _ in range(2):
-        for parameter in parameters:
-            parameter.grad = torch.randn_like(parameter)
-        optimizer.step()
-    return optimizer
-
-
-ours = state_bytes(stepped(torch.optim.AdamW, *map(tuple, first["weights"])))
-print(f"AdamW of the zoo's model, here: {ours:,} bytes; kept in the rows: {rows['torch:AdamW', 'float32']['total']:,}")
-# --8<-- [end:measure]
-
-# --8<-- [start:measure_claims]
-assert ours == rows["torch:AdamW", "float32"]["total"]
-# --8<-- [end:measure_claims]
-
 # --8<-- [start:cells]
 seven = weigh.params("models/llama-2-7b")
 
@@ -98,6 +63,38 @@ def cells(name):
 
 
 # --8<-- [end:cells]
+
+# --8<-- [start:measure]
+import io
+from zipfile import ZipFile
+
+import torch
+
+
+def state_bytes(optimizer):
+    """The bytes that an optimizer of PyTorch keeps: torch.save writes each block of memory once, and whole."""
+    torch.save(optimizer.state_dict(), file := io.BytesIO())
+    return sum(record.file_size for record in ZipFile(file).infolist() if "/data/" in record.filename)
+
+
+def after_two_steps(make, *shapes):
+    torch.manual_seed(0)
+    parameters = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    optimizer = make(parameters)
+    for _ in range(2):
+        for parameter in parameters:
+            parameter.grad = torch.randn_like(parameter)
+        optimizer.step()
+    return optimizer
+
+
+ours = state_bytes(after_two_steps(torch.optim.AdamW, *map(tuple, first["weights"])))
+print(f"AdamW of the zoo's model, here: {ours:,} bytes; kept in the rows: {rows['torch:AdamW', 'float32']['total']:,}")
+# --8<-- [end:measure]
+
+# --8<-- [start:measure_claims]
+assert ours == rows["torch:AdamW", "float32"]["total"]
+# --8<-- [end:measure_claims]
 
 # --8<-- [start:short]
 SHORT = ("adafactor", "adamw-8bit", "lion", "muon", "adam-mini", "adamw", "schedule-free", "prodigy", "soap", "shampoo")
@@ -196,7 +193,7 @@ for shape, why in {
     (63, 64): "fewer than 4,096",
     (64, 64): "8 bits, with two tables of 256 values",
 }.items():
-    kept = state_bytes(stepped(torchao.optim.AdamW8bit, shape)) - 4  # the learning rate is a tensor too
+    kept = state_bytes(after_two_steps(torchao.optim.AdamW8bit, shape)) - 4  # the learning rate is a tensor too
     whole = weigh.Tensor("weight", shape, "float32", "weight", 0, 0)
     assert kept + 4 == weigh.checkpoint([whole], "adamw-8bit").optimizer_state_bytes
     print(f"| {shape[0]:,} × {shape[1]} | {whole.numel:,} | {kept / whole.numel:.3f} | {why} |")
@@ -215,6 +212,7 @@ assert round(kahan) == 6 and round(plain_half) == 4
 # --8<-- [end:kahan]
 
 # --8<-- [start:lbfgs]
+torch.set_num_threads(1)
 torch.manual_seed(0)
 points, labels = torch.randn(2000, 300) * torch.logspace(-1, 1, 300), torch.rand(2000).round()
 plane = torch.nn.Parameter(torch.zeros(300))
@@ -242,7 +240,7 @@ print(f"{len(refused)} files that weights_only refuses:", *refused, sep="\n")
 # --8<-- [end:refused]
 
 # --8<-- [start:refused_claims]
-torch.save(stepped(torchao.optim.AdamW8bit, (64, 64)).state_dict(), saved := io.BytesIO())
+torch.save(after_two_steps(torchao.optim.AdamW8bit, (64, 64)).state_dict(), saved := io.BytesIO())
 saved.seek(0)
 trusted = torch.serialization.get_safe_globals()
 torch.serialization.clear_safe_globals()  # what importing torchao has put there
