@@ -137,8 +137,8 @@ def dtype(name: str) -> DType:
         UnknownDtype: If no format has that name. The message lists those there are.
     """
     known = dtype_name(name)
-    plain = [dtype.name for dtype in DTYPES.values() if dtype.block == 1]
-    if known not in plain:
+    if known not in DTYPES or DTYPES[known].block > 1:
+        plain = [dtype.name for dtype in DTYPES.values() if dtype.block == 1]
         raise UnknownDtype(name, f"not a number format that weigh knows; it knows {', '.join(plain)}")
     return DTYPES[known]
 

@@ -24,7 +24,8 @@ def optimizers_command(text: str, as_json: bool) -> int:
     """
     from weigh.memory.checkpoints import state_bytes
     from weigh.memory.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
-    from weigh.memory.optimizers.choosing import LIBRARIES, unknown
+    from weigh.memory.optimizers.catalogue import LIBRARIES
+    from weigh.memory.optimizers.choosing import unknown
     from weigh.tensors import Tensor
 
     asked, found = text.lower(), dict[str, dict[str, Any]]()

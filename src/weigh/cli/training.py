@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from weigh.cli.group import weigh
 from weigh.cli.options import POSITIVE, STRICT, Known
@@ -156,6 +157,9 @@ def plan_command(
 
     if (config is None) == (checkpoint is None):
         raise click.UsageError("give either CONFIG or --checkpoint")
+    given = click.get_current_context().get_parameter_source
+    if checkpoint and any(given(name) is ParameterSource.COMMANDLINE for name in ("optimizer", "precision")):
+        raise click.UsageError("--optimizer and --precision are those of a CONFIG: --checkpoint is a size already")
     size, provenance = (
         _checkpoint_bytes(str(config), optimizer, precision, strict)
         if checkpoint is None

@@ -4,6 +4,7 @@ To add an optimizer, write one function below `@optimizer` in the module of its 
 the estimates know it then. To add a library, write its module and name that in `LIBRARIES`.
 """
 
-from weigh.memory.optimizers.choosing import OPTIMIZER_ALIASES, OPTIMIZERS, Chosen, find, optimizer_state
+from weigh.memory.optimizers.catalogue import OPTIMIZER_ALIASES, OPTIMIZERS
+from weigh.memory.optimizers.choosing import Chosen, find, optimizer_state
 
 __all__ = ["OPTIMIZERS", "OPTIMIZER_ALIASES", "Chosen", "find", "optimizer_state"]

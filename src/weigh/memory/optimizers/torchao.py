@@ -3,8 +3,8 @@
 A tensor of fewer than 4,096 elements, or not of whole blocks, keeps its state in the format of the weights. The rate of
 each parameter group is a tensor.
 
-CPUOffloadOptimizer has no entry, since it wants a GPU. It keeps the state of the optimizer that it wraps in the memory of
-the host, beside copies of the weights and their gradients; of tensors below 4,096 elements, all stays on the device.
+CPUOffloadOptimizer has no entry, since it wants a GPU. It keeps the state of the optimizer that it wraps in the memory
+of the host, beside copies of the weights and their gradients; of tensors below 4,096 elements, all stays on the device.
 """
 
 from weigh.memory.optimizers.entries import STEP, Library, State, from_one
