@@ -72,7 +72,7 @@ def resume(path: str | os.PathLike[str], against: str | os.PathLike[str] | None 
     """
     run = TrainingCheckpoint(path)
     results: list[CheckResult] = []
-    missed: dict[str, str] = {name: f"cannot be read: {problem}" for name, problem in run.unread.items()}
+    missed: dict[str, str] = dict(run.unread)
 
     def examine(name: str, examination: Callable[[], CheckResult]) -> None:
         try:

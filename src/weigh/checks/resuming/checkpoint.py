@@ -100,11 +100,16 @@ class TrainingCheckpoint:
             return
         entries = [entry.path for entry in list_tree(self.where).entries if not entry.why]
         self.files = entries
+        another = {each.path: each.why for each in self.contents.not_read}
         for path in entries[:_MOST_FILES]:
             name = PurePosixPath(path).name
             inside = path.count("/") == 0 or (path.count("/") == 1 and not path.startswith("checkpoint-"))
             is_state = PurePosixPath(path).suffix in SUFFIXES and not _WEIGHTS.fullmatch(name)
-            if inside and (name == METADATA or is_state):
+            if not inside or not (name == METADATA or is_state):
+                continue
+            if path in another:  # such as the save before: one checkpoint is examined, not two as one
+                self.unread[path] = another[path]
+            else:
                 yield path, File(self.where / path)
 
     def _read(self, name: str, file: File) -> None:
@@ -113,7 +118,7 @@ class TrainingCheckpoint:
         except WeighError as error:
             if not self.is_directory:
                 raise
-            self.unread[name] = error.problem
+            self.unread[name] = f"cannot be read: {error.problem}"
 
     def of(self, kind: str) -> list[Found]:
         """The parts of a kind: `optimizer`, `scheduler`, `scaler`, `position`, `counter`, or a kind of generator."""
