@@ -420,6 +420,26 @@ def test_doubled_structures_and_strange_values_cost_no_more_than_their_bytes(sou
     assert "learning rates" in faults(tmp_path / "a.pt", against=tmp_path / "b.pt")
 
 
+def test_of_several_optimizers_each_has_its_weights(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(8, 9), torch.nn.Linear(9, 10), torch.nn.Linear(10, 11))
+    both = [torch.optim.Muon([network[0].weight], lr=0.01), torch.optim.Adam(network[1].parameters(), lr=0.01)]
+    network(torch.ones(2, 8)).square().sum().backward()
+    for each in both:
+        each.step()
+    torch.save({"model": network.state_dict(), "optimizers": [one.state_dict() for one in both]}, tmp_path / "run.pt")
+    notes = [note for result in weigh.resume(tmp_path / "run.pt").results for note in result.notes]
+    left = "model.0.bias, model.2.weight, model.2.bias"
+    assert [note for note in notes if "in no group" in note] == [f"in no group, and so frozen or buffers: {left}"]
+
+
+def test_of_several_saves_in_one_folder_one_is_examined(tmp_path: Path) -> None:
+    for step in (4, 8):
+        torch.save(whole(*trained(steps=step), step=step), tmp_path / f"step_{step}.pt")
+    found = weigh.resume(tmp_path)
+    assert found.finding == "no" and found.not_examined["step_4.pt"].startswith("the same names and shapes as")
+    assert [part.places for part in found.parts if part.name == "optimizer"] == [("step_8.pt: optimizer",)]
+
+
 def test_the_number_of_a_rank_in_a_name_costs_nothing(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "pytorch_model.bin")
     torch.save({"torch_manual_seed": torch.get_rng_state()}, tmp_path / f"random_states_{10**15}.pkl")

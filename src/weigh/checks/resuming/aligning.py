@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from weigh.checks.resuming.checkpoint import TrainingCheckpoint
 from weigh.checks.resuming.states import Key, OptimizerState, Shape, parameter_shapes
@@ -35,14 +34,6 @@ class Alignment:
     weight_of: dict[Key, Tensor] = field(default_factory=dict)
     extra: dict[Key, str] = field(default_factory=dict)
     misplaced: dict[Key, tuple[str, str]] = field(default_factory=dict)
-
-    @cached_property
-    def left(self) -> list[Tensor]:
-        """Weights that are in no group, buffers apart, where it is certain which these are."""
-        taken = {id(tensor) for tensor in self.weight_of.values()}
-        if len(taken) < len(self.state.params) - len(self.extra):
-            return []
-        return [tensor for tensor in self.weights if id(tensor) not in taken and not is_buffer(tensor)]
 
 
 def is_buffer(tensor: Tensor) -> bool:

@@ -4,9 +4,10 @@ from collections import Counter
 
 from weigh.checks.doctor.examination import Fault, NotExamined, counted
 from weigh.checks.results import CheckResult
-from weigh.checks.resuming.aligning import Alignment, align
+from weigh.checks.resuming.aligning import Alignment, align, is_buffer
 from weigh.checks.resuming.checkpoint import TrainingCheckpoint
 from weigh.checks.resuming.states import STEP, Entry, Key, OptimizerState
+from weigh.tensors import Tensor
 
 _KEEPS = ("betas", "momentum", "alpha", "rho", "etas", "lr_decay", "history_size", "beta2_decay")
 """Settings of groups of which a value other than 0 says that the optimizer keeps state of each parameter."""
@@ -33,7 +34,8 @@ def state_against_weights(run: TrainingCheckpoint) -> CheckResult:
     faults: list[Fault] = []
     notes: list[str] = []
     params = 0
-    for one in alignments(run):
+    found = alignments(run)
+    for one in found:
         place = one.state.place
         params += len(one.state.params)
         faults += [Fault(place, f"parameter {key}", why, "a weight of its shape") for key, why in one.extra.items()]
@@ -47,6 +49,10 @@ def state_against_weights(run: TrainingCheckpoint) -> CheckResult:
         repeated = [key for key, count in Counter(one.state.params).items() if count > 1]
         faults += [Fault(place, f"parameter {key}", "in the groups twice", "once") for key in repeated]
         notes += _notes(one)
+    if left := _in_no_group(found):
+        names = ", ".join(tensor.name for tensor in left[:3])
+        more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""
+        notes.append(f"in no group, and so frozen or buffers: {names}{more}")
     return counted(
         "parameters of the optimizer that do not fit the weights",
         faults,
@@ -71,11 +77,16 @@ def _notes(one: Alignment) -> list[str]:
     unknown = sum(key not in one.shapes and key in one.state.entries for key in one.state.params)
     if unknown:
         notes.append(f"{one.state.place}: the state of {unknown:,} parameters does not tell their shape")
-    if one.left:
-        names = ", ".join(tensor.name for tensor in one.left[:3])
-        more = f" and {len(one.left) - 3:,} more" if len(one.left) > 3 else ""
-        notes.append(f"in no group, and so frozen or buffers: {names}{more}")
     return notes
+
+
+def _in_no_group(found: list[Alignment]) -> list[Tensor]:
+    """Weights that no optimizer has, buffers apart; none where it is not certain which these are."""
+    if any(len(one.weight_of) < len(one.state.params) for one in found):
+        return []
+    taken = {id(tensor) for one in found for tensor in one.weight_of.values()}
+    beside = {id(tensor): tensor for one in found for tensor in one.weights if id(tensor) not in taken}
+    return [tensor for tensor in beside.values() if not is_buffer(tensor)]
 
 
 def state_of_each(run: TrainingCheckpoint) -> CheckResult:
