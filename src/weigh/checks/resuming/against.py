@@ -174,7 +174,7 @@ def weights_that_stood_still(now: TrainingCheckpoint, before: TrainingCheckpoint
     if taken <= 0:
         raise NotExamined("no step lies between the two saves")
     old = {tensor.name: tensor for tensor in before.weights}
-    found = [align(now, each) for each in (state, *(pair[0] for pair in others))]
+    found = [_trained(align(now, each)) for each in (state, *(pair[0] for pair in others))]
     faults: list[Fault] = []
     compared, undecided = 0, 0
     for tensor in now.weights:
@@ -183,7 +183,7 @@ def weights_that_stood_still(now: TrainingCheckpoint, before: TrainingCheckpoint
             continue
         compared += 1
         moved = any(a != b for a, b in zip(now.bytes_of(tensor), before.bytes_of(was), strict=True))
-        trained = _is_trained(tensor, found)
+        trained = next((each[id(tensor)] for each in found if id(tensor) in each), None)
         if trained and not moved and not is_buffer(tensor):
             faults.append(Fault(tensor.storage, tensor.name, "the same bytes", f"moved, after {taken:,.0f} steps"))
         elif trained is False and moved:
@@ -201,16 +201,18 @@ def weights_that_stood_still(now: TrainingCheckpoint, before: TrainingCheckpoint
     )
 
 
-def _is_trained(tensor: Tensor, found: list[Alignment]) -> bool | None:
-    """Whether the optimizer keeps state of a weight, and gives it a rate; `None` if that is not certain."""
-    for one in found:
-        rates = {key: group.options.get("lr") for group in one.state.groups for key in group.params}
-        key = next((key for key, weight in one.weight_of.items() if weight is tensor), None)
-        if key is not None:
-            return key in one.state.entries if rates.get(key) else None
-        if len(one.state.params) == len(one.weights) and all(map(one.state.entries.__contains__, one.state.params)):
-            return True if all(rates.values()) and not one.extra else None
-    return None
+def _trained(one: Alignment) -> dict[int, bool | None]:
+    """Whether the optimizer keeps state of a weight, and gives it a rate, by the identity of each that it may have.
+
+    `None` where that is not certain.
+    """
+    rates = {key: group.options.get("lr") for group in one.state.groups for key in group.params}
+    found: dict[int, bool | None] = {}
+    if len(one.state.params) == len(one.weights) and all(map(one.state.entries.__contains__, one.state.params)):
+        found = dict.fromkeys(map(id, one.weights), True if all(rates.values()) and not one.extra else None)
+    return found | {
+        id(tensor): key in one.state.entries if rates.get(key) else None for key, tensor in one.weight_of.items()
+    }
 
 
 def position_that_stood_still(now: TrainingCheckpoint, before: TrainingCheckpoint) -> CheckResult:
