@@ -48,7 +48,7 @@ def total(steps: Any) -> int:
 
 
 def served(caches: Caches, context: int, batch: int = 1, dtype: str = "float16", model_type: str = "") -> Served:
-    model = weigh.Model(model_type, "", dtype, (), False, tuple, lambda: caches, {}, None, None)  # type: ignore[arg-type]
+    model = weigh.Model(model_type, "", dtype, (), frozenset(), tuple, lambda: caches, {}, None, None)  # type: ignore[arg-type]
     return Served(model, dtype, "float16", context, batch, context, context)
 
 

@@ -34,7 +34,7 @@ def billions() -> Model:
     """A model of 7.5 billion parameters in one tensor, of a family whose activations are left out."""
     count, like = 7_500_000_000, weigh.params("models/mamba-130m")
     one = (Weight("w", (count,), "scale"),)
-    return replace(like, dtype="float16", specified=one, find_weights=lambda: one)
+    return replace(like, dtype="float16", specified=one, find_weights=lambda names: one)
 
 
 def states(model: Model, precision: str, **options: Any) -> int:

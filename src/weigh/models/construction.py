@@ -95,9 +95,12 @@ def construct(source: Config, model_type: str, architecture: str | None, *, by_t
     return Construction(found, counted_by, tuple(name for name in unread if name not in FORGOTTEN), assumed)
 
 
-def has_experts(built: Constructed) -> bool:
-    """Whether some parameters may be of experts: these are called so, or the class of their module is."""
-    return any("expert" in one.name.lower() or "Expert" in one.owner or "MoE" in one.owner for one in built.parameters)
+def of_experts(built: Constructed) -> frozenset[str]:
+    """The names of the parameters that may be of experts: these are called so, or the class of their module is."""
+    return frozenset(
+        one.name for one in built.parameters
+        if "xpert" in one.name or "xpert" in one.owner or "MoE" in one.owner
+    )  # fmt: skip
 
 
 def says_own_head(fields: dict[str, Any], config: Any) -> bool:

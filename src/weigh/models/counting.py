@@ -1,18 +1,16 @@
 """What is counted of a specification: from shapes alone, or from the tensors with what each is for."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from weigh.dtypes import DType, bytes_of, dtype
 
 if TYPE_CHECKING:
     from weigh.models.layers import Weight
     from weigh.tensors import Tensor
-
-Counted: TypeAlias = "tuple[tuple[Tensor, ...], int | None, tuple[int, int] | None]"
 
 
 class Specified(Protocol):
@@ -36,17 +34,17 @@ class Counts:
 
     dtype: str
     specified: tuple[Specified, ...]
-    has_experts: bool
-    find_weights: "Callable[[], Iterable[Weight]]"
+    of_experts: frozenset[str]
+    find_weights: "Callable[[Container[str] | None], Iterable[Weight]]"
 
     @cached_property
-    def _counted(self) -> Counted:
-        return tensors_of(self.find_weights(), dtype(self.dtype))
+    def _active(self) -> tuple[int | None, tuple[int, int] | None]:
+        return active_of(self.find_weights(self.of_experts) if self.of_experts else (), self.parameters)
 
-    @property
+    @cached_property
     def named(self) -> "tuple[Tensor, ...]":
         """Every tensor under every name it has, tied ones included, in `dtype`, with what it is for."""
-        return self._counted[0]
+        return tuple(tensors_of(self.find_weights(None), dtype(self.dtype)))
 
     @property
     def active_parameters(self) -> int | None:
@@ -54,12 +52,12 @@ class Counts:
 
         `None` if nobody says how many experts it takes.
         """
-        return self._counted[1] if self.has_experts else self.parameters
+        return self._active[0]
 
     @property
     def experts(self) -> tuple[int, int] | None:
         """Of how many experts of a layer a token passes through how many: `(used, count)`; `None` without."""
-        return self._counted[2] if self.has_experts else None
+        return self._active[1]
 
     @cached_property
     def distinct(self) -> "list[Tensor]":
@@ -91,33 +89,40 @@ class Counts:
         return Counter(prod(one.shape) for one in self.specified if not one.tied_to)
 
 
-def tensors_of(weights: "Iterable[Weight]", saved: DType) -> Counted:
-    """The tensors of a specification, the parameters that a token passes through, and its experts.
+def tensors_of(weights: "Iterable[Weight]", saved: DType) -> "Iterator[Tensor]":
+    """The tensors of a specification.
 
     Args:
         weights: The specification.
         saved: The number format of all of them.
-
-    Returns:
-        The tensors; the parameters of those that every token meets and of as many experts as one takes, `None` if
-        nobody says how many; and that number with the number of all experts, `None` without.
     """
     from weigh.tensors import Tensor  # which takes longer to import than shapes to count
 
-    tensors: list[Tensor] = []
-    always, experts = 0, None
-    routed: Counter[tuple[int, int]] = Counter()
     for weight in weights:
-        numel = prod(weight.shape)
+        size = bytes_of(prod(weight.shape), saved)
+        yield Tensor(
+            weight.name, weight.shape, saved.name, weight.tied_to or weight.name, 0, size, "weights", None,
+            weight.role, weight.layer, weight.transposed, weight.experts,
+        )  # fmt: skip
+
+
+def active_of(weights: "Iterable[Weight]", parameters: int) -> tuple[int | None, tuple[int, int] | None]:
+    """The parameters that a token passes through, and the experts.
+
+    Args:
+        weights: All that is of experts, and perhaps more.
+        parameters: How many there are in all.
+
+    Returns:
+        The parameters of the tensors that every token meets and of as many experts as one takes, `None` if nobody says
+        how many; and that number with the number of all experts, `None` without.
+    """
+    routed: Counter[tuple[int, int]] = Counter()
+    experts = None
+    for weight in weights:
         if weight.experts:
             experts = weight.experts
-            routed[experts] += 0 if weight.tied_to else numel
-        elif not weight.tied_to:
-            always += numel
-        tensors.append(Tensor(
-            weight.name, weight.shape, saved.name, weight.tied_to or weight.name, 0, bytes_of(numel, saved),
-            "weights", None, weight.role, weight.layer, weight.transposed, weight.experts,
-        ))  # fmt: skip
+            routed[experts] += 0 if weight.tied_to else prod(weight.shape)
     known = all(used for used, _ in routed)
-    active = always + sum(numel * used // count for (used, count), numel in routed.items()) if known else None
-    return tuple(tensors), active, experts
+    passed_by = sum(numel - numel * used // count for (used, count), numel in routed.items())
+    return parameters - passed_by if known else None, experts

@@ -1,7 +1,7 @@
 """The question `weigh params` answers: how many parameters does this config describe, and how many bytes are they?"""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -35,8 +35,8 @@ class Model(Counts):
         architecture: The class of that family whose tensors are counted.
         dtype: The number format that the config says the weights are saved in; float32, PyTorch's own, if it says none.
         specified: The name and the shape of every tensor, tied ones included.
-        has_experts: Whether a token may pass some of them by.
-        find_weights: Gives the same with what each is for, which takes longer than to count them.
+        of_experts: The names of those that may be of experts, so that a token passes some by.
+        find_weights: Gives those of some names, or all, with what each is for, which takes longer than to count them.
         find_caches: Gives the cache of each layer while the model generates; `None` if that is not known for its type.
         positions: The rows of its tables of learned positions: those of the `context` and, where an encoder has a
             table, of the `encoder_context`. Empty if positions are computed.
@@ -52,8 +52,8 @@ class Model(Counts):
     architecture: str
     dtype: str
     specified: "tuple[Specified, ...]"
-    has_experts: bool
-    find_weights: "Callable[[], Iterable[Weight]]" = field(compare=False, repr=False)
+    of_experts: frozenset[str]
+    find_weights: "Callable[[Container[str] | None], Iterable[Weight]]" = field(compare=False, repr=False)
     find_caches: "Callable[[], Caches | None]" = field(compare=False, repr=False)
     positions: "Positions"
     sizes: Any = field(compare=False, repr=False)
@@ -252,19 +252,20 @@ def _of_family(source: Config, family: "Family[Any]", architecture: str) -> Mode
     known_caches = None if CACHED.intersection(source.unread) else family.caches(sizes)
     assumed = source.assumed | ({} if source.fields.get("architectures") else {"architectures": [architecture]})
     return Model(
-        family.model_type, architecture, saved.name, weights, any(one.experts for one in weights), lambda: weights,
-        lambda: known_caches, family.positions(sizes), sizes, source, unread=source.unread, assumed=assumed,
+        family.model_type, architecture, saved.name, weights,
+        frozenset(one.name for one in weights if one.experts), lambda names: weights, lambda: known_caches,
+        family.positions(sizes), sizes, source, unread=source.unread, assumed=assumed,
     )  # fmt: skip
 
 
 def _of_constructors(source: Config, model_type: str, found: "Construction") -> Model:
     """The model of a config as its own class constructs it."""
-    from weigh.models.construction import has_experts
+    from weigh.models.construction import of_experts
 
-    def find_weights() -> "Iterable[Weight]":
+    def find_weights(names: Container[str] | None) -> "Iterable[Weight]":
         from weigh.models.roles import weights
 
-        return weights(built)
+        return weights(built, names)
 
     def find_caches() -> "Caches | None":
         from weigh.models.derived_caches import caches
@@ -273,7 +274,7 @@ def _of_constructors(source: Config, model_type: str, found: "Construction") -> 
 
     saved, built = source.dtype(), found.constructed
     return Model(
-        model_type, built.architecture, saved.name, built.parameters, has_experts(built), find_weights,
+        model_type, built.architecture, saved.name, built.parameters, of_experts(built), find_weights,
         find_caches, {}, None, source,
         counted_by=found.counted_by, resolved=built.config, unread=found.unread,
         assumed=source.assumed | found.assumed,

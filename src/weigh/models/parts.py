@@ -29,9 +29,12 @@ _NAMES = (
 _INNER_PROJECTOR = re.compile(r"projector|connector|align|merger|resampler|adapt[eo]r")
 """What a projector is called inside the part whose output it projects; what projects patches is none."""
 
-_WORDS = re.compile(
-    r"(?:^|\.)(?:embed_tokens|word_embeddings|token_embedding|embed_text_tokens|wte|shared|embed_in|embeddings?)\.weight$"
-)
+_TABLES = (
+    ".embed_tokens.weight", ".word_embeddings.weight", ".token_embedding.weight", ".embed_text_tokens.weight",
+    ".wte.weight", ".shared.weight", ".embed_in.weight", ".embedding.weight", ".embeddings.weight",
+)  # fmt: skip
+"""The ends of the names of word embeddings, with a dot before."""
+
 _NUMBER = re.compile(r"(?:^|\.)\d+(?:\.|$)")
 _HEADS = ("lm_head", "proj_out", "logits")
 _ENCODER = re.compile(r"encoder|tower|backbone$|conformer")
@@ -69,13 +72,13 @@ def part_of(tensors: Iterable[Named]) -> dict[str, str]:
         groups["lm_head" if tensor.name.startswith(_HEADS) else _outermost(modules)].append(tensor)
     has_text = "text" in of.values()
     for group, inside in groups.items():
-        reads_words = any(_WORDS.search(tensor.name) for tensor in inside)
+        reads_words = any(f".{tensor.name}".endswith(_TABLES) for tensor in inside)
         rest = "text" if reads_words or group == "lm_head" or (group and not has_text) else "other"
         if not reads_words and _ENCODER.search(group):
             called = {of[tensor.name] for tensor in inside} & {"vision", "audio"}
             rest = called.pop() if len(called) == 1 else _by_shapes(inside, anywhere=has_text) or rest
         of |= {tensor.name: rest for tensor in inside if not of[tensor.name]}
-    words = has_text or any(_WORDS.search(name) and part == "text" for name, part in of.items())
+    words = has_text or any(part == "text" and f".{name}".endswith(_TABLES) for name, part in of.items())
     return of if words and {"vision", "audio"} & set(of.values()) else {}
 
 

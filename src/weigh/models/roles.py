@@ -7,7 +7,7 @@ around a matrix tell which sublayer it belongs to, and what it is there.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -60,31 +60,41 @@ _NO_LAYERS = re.compile(r"project|connector|merger|adapter|classif|(?:^|_)heads?
 _ATTENTION = re.compile(r"(.+?\.[^.]*att[^.]*\.)")
 """An attention, by the path of its module."""
 
-_STATES = re.compile(r"\.(?:A_log|dt_bias|time_decay|output_gate\.weight)$")
+_STATES = (".A_log", ".dt_bias", ".time_decay", ".output_gate.weight")
 """Parameters that only a linear attention or a state space has, though its module be called attention."""
 
 _LISTED = re.compile(r"(.+\bexperts)\.((?:expert_)?\d+)\.")
 """Experts that are modules in a list, and not stacked in one tensor."""
+
+_NUMBER = re.compile(r"(?:(?<=\.)|(?<=\.expert_))\d+(?=\.)")
+"""The number of a layer, an expert or another module in a list, whose parameters are like those of the others."""
 
 _NO_MATRIX = re.compile(r"LSTM|GRU|Conv\dd|Embedding")
 _CONVOLUTION = re.compile(r"Parametriz|.*Conv(?:Transpose)?\dd", re.IGNORECASE)
 _CLASSIFIER = re.compile(r"classif|score|qa_outputs|discriminator|seq_relationship|(?:^|\.)cls$|logits")
 
 
-def weights(constructed: Constructed) -> Iterator[Weight]:
-    """The parameters of a constructed model as weights of a specification, each with its role and its layer."""
+def weights(constructed: Constructed, names: Container[str] | None = None) -> Iterator[Weight]:
+    """The parameters of a constructed model as weights of a specification, each with its role and its layer.
+
+    Args:
+        constructed: The model.
+        names: Of which parameters; all by default.
+    """
     parameters = tuple(constructed.parameters)
     rules = _Rules(parameters, routing(constructed.config), _vocabularies(constructed.config))
-    return (rules.weight(parameter) for parameter in parameters)
+    return (rules.weight(parameter) for parameter in parameters if names is None or parameter.name in names)
 
 
 def layer_of(name: str) -> int | None:
     """The number of the layer that a parameter of that name belongs to, of a stage where layers come in those."""
-    return _split(name)[0]
+    at, _ = _place(_NUMBER.sub("0", name))
+    return None if at is None else int(name.split(".")[at])
 
 
-def _split(name: str) -> tuple[int | None, tuple[str, ...]]:
-    """The number of the layer, and the modules from the list of layers down to the parameter; outside, all modules."""
+@lru_cache(4096)
+def _place(name: str) -> tuple[int | None, tuple[str, ...]]:
+    """Where in a name the number of the layer stands, and the modules from the list of layers down; outside, all."""
     parts, least = name.split("."), 2
     for i in range(1, len(parts)):
         kind = _kind(parts[i - 1])
@@ -93,7 +103,7 @@ def _split(name: str) -> tuple[int | None, tuple[str, ...]]:
         elif kind == "layers" and parts[i].isdigit():
             inside = tuple(part for part in parts[i + 1 :] if not part.isdigit())
             if len(inside) >= least:
-                return int(parts[i]), (parts[i - 1], *inside)
+                return i, (parts[i - 1], *inside)
     return None, tuple(part for part in parts if not part.isdigit())
 
 
@@ -148,29 +158,31 @@ class _Rules:
         self.tied = {parameter.name: parameter.tied_to for parameter in parameters if parameter.tied_to}
         self.tied |= {table: name for name, table in self.tied.items()}
         self.mixture = any("Expert" in owner for owner in set(self.owners.values()))
-        states = (_ATTENTION.match(name) for name in self.owners if _STATES.search(name))
+        states = (_ATTENTION.match(name) for name in self.owners if name.endswith(_STATES))
         self.recurrent = {match[1] for match in states if match}
         self.listed: dict[str, set[str]] = defaultdict(set)
+        self.list_of: dict[str, str] = {}
+        self.experts: dict[str, tuple[int, int]] = {}
         for name in self.owners:
             if "experts." in name and (one := _LISTED.match(name)):
                 self.listed[one[1]].add(one[2])
+                self.list_of[name] = one[1]
         self.mixture = self.mixture or bool(self.listed)
-        self.known: dict[_Held, str] = {}
+        self.known: dict[tuple[str, str, int, bool, bool], str] = {}
 
     def weight(self, parameter: Parameter) -> Weight:
         """A parameter with its role."""
         name, shape = parameter.name, parameter.shape
-        layer, inside = _split(name)
-        if layer is None:
-            role = self._outside(parameter, [_snake(part) for part in inside])
+        alike = _NUMBER.sub("0", name)
+        at, inside = _place(alike)
+        if at is None:
+            layer, role = None, self._outside(parameter, [_snake(part) for part in inside])
         else:
-            held = _Held(
-                parameter.owner, inside, len(shape), self._keeps_a_state(name),
-                ".w1." in name and name.replace(".w1.", ".w3.") in self.shapes,
-            )  # fmt: skip
-            if held not in self.known:
-                self.known[held] = self._inside(held)
-            role = self.known[held]
+            layer, gated = int(name.split(".")[at]), ".w1." in name and name.replace(".w1.", ".w3.") in self.shapes
+            key = alike, parameter.owner, len(shape), bool(self.recurrent) and self._keeps_a_state(name), gated
+            if key not in self.known:
+                self.known[key] = self._inside(_Held(parameter.owner, inside, *key[2:]))
+            role = self.known[key]
         experts = self._experts(parameter, role) if role.startswith("expert ") else None
         transposed = parameter.owner == "Conv1D" and len(shape) == 2
         if experts and len(shape) == 3:
@@ -223,14 +235,16 @@ class _Rules:
 
     def _keeps_a_state(self, name: str) -> bool:
         """Whether a parameter is of a linear attention or a state space, though its module is called attention."""
-        module = _ATTENTION.match(name) if self.recurrent else None
+        module = _ATTENTION.match(name)
         return module is not None and module[1] in self.recurrent
 
     def _experts(self, parameter: Parameter, role: str) -> tuple[int, int]:
         """How many experts a token passes through, 0 if nobody says, and how many there are."""
-        listed = _LISTED.match(parameter.name)
-        count = len(self.listed[listed[1]]) if listed else parameter.shape[0]
-        return self.used.of(parameter.name, count), count
+        listed = self.list_of.get(parameter.name, parameter.name)
+        if listed not in self.experts:
+            count = len(self.listed[listed]) if listed in self.listed else parameter.shape[0]
+            self.experts[listed] = self.used.of(parameter.name, count), count
+        return self.experts[listed]
 
     def _is_stored_transposed(self, name: str) -> bool:
         """Whether a stack of matrices is (experts, inputs, outputs): the two of a gated network tell."""

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from weigh.errors import InvalidConfig, NotConstructed
 from weigh.models.constructors.single_layers import Layers, renamed
 
+_get = object.__getattribute__  # which constructors come to thousands of times
+
 Lookup = Callable[[Any], Any]
 """The config class of a `model_type`."""
 
@@ -149,10 +151,10 @@ class PreTrainedConfig:
 
     def __getattribute__(self, name: str) -> Any:
         if name[:2] == "__" or name in ("asked", "attribute_map"):
-            return object.__getattribute__(self, name)
+            return _get(self, name)
         name = type(self).attribute_map.get(name, name)
-        object.__getattribute__(self, "asked").add(name)
-        return object.__getattribute__(self, name)
+        _get(self, "asked").add(name)
+        return _get(self, name)
 
     def __deepcopy__(self, memo: Any) -> "PreTrainedConfig":
         copied = object.__new__(type(self))

@@ -7,6 +7,9 @@ from typing import Any
 from weigh.models.constructors.shapes import META, Tensor, sizes_of
 from weigh.models.constructors.unknown import Unknown
 
+MOST_KNOWN = 1_000
+"""The most numbers of a row that are kept: more than the layers of any model."""
+
 
 def filled(*given: Any, size: Any = None, **named: Any) -> Any:
     """A tensor of a shape, whatever it is filled with."""
@@ -20,7 +23,7 @@ def full(size: Any, *rest: Any, **named: Any) -> Tensor:
 
 def tensor(values: Any = (), *rest: Any, **named: Any) -> Any:
     """A tensor of given numbers."""
-    if isinstance(values, list | tuple) and values and all(type(each) in (int, float) for each in values):
+    if isinstance(values, list | tuple) and 0 < len(values) < MOST_KNOWN and {int, float}.issuperset(map(type, values)):
         return Row(list(values))
     sizes: list[int] = []
     inner = values

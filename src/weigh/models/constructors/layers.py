@@ -28,9 +28,10 @@ class Linear(Module):
 
     def __init__(self, in_features: Any, out_features: Any, bias: Any = True, *given: Any, **named: Any) -> None:
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features
-        self.weight = sized(out_features, in_features)
-        self.register_parameter("bias", sized(out_features) if bias else None)
+        own = self.__dict__  # of a new module, and of the one that models have most of: no name can replace another
+        own["in_features"], own["out_features"] = in_features, out_features
+        own["_parameters"]["weight"] = sized(out_features, in_features)
+        own["_parameters"]["bias"] = sized(out_features) if bias else None
 
 
 class NonDynamicallyQuantizableLinear(Linear):

@@ -31,8 +31,15 @@ class Budget:
         cls.steps = bounded(cls.steps + 1, MOST_STEPS, "steps of loops")
 
     @classmethod
-    def counted(cls, items: Any) -> Iterator[Any]:
+    def counted(cls, items: Any) -> Any:
         """The items that a loop goes through, each a step."""
+        if not isinstance(items, list | tuple | range):
+            return cls._each(items)
+        cls.steps = bounded(cls.steps + len(items), MOST_STEPS, "steps of loops")
+        return items
+
+    @classmethod
+    def _each(cls, items: Any) -> Iterator[Any]:
         for item in items:
             cls.step()
             yield item
@@ -42,10 +49,10 @@ class Parameter(Tensor):
     """A parameter: a shape that belongs to a module."""
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        if isinstance(data, Tensor):
-            self.shape = data.shape
+        if data is None or isinstance(data, Tensor):
+            self.shape = () if data is None else data.shape
         else:
-            super().__init__(*(data._refuse() if isinstance(data, Unknown) else data or ()))
+            super().__init__(*(data._refuse() if isinstance(data, Unknown) else data))
         self.requires_grad = requires_grad
 
 
@@ -75,7 +82,7 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
-        for held in ("_parameters", "_modules"):
+        for held in ("_modules", "_parameters"):
             if name in own.get(held, ()):
                 return own[held][name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name}")

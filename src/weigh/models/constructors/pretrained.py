@@ -1,6 +1,8 @@
 """Pretrained models: modules made of a config, which tie some of their parameters in the end."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from itertools import cycle
 from typing import Any
 
@@ -45,11 +47,18 @@ class PreTrainedModel(Module):
         self.__dict__["tied"] = tied = dict(self._expanded())
         for name, module in self.named_children():
             tied |= {f"{name}.{one}": f"{name}.{other}" for one, other in module.__dict__.get("tied", {}).items()}
+
+        @cache
+        def found(path: str) -> Any:
+            above, _, last = path.rpartition(".")
+            return getattr(found(above), last) if path else self
+
         for target, source in tied.items():
             parent, _, last = target.rpartition(".")
             home, _, name = source.rpartition(".")
-            shared = getattr(self.get_submodule(home), name)
-            module = self.get_submodule(parent)
+            shared, module = getattr(found(home), name), found(parent)
+            if module._parameters.get(last) is shared:  # by a model inside
+                continue
             setattr(module, last, shared)
             bias = module._parameters.get("bias")
             if bias is not None and last == "weight" and len(bias.shape) == 1:
@@ -66,8 +75,7 @@ class PreTrainedModel(Module):
         names = sorted({name for name, _ in self.named_parameters()})
         found: dict[str, str] = {}
         for target, source in mapping.items():
-            sources = [name for name in names if re.search(f"^{source}", name)]
-            targets = [name for name in names if re.search(f"^{target}", name)]
+            sources, targets = (list(filter(_beginning(each), names)) for each in (source, target))
             if not sources or not targets or len(targets) % len(sources):
                 raise NotConstructed(type(self).__name__, f"ties {target} to {source}, which do not match")
             for one, other in zip(targets, cycle(sources), strict=False):
@@ -80,3 +88,9 @@ class PreTrainedModel(Module):
         if name.startswith(("_can_", "_supports_", "supports_")):
             return False
         return super().__getattr__(name)
+
+
+def _beginning(pattern: str) -> Callable[[str], Any]:
+    """What finds a pattern at the beginning of a name: as `re.search` does behind `^`, which tries every place."""
+    compiled = re.compile(f"^{pattern}")
+    return compiled.search if "|" in pattern else compiled.match

@@ -3,12 +3,14 @@
 from typing import Any
 
 from weigh.models.constructors.modules import Parameter
-from weigh.models.constructors.shapes import Tensor
+from weigh.models.constructors.shapes import sizes_of
 
 
 def sized(*sizes: Any) -> Parameter:
     """A parameter of a shape."""
-    return Parameter(Tensor(*sizes))
+    made = Parameter()
+    made.shape = sizes_of(sizes)
+    return made
 
 
 def many(value: Any, count: int) -> tuple[Any, ...]:
