@@ -440,6 +440,13 @@ def test_of_several_saves_in_one_folder_one_is_examined(tmp_path: Path) -> None:
     assert [part.places for part in found.parts if part.name == "optimizer"] == [("step_8.pt: optimizer",)]
 
 
+def test_groups_that_are_one_another_are_refused(sound: Saved, tmp_path: Path) -> None:
+    groups = [{"params": list(range(20_000)), "lr": 0.1}] * 20_000
+    torch.save(sound | {"optimizer": {"state": {}, "param_groups": groups}}, tmp_path / "run.pt")
+    with pytest.raises(WeighError, match="repeats itself"):
+        weigh.resume(tmp_path / "run.pt")
+
+
 def test_the_number_of_a_rank_in_a_name_costs_nothing(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "pytorch_model.bin")
     torch.save({"torch_manual_seed": torch.get_rng_state()}, tmp_path / f"random_states_{10**15}.pkl")

@@ -127,7 +127,7 @@ class TrainingCheckpoint:
     @cached_property
     def optimizers(self) -> list[OptimizerState]:
         """The states of all optimizers."""
-        return [read_state(each.place, each.value, each.saved) for each in self.of("optimizer")]
+        return [read_state(self.where, each.place, each.value, each.saved) for each in self.of("optimizer")]
 
     @cached_property
     def weights(self) -> list[Tensor]:

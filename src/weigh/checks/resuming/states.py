@@ -1,12 +1,13 @@
 """The state of an optimizer as a checkpoint has it: its groups of parameters, and what is kept of each parameter."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES
+from weigh.errors import MalformedPickle
 from weigh.formats.torch.values import Instance, Saved
 from weigh.tensors import Tensor
 
@@ -19,6 +20,7 @@ _SCALARS: tuple[Shape, ...] = ((), (1,))
 _MOMENTS = ("exp_avg", "exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "acc_delta", "sum")
 """What torch's optimizers keep in the shape of the parameter, whatever that is."""
 
+_MOST_HELD = 2**21  # parameters in groups and tensors of state, of all together
 _MOST_FACTORS = 64  # tensors of one parameter that are compared in pairs
 
 
@@ -126,15 +128,36 @@ class OptimizerState:
         return max(counted, default=None)
 
 
-def read_state(place: str, value: Mapping[Any, Any], saved: Saved) -> OptimizerState:
-    """The state dict of an optimizer, from the value that was saved."""
-    groups = tuple(_group(each, saved) for each in _listed(value.get("param_groups")) if isinstance(each, Mapping))
+def read_state(where: object, place: str, value: Mapping[Any, Any], saved: Saved) -> OptimizerState:
+    """The state dict of an optimizer, from the value that was saved.
+
+    Raises:
+        MalformedPickle: If its groups or entries are one another, so often that they hold more than any file has.
+    """
+    left = _MOST_HELD
+    made: dict[int, Any] = {}  # what is met again is not read again
+
+    def once(each: Any, read: Callable[[Any, Saved], Any], size: Callable[[Any], int]) -> Any:
+        nonlocal left
+        if id(each) not in made:
+            made[id(each)] = read(each, saved)
+        found = made[id(each)]
+        left -= size(found) if found else 0
+        if left < 0:
+            raise MalformedPickle(
+                f"{where}, {place}", f"repeats itself to more than {_MOST_HELD:,} entries; do not load it"
+            )
+        return found
+
+    listed = [each for each in _listed(value.get("param_groups")) if isinstance(each, Mapping)]
+    groups: tuple[Group, ...] = tuple(once(each, _group, lambda group: len(group.params)) for each in listed)
     state = value.get("state")
     pairs = state.items() if isinstance(state, Mapping) else enumerate(_listed(state))
     numbered = {str(key): key for group in groups for key in group.params if isinstance(key, int)}
     entries = {}  # torch.distributed.checkpoint makes text of the numbers
     for key, each in pairs:
-        if isinstance(key, int | str) and (entry := _entry(each, saved)) is not None:
+        entry = once(each, _entry, lambda entry: len(entry.slots))
+        if isinstance(key, int | str) and entry is not None:
             entries[numbered.get(key, key) if isinstance(key, str) else key] = entry
     return OptimizerState(place, groups, entries, saved)
 
