@@ -14,6 +14,7 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning import Trainer as Lightning
 
 import weigh
+from handbook.zoo.recipes.bitsandbytes import forget_overrides
 
 torch.compiler.set_stance("force_eager")  # torchao would compile its step for a minute
 
@@ -127,6 +128,7 @@ def test_the_trainer(precision: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("optim", ["adafactor", "adamw_torch_8bit", "adamw_torch_4bit", "adamw_bnb_8bit"])
 def test_the_trainers_optimizers(optim: str, precision: str, tmp_path: Path) -> None:
     """Adafactor is float32 for bfloat16 weights; torchao's rates are tensors; bitsandbytes leaves tables whole."""
+    forget_overrides()
     dtype, settings = TRAINER[precision]
     train(tmp_path, dtype, optim=optim, **settings)
     compare(tmp_path / "checkpoint-2", tmp_path, f"trainer:{optim}", precision)

@@ -1,9 +1,13 @@
 """The optimizers of bitsandbytes. On a CPU, paged ones are not paged."""
 
+from collections.abc import Callable
+from typing import Any
+
 import bitsandbytes.optim
+from bitsandbytes.optim import GlobalOptimManager
 from bitsandbytes.optim.adamw import AdamW8bit
 
-from handbook.zoo.measuring import Recipe
+from handbook.zoo.measuring import Recipe, Weights
 from handbook.zoo.recipes.pytorch import on_all
 
 ADAPTIVE = ("Adam", "AdamW", "AdEMAMix", "Lion")
@@ -18,10 +22,26 @@ NAMES = [
     if (name, bits) != ("AdEMAMix", "32bit")  # has half the state that its step needs, and stops there
 ]
 
+
+def forget_overrides() -> None:
+    """Begin as a new process does: what one optimizer overrides for a parameter holds for the same place in the next."""
+    GlobalOptimManager.get_instance().initialize()
+
+
+def alone(make: Callable[..., Any], **settings: Any) -> Recipe:
+    """One optimizer for all weights, without the overrides of those before it."""
+
+    def made(weights: Weights) -> Any:
+        forget_overrides()
+        return on_all(make, **settings)(weights)
+
+    return made
+
+
 RECIPES: dict[str, Recipe] = {
-    f"bitsandbytes:{name}": on_all(
+    f"bitsandbytes:{name}": alone(
         getattr(bitsandbytes.optim, name), lr=1e-3, **({"momentum": 0.9} if name.startswith(OTHERS[-2:]) else {})
     )
     for name in NAMES
 }
-RECIPES["bitsandbytes:AdamW8bit:min_8bit_size=100"] = on_all(AdamW8bit, min_8bit_size=100)
+RECIPES["bitsandbytes:AdamW8bit:min_8bit_size=100"] = alone(AdamW8bit, min_8bit_size=100)

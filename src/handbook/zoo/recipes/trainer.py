@@ -7,6 +7,7 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 from handbook.zoo.measuring import Recipe, Weights
+from handbook.zoo.recipes.bitsandbytes import forget_overrides
 
 NAMES = (
     "adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop", "adamw_torch_8bit",
@@ -33,6 +34,7 @@ def made_by_trainer(name: str, **settings: Any) -> Recipe:
     """The optimizer that `TrainingArguments(optim=name)` gives; of PyTorch's, with `foreach`, as on a GPU."""
 
     def make(weights: Weights) -> Any:
+        forget_overrides()
         with TemporaryDirectory() as folder:
             arguments = TrainingArguments(output_dir=folder, optim=name, use_cpu=True, report_to=[], **settings)
             trainer = Trainer(_Mixed(weights), arguments)
