@@ -18,6 +18,7 @@ from weigh.checks.resuming.fitting import alignments
 from weigh.checks.resuming.states import STEP, Entry, Key, Shape, is_float
 from weigh.dtypes import DTYPES
 from weigh.memory.optimizers import OPTIMIZERS
+from weigh.memory.optimizers.entries import Optimizer
 from weigh.tensors import Tensor
 
 _CAST_BY_THEMSELVES = {
@@ -100,13 +101,20 @@ def _kept(names: frozenset[str], shape: Shape, dtype: str) -> dict[str, set[str]
     """The number formats in which optimizers that keep tensors of these names for such a weight make each of them."""
     found: dict[str, set[str]] = {}
     weight = Tensor("weight", shape, dtype, "weight", 0, 0)
-    for each in OPTIMIZERS.values():
-        for options in islice(_variants(each.options), _MOST_VARIANTS):
-            kept = list(each.state(weight, dtype, **options))
-            if {name for name, _, _ in kept} == names:
-                for name, _, of in kept:
-                    found.setdefault(name, set()).add(of)
+    for each, options in _optimizers():
+        kept = list(each.state(weight, dtype, **options))
+        if {name for name, _, _ in kept} == names:
+            for name, _, of in kept:
+                found.setdefault(name, set()).add(of)
     return found
+
+
+@cache
+def _optimizers() -> list[tuple[Optimizer, dict[str, Any]]]:
+    """Every optimizer with each of its settings: listed once, since to read a signature takes longer than to use it."""
+    return [
+        (each, options) for each in OPTIMIZERS.values() for options in islice(_variants(each.options), _MOST_VARIANTS)
+    ]
 
 
 def _variants(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
