@@ -24,8 +24,8 @@ NAMES = [
 
 
 def forget_overrides() -> None:
-    """Begin as a new process does: what one optimizer overrides for a parameter holds for the same place in the next."""
-    GlobalOptimManager.get_instance().initialize()
+    """Begin as a new process does, since an override for one parameter holds for its place in every later optimizer."""
+    GlobalOptimManager.get_instance().initialize()  # type: ignore[no-untyped-call]
 
 
 def alone(make: Callable[..., Any], **settings: Any) -> Recipe:
