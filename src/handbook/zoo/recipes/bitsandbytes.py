@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import bitsandbytes.optim
-from bitsandbytes.optim import GlobalOptimManager
 from bitsandbytes.optim.adamw import AdamW8bit
+from bitsandbytes.optim.optimizer import GlobalOptimManager
 
 from handbook.zoo.measuring import Recipe, Weights
 from handbook.zoo.recipes.pytorch import on_all
