@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from weigh.memory.optimizers.bitsandbytes import adam_8bit, two_maps
-from weigh.memory.optimizers.entries import Library, State
+from weigh.memory.optimizers.entries import Library, Shape, State
 from weigh.models.matrices import is_hidden_matrix
 from weigh.tensors import Tensor
 
@@ -27,18 +27,22 @@ def _adamw(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
     yield "exp_avg_sq", shape, dtype
 
 
-@optimizer("GaLoreAdafactor", elementwise=False, assumed=ASSUMED)
-def _adafactor(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
-    """Zhao et al. 2024 (arXiv 2403.03507): Adafactor of the projected gradient, in float32, as in transformers."""
-    if rank and is_hidden_matrix(tensor):
-        yield factor(tensor, "float32", rank)
-    shape = low_rank(tensor, rank)
+def transformers_adafactor(shape: Shape) -> State:
+    """What transformers' Adafactor keeps of a weight of this shape: factors in float32, whatever the weights are."""
     if len(shape) > 1:
         yield "exp_avg_sq_row", shape[:-1], "float32"
         yield "exp_avg_sq_col", (*shape[:-2], shape[-1]), "float32"
     else:
         yield "exp_avg_sq", shape, "float32"
     yield "RMS", (), "float32"
+
+
+@optimizer("GaLoreAdafactor", elementwise=False, assumed=ASSUMED)
+def _adafactor(tensor: Tensor, dtype: str, *, rank: int = 0) -> State:
+    """Zhao et al. 2024 (arXiv 2403.03507): Adafactor of the projected gradient, in float32, as in transformers."""
+    if rank and is_hidden_matrix(tensor):
+        yield factor(tensor, "float32", rank)
+    yield from transformers_adafactor(low_rank(tensor, rank))
 
 
 def _maps(tensors: Sequence[Tensor], dtype: str, *, rank: int = 0) -> State:

@@ -7,7 +7,7 @@ CPUOffloadOptimizer has no entry, since it wants a GPU. It keeps the state of th
 of the host, beside copies of the weights and their gradients; of tensors below 4,096 elements, all stays on the device.
 """
 
-from weigh.memory.optimizers.entries import STEP, Library, State, from_one
+from weigh.memory.optimizers.entries import STEP, Library, Shape, State, from_one
 from weigh.tensors import Tensor
 
 LIBRARY = Library("torchao", "torchao 0.18.0")
@@ -17,48 +17,35 @@ RATE = (("lr", (), "float32"),)
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-@optimizer("AdamW8bit", "Adam8bit", elementwise=False, of_group=RATE, limits=from_one("block_size"))
-def _adam_8bit(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
-    """Dettmers et al. 2022 (arXiv 2110.02861): a byte for each value and a scale for each block of 256.
-
-    Each quantized tensor is saved with its own table of the 256 values that a byte stands for.
-    """
+def _quantized(tensor: Tensor, dtype: str, block_size: int, codes: tuple[Shape, str], table: int = 0) -> State:
+    """The moments as codes with a scale for each block and, for each tensor, a table of the values of the codes."""
     yield STEP
     for name in MOMENTS:
         if _stays(tensor, block_size):
             yield name, tensor.shape, dtype
-        else:
-            yield f"{name}.codes", tensor.shape, "uint8"
-            yield f"{name}.scale", (tensor.numel // block_size,), "float32"
-            yield f"{name}.qmap", (256,), "float32"
+            continue
+        yield f"{name}.codes", *codes
+        yield f"{name}.scale", (tensor.numel // block_size,), "float32"
+        if table:
+            yield f"{name}.qmap", (table,), "float32"
+
+
+@optimizer("AdamW8bit", "Adam8bit", elementwise=False, of_group=RATE, limits=from_one("block_size"))
+def _adam_8bit(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
+    """Dettmers et al. 2022 (arXiv 2110.02861): a byte for each value and a scale for each block of 256."""
+    yield from _quantized(tensor, dtype, block_size, (tensor.shape, "uint8"), table=256)
 
 
 @optimizer("AdamW4bit", "Adam4bit", elementwise=False, of_group=RATE, limits=from_one("block_size"))
 def _adam_4bit(tensor: Tensor, dtype: str, *, block_size: int = 128) -> State:
-    """Li et al. 2023 (arXiv 2309.01507): half a byte for each value and a scale for each block of 128.
-
-    Each quantized tensor is saved with its own table of 16 values.
-    """
-    yield STEP
-    for name in MOMENTS:
-        if _stays(tensor, block_size):
-            yield name, tensor.shape, dtype
-        else:
-            yield f"{name}.codes", (tensor.numel // 2,), "uint8"
-            yield f"{name}.scale", (tensor.numel // block_size,), "float32"
-            yield f"{name}.qmap", (16,), "float32"
+    """Li et al. 2023 (arXiv 2309.01507): half a byte for each value and a scale for each block of 128."""
+    yield from _quantized(tensor, dtype, block_size, ((tensor.numel // 2,), "uint8"), table=16)
 
 
 @optimizer("AdamWFp8", "AdamFp8", elementwise=False, of_group=RATE, limits=from_one("block_size"))
 def _adam_fp8(tensor: Tensor, dtype: str, *, block_size: int = 256) -> State:
     """Adam with a number of 8 bits for each value, which needs no table, and a scale for each block of 256."""
-    yield STEP
-    for name in MOMENTS:
-        if _stays(tensor, block_size):
-            yield name, tensor.shape, dtype
-        else:
-            yield f"{name}.codes", tensor.shape, "float8_e4m3fn"
-            yield f"{name}.scale", (tensor.numel // block_size,), "float32"
+    yield from _quantized(tensor, dtype, block_size, (tensor.shape, "float8_e4m3fn"))
 
 
 @optimizer("_AdamW", of_group=RATE)

@@ -56,13 +56,7 @@ def _adafactor_copies(tensors: Sequence[Tensor], dtype: str) -> Copies:
 @optimizer("adafactor", elementwise=False, copies=_adafactor_copies)
 def _adafactor(tensor: Tensor, dtype: str) -> State:
     """Shazeer & Stern 2018 (arXiv 1804.04235) of transformers: factors in float32, whatever the weights are."""
-    shape = tensor.shape
-    if len(shape) > 1:
-        yield "exp_avg_sq_row", shape[:-1], "float32"
-        yield "exp_avg_sq_col", (*shape[:-2], shape[-1]), "float32"
-    else:
-        yield "exp_avg_sq", shape, "float32"
-    yield "RMS", (), "float32"
+    yield from galore.transformers_adafactor(tensor.shape)
 
 
 @optimizer(
