@@ -28,6 +28,8 @@ def read(config: str, column: int) -> tuple[dict[str, int], dict[str, str]]:
         field, silent = row[column], row[3]
         if field in said:
             size[symbol], source[symbol] = said[field], f"`{field}`"
+            if len(field) > 20:  # may break, or the table is wider than the page where fonts are wide
+                source[symbol] = f"<code>{field.replace('_', '&#95;<wbr>')}</code>"
         else:
             source[symbol] = f"{silent}, no `{field}`" if field else str(silent)
     return {"K": size["H"], "E": size["D"] // size["H"], "F": 4 * size["D"]} | size, source

@@ -41,10 +41,6 @@ modules = terminal(f"weigh inspect {minilm.name} --tree", minilm.parent)
 assert "0-5 × 6" in modules.stdout, "six layers that are alike are one line"
 # --8<-- [end:tree]
 
-# --8<-- [start:params]
-assert terminal("weigh params models/llama-3-8b").returncode == 0
-# --8<-- [end:params]
-
 # --8<-- [start:resume]
 import tempfile
 
@@ -61,6 +57,10 @@ torch.save({"model": network.state_dict(), "optimizer": optimizer.state_dict(), 
 resumed = terminal("weigh resume step-3.pt", run)
 assert resumed.returncode == 1 and "state against weights: yes" in resumed.stdout
 # --8<-- [end:resume]
+
+# --8<-- [start:params]
+assert terminal("weigh params models/llama-3-8b").returncode == 0
+# --8<-- [end:params]
 
 # --8<-- [start:json]
 import contextlib

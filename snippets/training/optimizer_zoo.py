@@ -99,7 +99,7 @@ assert ours == rows["torch:AdamW", "float32"]["total"]
 # --8<-- [start:short]
 SHORT = ("adafactor", "adamw-8bit", "lion", "muon", "adam-mini", "adamw", "schedule-free", "prodigy", "soap", "shampoo")
 meant = {short: weigh.OPTIMIZER_ALIASES[short] for short in SHORT}
-print("| Optimizer | of | Embedding | Matrix | Bias | All | 7B, GB |\n| --- | --- |" + " ---: |" * 5)
+print("| Optimizer | of | Table | Matrix | Bias | All | 7B, GB |\n| --- | --- |" + " ---: |" * 5)
 for short in sorted(SHORT, key=lambda short: per[meant[short]]):
     row, library = rows[meant[short], "float32"], meant[short].partition(":")[0]
     kinds = " | ".join(f"{row['of'][at] / weights[at].numel:,.2f}" for at in (0, 1, 2))
