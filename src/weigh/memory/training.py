@@ -235,11 +235,14 @@ def _beside(model: Model, lora: Lora, computed: str, kept: str, tokens: int) -> 
 
 def _while_stepping(trained: list[Tensor], optimizer: Chosen, keeps: Precision, parts: int) -> tuple[int, int]:
     """What the state may fall short of its most, if nobody knows how far it has grown; and the copies of a step."""
-    least, most = (sum(state_bytes(trained, each, keeps.state).values()) for each in optimizer.extremes())
+    missing = 0
+    if optimizer.optimizer.unknown:
+        least, most = (sum(state_bytes(trained, each, keeps.state).values()) for each in optimizer.extremes())
+        missing = most - least
     copies = optimizer.copies(trained, keeps.state) or Copies(of_all=1)
     largest = max((bytes_in([tensor], keeps.state) for tensor in trained), default=0)
     copied = copies.of_all * bytes_in(trained, keeps.state) / parts + copies.of_largest * largest
-    return -(-(most - least) // parts), int(copied)
+    return -(-missing // parts), int(copied)
 
 
 def _total_range(sizes: dict[str, int], low: int, high: int, accumulate: int, spread: tuple[int, int]) -> Range:

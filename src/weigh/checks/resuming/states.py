@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 from weigh.dtypes import DTYPES
@@ -269,8 +268,3 @@ def _factored(large: Mapping[str, Shape], there: set[Shape]) -> Shape | None:
 def is_float(slot: Slot) -> bool:
     """Whether a tensor of the state holds numbers of 16 bits and more, and no codes."""
     return slot.dtype in DTYPES and DTYPES[slot.dtype].kind == "float" and DTYPES[slot.dtype].bits >= 16
-
-
-def elements(shape: Shape) -> int:
-    """The number of elements."""
-    return prod(shape)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from weigh.memory.optimizers.entries import Kept, Library, Shape, State
+from weigh.memory.optimizers.entries import Kept, Library, Shape, State, tensorwise
 from weigh.tensors import Tensor
 
 LIBRARY = Library("heavyball", "heavyball 3.2.1")
@@ -35,14 +35,15 @@ _NO_SCALARS = "no weight is a scalar: on one it stops"
 
 def _moments(names: list[str]) -> Callable[..., State]:
     def state(tensor: Tensor, dtype: str, *, storage_dtype: str = "float32") -> State:
-        for name in names:
-            yield name, tensor.shape, storage_dtype
+        yield from tensorwise(*names)(tensor, storage_dtype)
 
     return state
 
 
-for name, kept in _MOMENTS.items():
-    LIBRARY.optimizer(name, of_group=_GROUP, elementwise=name not in _OF_WHOLE_TENSORS.split())(_moments(kept.split()))
+for _name, _kept in _MOMENTS.items():
+    LIBRARY.optimizer(_name, of_group=_GROUP, elementwise=_name not in _OF_WHOLE_TENSORS.split())(
+        _moments(_kept.split())
+    )
 
 
 @LIBRARY.optimizer("NAdam", of_group=_GROUP)

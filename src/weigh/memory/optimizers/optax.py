@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from weigh.memory.optimizers.entries import Library, State
+from weigh.memory.optimizers.entries import Library, State, tensorwise
 from weigh.tensors import Tensor
 
 LIBRARY = Library("optax", "optax 0.2.8")
@@ -74,27 +74,18 @@ def _once(numbers: str) -> Callable[[list[Tensor], str], State]:
     return shared
 
 
-def _alike(arrays: list[str]) -> Callable[[Tensor, str], State]:
-    def state(tensor: Tensor, dtype: str) -> State:
-        for array in arrays:
-            yield array, tensor.shape, dtype
-
-    return state
-
-
 def _with_mu_dtype(first: str, arrays: list[str]) -> Callable[..., State]:
     def state(tensor: Tensor, dtype: str, *, mu_dtype: str = "") -> State:
         yield first, tensor.shape, mu_dtype or dtype
-        for array in arrays:
-            yield array, tensor.shape, dtype
+        yield from tensorwise(*arrays)(tensor, dtype)
 
     return state
 
 
-for name, arrays, shared, paper in _LARGE:
-    _add(name, _alike(arrays.split()), shared, arrays.split(), paper)
-for name, first, arrays, shared, paper in _FIRST:
-    _add(name, _with_mu_dtype(first, arrays.split()), shared, [first, *arrays.split()], paper)
+for _name, _arrays, _shared, _paper in _LARGE:
+    _add(_name, tensorwise(*_arrays.split()), _shared, _arrays.split(), _paper)
+for _name, _first, _arrays, _shared, _paper in _FIRST:
+    _add(_name, _with_mu_dtype(_first, _arrays.split()), _shared, [_first, *_arrays.split()], _paper)
 
 
 @optimizer("sgd", at_construction=("trace",))

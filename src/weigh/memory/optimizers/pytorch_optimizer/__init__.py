@@ -10,5 +10,5 @@ from weigh.memory.optimizers.pytorch_optimizer.library import LIBRARY
 __all__ = ["LIBRARY", "adams", "factored", "low_rank", "moments", "second_order"]
 
 moments.add_to(LIBRARY)
-for name in ("Adam", "AdamW", "LBFGS", "NAdam", "RMSprop"):
-    LIBRARY.alias(name, TORCH.optimizers[name])
+for _name in ("Adam", "AdamW", "LBFGS", "NAdam", "RMSprop"):
+    LIBRARY.alias(_name, TORCH.optimizers[_name])

@@ -7,7 +7,7 @@ while it steps is that of its foreach implementation, where there is one, which 
 
 from collections.abc import Callable
 
-from weigh.memory.optimizers.entries import Copies, Kept, Library, State
+from weigh.memory.optimizers.entries import Copies, Kept, Library, State, tensorwise
 from weigh.tensors import Tensor
 
 MOMENTS: list[tuple[str, str, str, int | None, int | None, str]] = [
@@ -133,8 +133,7 @@ def add_to(library: Library) -> None:
 
 def _state(large: list[str], small: list[str], paper: str) -> Callable[[Tensor, str], State]:
     def state(tensor: Tensor, dtype: str) -> State:
-        for name in large:
-            yield name, tensor.shape, dtype
+        yield from tensorwise(*large)(tensor, dtype)
         for name in small:
             yield name, (1,), dtype
 
