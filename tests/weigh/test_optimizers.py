@@ -16,16 +16,7 @@ from weigh.tensors import Tensor
 
 torch.compiler.set_stance("force_eager")  # torchao would compile its step for a minute
 
-ROLES = {"up.weight": "feed-forward up", "down.weight": "feed-forward down", "embedding.weight": "embedding"}
 RECIPES = {name: recipe for library in LIBRARIES for name, recipe in recipes(library).items()}
-
-
-def mixed_tensors() -> dict[str, Tensor]:
-    """The zoo's model as weigh describes models."""
-    return {
-        name: Tensor(name, shape, "float32", name, 0, 0, role=ROLES.get(name, ""), layer=0 if "." in name else None)
-        for name, shape in SHAPES.items()
-    }
 
 
 def test_every_optimizer_is_measured() -> None:
@@ -38,19 +29,19 @@ def test_every_alias_is_measured() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", RECIPES)
-def test_state_is_that_of_the_real_optimizer(name: str, dtype: str) -> None:
+def test_state_is_that_of_the_real_optimizer(name: str, dtype: str, mixed_tensors: list[Tensor]) -> None:
     """To the byte: of each weight, in all, and at construction; and what lives in a step, within a tenth."""
     recipe: Recipe = RECIPES[name]
-    row, chosen, tensors = measure(recipe, getattr(torch, dtype)), find(name), mixed_tensors()
+    row, chosen = measure(recipe, getattr(torch, dtype)), find(name)
     predicted: dict[str, Any] = {
-        tensor.name: sum(_bytes(kept) for kept in chosen.of(tensor, dtype)) for tensor in tensors.values()
+        tensor.name: sum(_bytes(kept) for kept in chosen.of(tensor, dtype)) for tensor in mixed_tensors
     }
     assert predicted == row.of
-    total = sum(state_bytes(tensors.values(), name, dtype, row.groups).values())
+    total = sum(state_bytes(mixed_tensors, name, dtype, row.groups).values())
     assert total == row.total
-    first = [kept for each in tensors.values() for kept in chosen.of(each, dtype)]
+    first = [kept for each in mixed_tensors for kept in chosen.of(each, dtype)]
     assert row.at_construction == sum(_bytes(kept) for kept in first if kept[0] in chosen.optimizer.at_construction)
-    if copies := chosen.copies(list(tensors.values()), dtype):
+    if copies := chosen.copies(mixed_tensors, dtype):
         assert _copied(copies, dtype) == pytest.approx(row.while_stepping, rel=0.1, abs=2048)
 
 

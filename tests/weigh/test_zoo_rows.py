@@ -5,28 +5,22 @@ import pytest
 import torch
 
 import weigh
-from handbook.zoo.mixed import SHAPES
 from handbook.zoo.rows import DTYPES, read, write
 from weigh.memory.optimizers import find
 from weigh.tensors import Tensor
 
 KEPT = read()
-ROLES = {"up.weight": "feed-forward up", "down.weight": "feed-forward down", "embedding.weight": "embedding"}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_are_what_weigh_predicts(dtype: str) -> None:
+def test_rows_are_what_weigh_predicts(dtype: str, mixed_tensors: list[Tensor]) -> None:
     """To the byte, of each weight and of what they share."""
-    tensors = [
-        Tensor(name, shape, dtype, name, 0, 0, role=ROLES.get(name, ""), layer=0 if "." in name else None)
-        for name, shape in SHAPES.items()
-    ]
     wrong = {}
     for (name, row_dtype), row in KEPT.rows.items():
         if row_dtype == dtype:
             chosen = find(name)
-            predicted = {tensor.name: size(chosen.of(tensor, dtype)) for tensor in tensors}
-            total = size(chosen.kept(tensors, dtype, row.groups))
+            predicted = {tensor.name: size(chosen.of(tensor, dtype)) for tensor in mixed_tensors}
+            total = size(chosen.kept(mixed_tensors, dtype, row.groups))
             if (predicted, total) != (row.of, row.total):
                 wrong[name] = predicted, total, row
     assert not wrong
