@@ -19,6 +19,7 @@ from weigh.memory.estimates import Estimate
 from weigh.memory.lora import Lora, frozen_bytes
 from weigh.memory.optimizers import Chosen, find
 from weigh.memory.optimizers.entries import Copies
+from weigh.memory.training_assumptions import assumptions
 from weigh.models.matrices import layer_name, sides
 from weigh.models.parameters import Model
 from weigh.tensors import Tensor
@@ -140,7 +141,7 @@ def training(
         low, high = low // 2, high + bytes_in(model.distinct, keeps.autocast)
     whole = _largest_layer(model, trained, keeps, lora, computed) if zero == 3 and devices > 1 else ("", 0)
     spread = _while_stepping(trained, chosen, keeps, devices if zero else 1)
-    assumed = _assumptions(chosen, zero, devices, keeps, bool(lora), whole)
+    assumed = assumptions(chosen, zero, devices, keeps, bool(lora), whole)
     return Training(
         model_type=model.model_type, optimizer=chosen.text, optimizer_entry=chosen.meant, precision=precision,
         parameters=model.parameters, trainable_parameters=sum(tensor.numel for tensor in trained),
@@ -256,45 +257,3 @@ def _total_range(sizes: dict[str, int], low: int, high: int, accumulate: int, sp
         "the layer that ZeRO stage 3 has gathered, or the copies that live while the optimizer steps; "
         "both without the driver's context and the allocator's fragments",
     )
-
-
-def _assumptions(
-    optimizer: Chosen, zero: int, devices: int, keeps: Precision, adapters: bool, whole: tuple[str, int]
-) -> Iterator[str]:
-    entry = optimizer.optimizer
-    meant = "" if optimizer.text == optimizer.meant else f" is {optimizer.meant}"
-    yield f"{optimizer.text}{meant} of {entry.source}"
-    if entry.assumed:
-        yield entry.assumed
-    if keeps.assumed and not adapters:
-        yield keeps.assumed
-    if keeps.autocast:
-        yield (
-            f"activations in {keeps.weights}; the range is from half of them to all beside the weights in "
-            f"{keeps.autocast}, as autocast saves some in either"
-        )
-    if entry.copies is None:
-        yield f"one copy of the weights while {optimizer.text} steps, since weigh does not know how many"
-    if zero and devices > 1:
-        yield f"ZeRO stage {zero}: parts laid end to end and cut into {devices} equal pieces, the last one padded"
-        if not entry.elementwise:
-            yield f"{optimizer.text} needs whole tensors or blocks, which a real cut may leave together"
-    if whole[1]:
-        yield (
-            f"only the upper end of the range has room for {whole[0]}, the largest layer or table, while it is at "
-            f"work: {whole[1]:,} bytes of its weights, gathered from all devices, and of its gradients before they are "
-            "divided; nothing is gathered ahead"
-        )
-    if adapters:
-        yield from _of_adapters(keeps.state)
-
-
-def _of_adapters(format: str) -> Iterator[str]:
-    usual = format == "float32"
-    why = "as PEFT keeps them by default" if usual else "as PEFT does with autocast_adapter_dtype=False alone"
-    yield f"adapters, their gradients and their state in {format}, {why}"
-    yield (
-        "activations of the frozen model as if it were trained, which is too much by about a fifth, and of the "
-        "adapters as PEFT keeps them without dropout"
-    )
-    yield "the checkpoint holds the adapters and their optimizer state; the frozen weights are where they came from"
